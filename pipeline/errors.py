@@ -1,0 +1,112 @@
+"""What can go wrong, as a tree. The docstring of a class is its default message; `code` is what interfaces map.
+
+AuscultError
+├── InvalidAudio
+│   ├── UnsupportedAudio     the first bytes are no known container
+│   ├── UndecodableAudio     a known container, but broken
+│   └── NoAudioTrack         a container without an audio track
+├── RecogniserError
+│   ├── RecogniserUnavailable  model or package is missing; says which command mends it
+│   ├── RecognitionFailed      one request failed (retryable)
+│   └── LanguageUnsupported    the running recogniser does not know the language
+├── NoteError
+│   ├── TranscriptTooShort
+│   ├── NoteLanguageUnsupported
+│   └── UnknownTemplate
+└── Overloaded               no capacity; retry later
+No message ever carries what was said, nor a person's name.
+"""
+
+
+class AuscultError(Exception):
+    """Something went wrong."""
+
+    code = "error"
+    retryable = False
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+class InvalidAudio(AuscultError):
+    """The audio cannot be used."""
+
+    code = "invalid_audio"
+
+
+class UnsupportedAudio(InvalidAudio):
+    """These bytes are no audio this server knows: send webm, mp4, ogg, mp3, flac or wav, or declare raw pcm_s16le."""
+
+    code = "unsupported_audio"
+
+
+class UndecodableAudio(InvalidAudio):
+    """The audio container is damaged or incomplete: restart the recorder and send its stream from the first byte."""
+
+    code = "undecodable_audio"
+
+
+class NoAudioTrack(InvalidAudio):
+    """The file has no audio track: send a recording that contains sound."""
+
+    code = "no_audio_track"
+
+
+class RecogniserError(AuscultError):
+    """Speech could not be recognised."""
+
+    code = "recogniser_error"
+
+
+class RecogniserUnavailable(RecogniserError):
+    """The recogniser cannot be loaded. `auscult doctor` says what is missing."""
+
+    code = "recogniser_unavailable"
+
+
+class RecognitionFailed(RecogniserError):
+    """The recogniser failed on this segment."""
+
+    code = "recognition_failed"
+    retryable = True
+
+
+class LanguageUnsupported(RecogniserError):
+    """The running recogniser does not know this language."""
+
+    code = "language_unsupported"
+
+
+class NoteError(AuscultError):
+    """The note could not be written."""
+
+    code = "note_error"
+
+
+class TranscriptTooShort(NoteError):
+    """We can't generate the note when the transcript is too short."""  # Nabla's own words (vendor page)
+
+    code = "transcript_too_short"
+
+
+class NoteLanguageUnsupported(NoteError):
+    """The note writer does not know this language."""
+
+    code = "note_language_unsupported"
+
+
+class UnknownTemplate(NoteError):
+    """There is no note template of this name."""
+
+    code = "unknown_template"
+
+
+class Overloaded(AuscultError):
+    """No capacity for another session now; try again later."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str = "", *, retry_after_s: int = 10) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

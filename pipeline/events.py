@@ -1,0 +1,66 @@
+"""What a session emits, in order. `Event` is the whole protocol."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.errors import AuscultError
+from pipeline.types import Checkpoint, Role, Utterance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """What an open segment says so far: committed words and a tail that may still change. Replaces the last one."""
+
+    id: str  # id of the item that the segment becomes
+    stream: str
+    role: Role
+    start: int
+    end: int
+    text: str
+    committed: int = 0  # how many leading words will not change any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialWithdrawn:
+    """A segment that was shown as partial turned out to hold no words."""
+
+    id: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """A segment is done: its utterances (none for silence or noise) are final, and the stream can restart here."""
+
+    stream: str
+    utterances: tuple[Utterance, ...]
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentLost:
+    """A segment could not be recognised, not even on a second try. The stream goes on."""
+
+    stream: str
+    start: int
+    end: int
+    error: AuscultError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFinished:
+    """Everything the stream said is committed."""
+
+    stream: str
+    duration: int  # samples received
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFailed:
+    """The stream cannot go on; what was committed stays."""
+
+    stream: str
+    error: AuscultError
+
+
+Event: TypeAlias = Partial | PartialWithdrawn | Committed | SegmentLost | StreamFinished | StreamFailed

@@ -1,0 +1,81 @@
+"""What is pluggable, as protocols. Implementations live in `pipeline.engines`; only `server.app` and `bench` name them."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import RecognitionFailed
+from pipeline.types import Hypothesis, PcmBlock, RecognitionRequest, RestartPoint
+
+
+class VoiceActivity(Protocol):
+    """Voice activity detection of one stream; holds that stream's state."""
+
+    def probabilities(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability of speech in each window, in order.
+
+        Shapes: windows `(n, 512)` float32 in [-1, 1], contiguous audio; returns `(n,)` float32 in [0, 1].
+        """
+        ...
+
+    def state(self) -> bytes:
+        """Everything needed to go on after the last window, for `VoiceActivityModel.open`."""
+        ...
+
+
+class VoiceActivityModel(Protocol):
+    """A shared, stateless detector that hands out one `VoiceActivity` per stream."""
+
+    name: str
+
+    def open(self, state: bytes = b"") -> VoiceActivity:
+        """A detector at the start of a stream, or behind the window where `state` was taken."""
+        ...
+
+
+class Recogniser(Protocol):
+    """Segments in, words out. Shared by all sessions; `pipeline.batching` is its only caller."""
+
+    name: str  # "sphinx"
+    model: str  # what is loaded, for people: "en-us (pocketsphinx 5.1.1)"
+    languages: frozenset[str]  # ISO 639-1 codes
+    capacity: int  # calls of `recognise` that may run at the same time
+    max_batch: int  # requests in one call
+
+    async def start(self) -> None:
+        """Load what is needed. Raises `RecogniserUnavailable` with the command that mends it."""
+        ...
+
+    async def recognise(self, batch: Sequence[RecognitionRequest]) -> Sequence[Hypothesis | RecognitionFailed]:
+        """One answer for each request, in order. Never raises for a single bad request."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free processes and memory."""
+        ...
+
+
+class AudioDecoder(Protocol):
+    """Bytes of one stream in, 16 kHz mono audio out, with bounded buffers on both sides."""
+
+    async def feed(self, chunk: bytes) -> None:
+        """Take the next bytes; waits while the decoder is behind. Once the stream failed, bytes are ignored."""
+        ...
+
+    def end(self) -> None:
+        """No more bytes will come."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[PcmBlock]:
+        """Decoded audio until the end. Raises `InvalidAudio` when the bytes cannot be decoded."""
+        ...
+
+    def restart_point(self, position: int) -> RestartPoint:
+        """The latest place in the bytes from which the audio at sample `position` and after can be decoded again."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop at once and free the decoder's thread."""
+        ...

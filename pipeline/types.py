@@ -1,0 +1,154 @@
+"""The values that travel through the pipeline. All frozen; times are samples of the stream at 16 kHz unless named."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000  # hertz; every stage behind the decoder works at this rate, as Whisper and Silero do
+WINDOW = 512  # samples, 32 ms: the step of voice activity detection (Silero at 16 kHz)
+
+Pcm: TypeAlias = NDArray[np.float32]
+"""Mono audio at 16 kHz. Shape `(n_samples,)`, float32 in [-1, 1]."""
+
+
+def to_ms(samples: int) -> int:
+    """Milliseconds of a sample count, rounded to the nearest."""
+    return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE
+
+
+def to_samples(ms: float) -> int:
+    """Samples of a time in milliseconds, rounded to the nearest."""
+    return round(ms * SAMPLE_RATE / 1000)
+
+
+class Role(StrEnum):
+    """Who speaks. The values are the ones Nabla's API prints."""
+
+    DOCTOR = "doctor"
+    PATIENT = "patient"
+    UNSPECIFIED = "unspecified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One recognised word. Times are samples from the start of the stream (in a `Hypothesis`: of the segment)."""
+
+    text: str
+    start: int
+    end: int
+    probability: float = 1.0  # 0..1; 1.0 where the recogniser has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """One recogniser answer for one segment; word times count from the segment's first sample."""
+
+    words: tuple[Word, ...]
+    language: str = "en"
+    avg_logprob: float = 0.0  # mean log-probability a token, as Whisper reports it
+    no_speech_prob: float = 0.0  # probability that there is no speech at all
+    compression_ratio: float = 1.0  # text length / its zlib length: high means repetition
+
+    @property
+    def text(self) -> str:
+        """The words, joined by single spaces."""
+        return " ".join(word.text for word in self.words)
+
+
+class Purpose(IntEnum):
+    """Why a segment is recognised; lower is served first."""
+
+    FINAL = 0
+    PARTIAL = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecognitionRequest:
+    """Audio of one segment (so far) to be recognised.
+
+    Requests of the same `stream_id` and `segment` always begin at the same sample, so that an engine that decodes
+    incrementally may continue where it stopped.
+    """
+
+    stream_id: str  # unique in the process
+    segment: int  # ordinal of the segment in its stream
+    purpose: Purpose
+    start: int  # first sample of `pcm` in the stream
+    pcm: Pcm
+    language: str  # ISO 639-1, never empty
+    prompt: str = ""  # what was said before in this stream
+    glossary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """Committed words of one speaker: a transcript item that never changes again."""
+
+    id: str  # UUID, the same after a restart
+    stream: str  # the stream's own name ("stream1")
+    role: Role
+    start: int
+    end: int
+    text: str
+    words: tuple[Word, ...] = ()
+
+    @property
+    def start_ms(self) -> int:
+        return to_ms(self.start)
+
+    @property
+    def end_ms(self) -> int:
+        return to_ms(self.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """What is fixed for one audio stream of an encounter."""
+
+    encounter: str  # encounter id: the name space of item ids
+    stream: str  # the stream's own name, unique in its encounter
+    role: Role = Role.UNSPECIFIED  # as declared by the client
+    language: str = "en"  # ISO 639-1
+    glossary: tuple[str, ...] = ()
+    split_by_sentence: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where a stream's session can be rebuilt from: everything before `position` is committed or was silence."""
+
+    position: int = 0  # first sample not yet judged by endpointing
+    segment: int = 0  # ordinal of the next segment (or of the one that is open)
+    speaking: bool = False  # a segment was cut in the middle of speech and goes on at `position`
+    context: str = ""  # tail of the committed text: the next prompt
+    vad_state: bytes = b""  # what `VoiceActivity.state()` returned; empty at the start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFormat:
+    """What a client declares about its bytes. `encoding` "container" means: the bytes say it themselves."""
+
+    encoding: str = "container"  # container | pcm_s16le | pcm_f32le | mulaw | alaw
+    sample_rate: int = SAMPLE_RATE  # hertz; only for raw encodings
+    channels: int = 1  # only for raw encodings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPoint:
+    """A place in a stream's bytes from which a new decoder can go on: feed `header`, then all bytes from `offset`."""
+
+    header: tuple[int, int] = (0, 0)  # byte range [start, end) that must be fed first; empty for raw audio
+    offset: int = 0  # byte offset in the stream where decoding goes on
+    position: int = 0  # sample position of the first audio decoded from there
+    origin: float = 0.0  # stream time in samples minus container time in samples (0 where the container has no times)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PcmBlock:
+    """Decoded audio. Blocks of one decoder are contiguous: `start` is where the previous block ended."""
+
+    start: int
+    pcm: Pcm = field(repr=False)
