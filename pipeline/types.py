@@ -118,13 +118,19 @@ class StreamOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where a stream's session can be rebuilt from: everything before `position` is committed or was silence."""
+    """Where a stream's session can be rebuilt from: all speech before `audio_from` is committed.
 
-    position: int = 0  # first sample not yet judged by endpointing
-    segment: int = 0  # ordinal of the next segment (or of the one that is open)
-    speaking: bool = False  # a segment was cut in the middle of speech and goes on at `position`
+    A rebuilt session that hears the stream again from `audio_from` makes the same segments, with the same ids, as
+    the first one would have.
+    """
+
+    audio_from: int = 0  # first sample that a rebuilt session must hear (pre-roll, or the rest of a cut segment)
+    position: int = 0  # first sample not yet judged by endpointing; audio before it is only buffered
+    segment: int = 0  # ordinal of the next segment, or of the one that is open
+    speech: str = "quiet"  # state of endpointing at `position` ("quiet", "speaking", "stopping")
+    windows: int = 0  # windows that state has lasted
     context: str = ""  # tail of the committed text: the next prompt
-    vad_state: bytes = b""  # what `VoiceActivity.state()` returned; empty at the start
+    vad_state: bytes = b""  # what `VoiceActivity.state()` returned at `position`; empty at the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

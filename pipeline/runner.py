@@ -1,0 +1,112 @@
+"""The shell around a session: moves bytes to the decoder, audio to the session, requests to the batcher, events out.
+
+It decides nothing. Its only waits are for bytes, for the decoder and for room in the recogniser's backlog.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from pipeline.batching import Answer, Batcher
+from pipeline.errors import InvalidAudio, RecognitionFailed
+from pipeline.events import Event
+from pipeline.ports import AudioDecoder
+from pipeline.session import Session
+from pipeline.types import SAMPLE_RATE, Pcm, PcmBlock, RecognitionRequest, RestartPoint
+
+MAX_BACKLOG = 60 * SAMPLE_RATE  # samples of closed segments that may wait; beyond it the source is not read
+
+Sink: TypeAlias = Callable[[Event], None]
+
+
+class Stream:
+    """One audio stream in work. Made by `open_stream`."""
+
+    def __init__(self, session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink) -> None:
+        self._session = session
+        self._decoder = decoder
+        self._batcher = batcher
+        self._sink = sink
+        self._changed = anyio.Event()  # an answer came: there may be room, or the session may be finished
+
+    async def feed(self, chunk: bytes) -> None:
+        """Bytes as the client sent them; waits while decoder and recogniser are behind."""
+        await self._decoder.feed(chunk)
+
+    def end(self) -> None:
+        """No more bytes will come."""
+        self._decoder.end()
+
+    def restart_point(self, position: int) -> RestartPoint:
+        """See `AudioDecoder.restart_point`."""
+        return self._decoder.restart_point(position)
+
+    @property
+    def duration(self) -> int:
+        """Samples received since the start of the stream."""
+        return self._session.duration
+
+    async def run(self) -> None:
+        """Work until the stream is finished: every final is out, or the source failed."""
+        try:
+            await self._hear()
+        finally:
+            self._batcher.cancel(f"{self._session.stream.encounter}/{self._session.stream.stream}")
+
+    async def _hear(self) -> None:
+        try:
+            async for block in self._decoder:
+                await self._room()
+                self._session.receive_audio(self._unheard(block))
+                self._pass_on()
+                await checkpoint()  # audio that is already decoded must not keep the loop from other streams
+            self._session.receive_end()
+        except InvalidAudio as exc:
+            self._session.fail(exc)
+        self._pass_on()
+        while not self._session.finished:
+            await self._answer()
+
+    def _unheard(self, block: PcmBlock) -> Pcm:
+        return block.pcm[max(0, self._session.hears_from - block.start) :]
+
+    async def _room(self) -> None:
+        while self._session.backlog > MAX_BACKLOG:
+            await self._answer()
+
+    async def _answer(self) -> None:
+        self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def _reply(self, request: RecognitionRequest, answer: Answer) -> None:
+        if isinstance(answer, RecognitionFailed):
+            self._session.receive_failure(request, answer)
+        else:
+            self._session.receive_hypothesis(request, answer)
+        self._pass_on()
+        self._changed.set()
+
+    def _pass_on(self) -> None:
+        for request in self._session.recognition_requests():
+            self._batcher.submit(request, self._reply)
+        for event in self._session.events():
+            self._sink(event)
+
+
+@asynccontextmanager
+async def open_stream(session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink) -> AsyncIterator[Stream]:
+    """A stream whose work is owned by this block: leaving it early stops the work and frees the decoder.
+
+    Leaving it normally waits until everything heard is committed, so call `Stream.end` before.
+    """
+    stream = Stream(session, decoder, batcher, sink)
+    try:
+        async with anyio.create_task_group() as owner:
+            owner.start_soon(stream.run)
+            yield stream
+    finally:
+        with anyio.CancelScope(shield=True):
+            await decoder.aclose()

@@ -1,0 +1,48 @@
+"""Words of a segment → utterances, and their order in an encounter."""
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID, uuid5
+
+from pipeline.types import Role, StreamOptions, Utterance, Word
+
+ITEM_NAMESPACE = UUID("6a5f2f0e-6b1b-4d5e-9a51-1f8f3c2f7a10")  # ours; item ids are UUIDs as in Nabla's data
+SENTENCE_ENDS = (".", "?", "!", "…")
+ABBREVIATIONS = frozenset({"dr.", "mr.", "mrs.", "ms.", "st.", "e.g.", "i.e.", "vs.", "no.", "approx."})
+
+
+def item_id(options: StreamOptions, segment: int, sentence: int = 0) -> str:
+    """The id of an item: the same for the same place in the same encounter, also after a restart."""
+    return str(uuid5(ITEM_NAMESPACE, f"{options.encounter}/{options.stream}/{segment}/{sentence}"))
+
+
+def utterances(options: StreamOptions, role: Role, segment: int, words: tuple[Word, ...]) -> tuple[Utterance, ...]:
+    """The items of one segment: one, or one per sentence where that was asked for; none without words."""
+    groups = sentences(words) if options.split_by_sentence else iter([words] if words else [])
+    return tuple(
+        Utterance(
+            id=item_id(options, segment, index),
+            stream=options.stream,
+            role=role,
+            start=group[0].start,
+            end=group[-1].end,
+            text=" ".join(word.text for word in group),
+            words=group,
+        )
+        for index, group in enumerate(groups)
+    )
+
+
+def sentences(words: tuple[Word, ...]) -> Iterator[tuple[Word, ...]]:
+    """Split after words that end a sentence. A recogniser without punctuation yields one group."""
+    begin = 0
+    for index, word in enumerate(words):
+        if word.text.endswith(SENTENCE_ENDS) and word.text.lower() not in ABBREVIATIONS:
+            yield words[begin : index + 1]
+            begin = index + 1
+    if begin < len(words):
+        yield words[begin:]
+
+
+def chronological(items: Iterable[Utterance]) -> list[Utterance]:
+    """Items in the order in which they were spoken."""
+    return sorted(items, key=lambda item: (item.start, item.end, item.id))
