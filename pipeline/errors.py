@@ -12,7 +12,8 @@ AuscultError
 ├── NoteError
 │   ├── TranscriptTooShort
 │   ├── NoteLanguageUnsupported
-│   └── UnknownTemplate
+│   ├── UnknownTemplate
+│   └── InvalidTemplate      a template file is wrong; names the file
 └── Overloaded               no capacity; retry later
 No message ever carries what was said, nor a person's name.
 """
@@ -99,6 +100,12 @@ class UnknownTemplate(NoteError):
     """There is no note template of this name."""
 
     code = "unknown_template"
+
+
+class InvalidTemplate(NoteError):
+    """A note template file cannot be used."""
+
+    code = "invalid_template"
 
 
 class Overloaded(AuscultError):
