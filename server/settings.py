@@ -1,0 +1,343 @@
+"""What an operator may set, where it may be set, and which value wins.
+
+Sources, each overriding the ones before: `default.toml` (shipped with the program), the file given by `--config`,
+`AUSCULT_<TABLE>_<KEY>` variables, flags. A setting that does not exist is an error in every source.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, inspect
+
+from pipeline.errors import AuscultError
+
+VARIABLE_PREFIX = "AUSCULT_"
+NOT_SETTINGS = frozenset({"AUSCULT_API_KEY", "AUSCULT_CONFIG", "AUSCULT_TEST_DATA"})  # ours, but read elsewhere
+
+Flag: TypeAlias = str | int | float | bool | Path | None
+"""A flag's value; None means that the flag was not given."""
+
+ComputeType: TypeAlias = Literal[
+    "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "float16", "bfloat16", "float32"
+]
+"""The names CTranslate2 knows."""
+
+Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=3600)]
+Secret: TypeAlias = Annotated[str, Meta(extra={"secret": True})]
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class SettingsError(AuscultError):
+    """A setting is unknown, or has a value that cannot be used."""
+
+    code = "settings_error"
+
+    def __init__(self, source: str, problem: str) -> None:
+        super().__init__(f"{source}: {problem}")
+        self.source = source  # a file, "environment" or "command line"
+        self.problem = problem
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the settings file. Secrets do not show when it is printed."""
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        hidden = [name for name, kind in _fields(type(self)).items() if _is_secret(kind) and shown[name]]
+        return list((shown | dict.fromkeys(hidden, "***")).items())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+class ServerSettings(Table, frozen=True, kw_only=True):
+    """Where the server listens and where it keeps its data."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8765  # 0: the system chooses a free one
+    data_dir: Text = "data"
+    tls_cert: str = ""
+    tls_key: str = ""
+    forwarded_allow_ips: str = "127.0.0.1"
+    access_log_flush_s: Seconds = 1.0
+
+
+class StoreSettings(Table, frozen=True, kw_only=True):
+    """The database, and the key that seals what patients said."""
+
+    url: Secret = ""  # may carry a password
+    key_file: str = ""
+
+
+class RecogniserSettings(Table, frozen=True, kw_only=True):
+    """Which recogniser turns speech into words, and on what it computes."""
+
+    kind: Literal["auto", "sphinx", "whisper", "scripted"] = "auto"
+    model: str = ""
+    models_dir: str = ""
+    workers: Annotated[int, Meta(ge=0, le=256)] = 0
+    beam_size: Annotated[int, Meta(ge=1, le=20)] = 5
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: ComputeType = "default"
+    use_prompt: bool = True
+    scripted_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+
+
+class VoiceActivitySettings(Table, frozen=True, kw_only=True):
+    """What counts as speech."""
+
+    kind: Literal["silero", "webrtc"] = "silero"
+    start_threshold: Fraction = 0.5
+    end_threshold: Fraction = 0.35
+
+
+class EndpointingSettings(Table, frozen=True, kw_only=True):
+    """When an utterance starts and ends."""
+
+    min_speech_ms: Annotated[int, Meta(ge=32, le=2_000)] = 96
+    silence_ms: Annotated[int, Meta(ge=100, le=2_000)] = 480
+    pre_roll_ms: Annotated[int, Meta(ge=0, le=2_000)] = 320
+    hangover_ms: Annotated[int, Meta(ge=0, le=2_000)] = 160
+    max_segment_ms: Annotated[int, Meta(ge=2_000, le=30_000)] = 15_000  # 30 s: Whisper's window
+    partial_interval_ms: Annotated[int, Meta(ge=100, le=10_000)] = 600
+
+
+class LimitSettings(Table, frozen=True, kw_only=True):
+    """How much one client may ask for, and how long it may stay silent."""
+
+    max_chunk_bytes: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 8_388_608
+    max_sessions: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    max_streams_per_session: Annotated[int, Meta(ge=1, le=32)] = 4
+    max_session_minutes: Annotated[int, Meta(ge=1, le=1_440)] = 240
+    stream_silence_timeout_s: Seconds = 10.0
+    config_timeout_s: Seconds = 10.0
+    http_idle_timeout_s: Seconds = 600.0
+    send_timeout_s: Seconds = 20.0
+
+
+class LiveSettings(Table, frozen=True, kw_only=True):
+    """How live audio reaches the disk."""
+
+    gather_ms: Annotated[int, Meta(ge=0, le=500)] = 500  # the documented bound of what a power cut may take
+
+
+class TaskSettings(Table, frozen=True, kw_only=True):
+    """How long a finished task can be fetched."""
+
+    keep_after_fetch: bool = False
+    expire_hours: Annotated[int, Meta(ge=1, le=8_760)] = 24
+
+
+class NoteSettings(Table, frozen=True, kw_only=True):
+    """What a note looks like where the client does not say."""
+
+    template: Text = "SOAP"
+    style: Literal["auto", "paragraphs", "bullet_points"] = "auto"
+
+
+class LogSettings(Table, frozen=True, kw_only=True):
+    """What the server reports on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(Table, frozen=True, kw_only=True):
+    """Everything an operator may set; `Settings()` is what `default.toml` says."""
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    recogniser: RecogniserSettings = RecogniserSettings()
+    voice_activity: VoiceActivitySettings = VoiceActivitySettings()
+    endpointing: EndpointingSettings = EndpointingSettings()
+    limits: LimitSettings = LimitSettings()
+    live: LiveSettings = LiveSettings()
+    tasks: TaskSettings = TaskSettings()
+    notes: NoteSettings = NoteSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory."""
+        return Path(self.server.data_dir)
+
+    @property
+    def key_path(self) -> Path:
+        """The file with the master key."""
+        return Path(self.store.key_file) if self.store.key_file else self.data_path / "key"
+
+
+def config_directory() -> Path:
+    """The directory with `default.toml`, `templates/` and `glossaries/`: in the wheel, or beside `server/`."""
+    package = Path(str(files("server")))
+    shipped = package / "config"
+    return shipped if shipped.is_dir() else package.parent / "config"
+
+
+def load_settings(
+    *,
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Flag] | None = None,
+) -> Settings:
+    """The settings in force.
+
+    `environment` is the process's own unless given; `flags` maps dotted names ("server.port") to values.
+
+    Raises: `SettingsError` for an unknown setting (it names the nearest known one), a value of the wrong type or out
+    of range, values that contradict each other, and a file that cannot be read.
+    """
+    given = [*_from_file(config_directory() / "default.toml")]
+    if config_file is not None:
+        given += _from_file(config_file)
+    given += _from_environment(os.environ if environment is None else environment)
+    given += _from_flags(flags or {})
+
+    tables: dict[str, dict[str, object]] = {}
+    for item in given:
+        table, _, key = item.name.partition(".")
+        tables.setdefault(table, {})[key] = _checked(item)
+    settings = msgspec.convert(tables, Settings)
+    _check_together(settings, given)
+    return settings
+
+
+def _fields(table: type[msgspec.Struct]) -> Mapping[str, inspect.Type]:
+    kind = inspect.type_info(table)
+    assert isinstance(kind, inspect.StructType)
+    return MappingProxyType({field.name: field.type for field in kind.fields})
+
+
+_KNOWN: Mapping[str, inspect.Type] = MappingProxyType(
+    {
+        f"{table}.{key}": kind
+        for table, content in _fields(Settings).items()
+        if isinstance(content, inspect.StructType)
+        for key, kind in _fields(content.cls).items()
+    }
+)
+"""Every setting by its dotted name, with its type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """One value from one source."""
+
+    source: str
+    name: str  # dotted
+    spelled: str  # as the operator wrote the name
+    value: object
+    strict: bool = True  # False: numbers and booleans may come as text
+
+
+def _from_file(path: Path) -> Iterator[_Given]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(str(path), f"cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(str(path), "is not UTF-8 text") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError(str(path), f"is not TOML: {exc}") from exc
+    for table, content in document.items():
+        if not isinstance(content, dict):
+            raise _unknown(str(path), table, _KNOWN)
+        if table not in Settings.__struct_fields__:
+            raise _unknown(str(path), table, Settings.__struct_fields__)
+        for key, value in content.items():
+            name = f"{table}.{key}"
+            if name not in _KNOWN:
+                raise _unknown(str(path), name, _KNOWN)
+            yield _Given(source=str(path), name=name, spelled=name, value=value)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
+    variables = {VARIABLE_PREFIX + name.replace(".", "_").upper(): name for name in _KNOWN}
+    for variable, value in environment.items():
+        if not variable.startswith(VARIABLE_PREFIX) or variable in NOT_SETTINGS:
+            continue
+        if variable not in variables:
+            raise _unknown("environment", variable, variables)
+        yield _Given(source="environment", name=variables[variable], spelled=variable, value=value, strict=False)
+
+
+def _from_flags(flags: Mapping[str, Flag]) -> Iterator[_Given]:
+    for name, value in flags.items():
+        if name not in _KNOWN:
+            raise _unknown("command line", name, _KNOWN)
+        if value is not None:
+            plain = str(value) if isinstance(value, Path) else value
+            yield _Given(source="command line", name=name, spelled=name, value=plain, strict=False)
+
+
+def _unknown(source: str, name: str, known: Iterable[str]) -> SettingsError:
+    nearest = max(known, key=lambda candidate: SequenceMatcher(None, name, candidate).ratio())
+    return SettingsError(source, f"unknown setting {name}; did you mean {nearest}?")
+
+
+def _checked(given: _Given) -> object:
+    """The value, converted to the setting's type. Raises `SettingsError` where that is impossible."""
+    table, _, key = given.name.partition(".")
+    try:
+        settings = msgspec.convert({table: {key: given.value}}, Settings, strict=given.strict)
+    except msgspec.ValidationError as exc:
+        kind = _KNOWN[given.name]
+        shown = "" if _is_secret(kind) else f" is {given.value!r}, but"
+        raise SettingsError(given.source, f"{given.spelled}{shown} must be {_expectation(kind)}") from exc
+    value: object = getattr(getattr(settings, table), key)
+    return value
+
+
+def _check_together(settings: Settings, given: Sequence[_Given]) -> None:
+    """Raise `SettingsError` where values that are fine alone contradict each other."""
+    for names, problem in _contradictions(settings):
+        sources = dict.fromkeys(item.source for item in given if item.name in names)
+        raise SettingsError(" and ".join(sources), problem)
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
+    server, voice, endpointing = settings.server, settings.voice_activity, settings.endpointing
+    if bool(server.tls_cert) != bool(server.tls_key):
+        yield ("server.tls_cert", "server.tls_key"), "server.tls_cert and server.tls_key must be set together"
+    if voice.end_threshold > voice.start_threshold:
+        yield (
+            ("voice_activity.start_threshold", "voice_activity.end_threshold"),
+            f"voice_activity.end_threshold ({voice.end_threshold}) must not be above start_threshold"
+            f" ({voice.start_threshold})",
+        )
+    if endpointing.hangover_ms > endpointing.silence_ms:
+        yield (
+            ("endpointing.silence_ms", "endpointing.hangover_ms"),
+            f"endpointing.hangover_ms ({endpointing.hangover_ms}) must not be above silence_ms"
+            f" ({endpointing.silence_ms})",
+        )
+
+
+def _is_secret(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
+
+
+def _expectation(kind: inspect.Type) -> str:
+    """What a setting of this type accepts, in words."""
+    match kind:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(ge=low, le=high):
+            return f"a whole number from {low} to {high}"
+        case inspect.FloatType(ge=low, le=high):
+            return f"a number from {low:g} to {high:g}"
+        case inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
+        case inspect.StrType(min_length=1):
+            return "text that is not empty"
+        case _:
+            return "text"
