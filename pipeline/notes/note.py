@@ -1,0 +1,71 @@
+"""What a note is: sections of sentences, each sentence with the transcript items it rests on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """What a sentence is about. A template says which topics go into which of its sections."""
+
+    COMPLAINT = "complaint"  # why the patient came
+    HISTORY = "history"  # the present illness, in the patient's words
+    PAST_MEDICAL = "past_medical"
+    SURGICAL = "surgical"
+    OBSTETRIC = "obstetric"
+    FAMILY = "family"
+    SOCIAL = "social"
+    ALLERGIES = "allergies"
+    MEDICATIONS = "medications"  # what the patient takes now
+    IMMUNIZATIONS = "immunizations"
+    VITALS = "vitals"
+    LABS = "labs"
+    IMAGING = "imaging"
+    EXAM = "exam"
+    ASSESSMENT = "assessment"
+    PLAN = "plan"
+    PRESCRIPTION = "prescription"
+    APPOINTMENTS = "appointments"
+
+
+class Style(StrEnum):
+    """How a section is laid out. The values are the ones of Nabla's `section_style`."""
+
+    AUTO = "auto"  # each section as its template says
+    PARAGRAPHS = "paragraphs"
+    BULLET_POINTS = "bullet_points"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSentence:
+    """One sentence and its evidence."""
+
+    text: str
+    items: tuple[str, ...]  # ids of 1 to 4 transcript items that hold its content words, in spoken order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSection:
+    """A section about which something was said: it has at least one sentence."""
+
+    key: str
+    title: str
+    sentences: tuple[NoteSentence, ...]
+    style: Style = Style.PARAGRAPHS  # never AUTO
+
+    @property
+    def text(self) -> str:
+        """The sentences as one paragraph, or one bullet point each."""
+        if self.style is Style.BULLET_POINTS:
+            return "\n".join(f"- {sentence.text}" for sentence in self.sentences)
+        return " ".join(sentence.text for sentence in self.sentences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A clinical note. It is an extract of what was said when `generator` is "embedded-extractive"."""
+
+    template: str
+    title: str  # the complaint in a few words where one was named, else the template's title
+    language: str  # of the sentences, as asked for ("en-US")
+    sections: tuple[NoteSection, ...]
+    generator: str = "embedded-extractive"
