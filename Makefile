@@ -1,0 +1,77 @@
+# `make` alone lists what there is. Everything runs in .venv; the first target that needs it sets it up.
+
+PYTHON = .venv/bin/python
+SPEED ?= 1
+ARGS ?=
+
+# CPython that can make a virtual environment; Debian ships it as python3 and python3-venv.
+USABLE = import sys, venv, ensurepip; sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info < (3, 14))
+FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13; do \
+	if "$$name" -c '$(USABLE)' 2>/dev/null; then echo "$$name"; break; fi; done
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+unexport PYTHONHOME PYTHONPATH
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo serve doctor test check lint clean moved
+
+help:
+	@echo "make demo     play a consultation through the live API and print transcript and note (SPEED=4: faster)"
+	@echo "make serve    run the server (ARGS='--port 9000': pass flags on)"
+	@echo "make doctor   say what is installed, which recogniser would run, and what is missing"
+	@echo "make test     every test"
+	@echo "make check    the quick tests"
+	@echo "make setup    only set up .venv"
+	@echo "make clean    remove .venv and caches; data is kept"
+
+setup: .venv/.stamp ; @:
+
+demo: .venv/.stamp
+	@.venv/bin/auscult-bench demo --speed $(SPEED)
+
+serve: .venv/.stamp
+	@.venv/bin/auscult serve $(ARGS)
+
+doctor: .venv/.stamp
+	@.venv/bin/auscult doctor
+
+test: lint
+	@$(PYTHON) -m pytest
+
+check: lint
+	@$(PYTHON) -m pytest -m "not slow"
+
+lint: .venv/.stamp
+	@$(PYTHON) -m ruff check --quiet --output-format concise
+	@$(PYTHON) -m ruff format --check --quiet || { echo "Not formatted; to mend: $(PYTHON) -m ruff format" >&2; exit 1; }
+	@$(PYTHON) -m mypy
+	@report=$$(.venv/bin/lint-imports --no-logo 2>&1) && echo "Success: imports keep to the architecture" \
+		|| { echo "$$report"; exit 1; }
+
+clean:
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp holds the folder it was made in: a virtual environment does not survive being moved.
+ifneq ($(shell cat .venv/.stamp 2>/dev/null),$(CURDIR))
+.venv/.stamp: moved
+endif
+
+.venv/.stamp: pyproject.toml
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing python3 and python3-venv"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3 python3-venv >/dev/null; \
+		python=$$($(FIND_PYTHON)); \
+	fi; \
+	if [ -z "$$python" ]; then \
+		echo "Auscult needs CPython 3.11, 3.12 or 3.13 with venv: apt-get install python3 python3-venv" >&2; exit 1; \
+	fi; \
+	made_in=$$(cat .venv/.stamp 2>/dev/null || echo "$(CURDIR)"); \
+	if [ "$$made_in" != "$(CURDIR)" ] || ! $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		"$$python" -m venv --clear .venv || exit 1; \
+	fi; \
+	echo "Setting up .venv (a minute or two the first time)"; \
+	$(PYTHON) -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]" || exit 1; \
+	echo "$(CURDIR)" >.venv/.stamp
