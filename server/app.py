@@ -1,0 +1,258 @@
+"""The only constructor: settings → engines, store, jobs, use-cases, routes. Nothing is made at import."""
+
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pipeline.batching import Batcher
+from pipeline.endpointing import Thresholds, windows
+from pipeline.engines import models as models
+from pipeline.engines.pyav import open_decoder as open_decoder
+from pipeline.engines.scripted import ScriptedRecogniser
+from pipeline.engines.silero import SileroModel
+from pipeline.engines.sphinx import SphinxRecogniser
+from pipeline.engines.webrtc_vad import WebRtcModel
+from pipeline.engines.whisper_ct2 import WhisperRecogniser
+from pipeline.errors import AuscultError
+from pipeline.glossary import read_glossaries
+from pipeline.notes.templates import read_templates
+from pipeline.ports import Recogniser, VoiceActivityModel
+from pipeline.segmenter import SegmenterOptions
+from pipeline.session import SessionOptions
+from pipeline.types import to_samples
+from server import ops
+from server.auth import Authenticator
+from server.encounters import Encounters, Limits
+from server.errors import Conflict
+from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
+from server.facades.nabla.routes import Nabla, SocketLimits
+from server.jobs import open_jobs
+from server.live import Studio
+from server.metrics import Metrics
+from server.notes import Notes
+from server.settings import Settings, config_directory
+from server.store.blobs import DirectoryBlobs
+from server.store.database import Reader, database_url, migrate, open_engine
+from server.store.seal import KeyRing, read_or_make_key
+from server.store.writer import Writer
+
+log = structlog.get_logger()
+
+EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
+SWEEP_S = 3600.0  # how often what has expired is erased
+
+
+def make_voice_activity(settings: Settings) -> VoiceActivityModel:
+    """The voice activity detector that the settings name."""
+    return SileroModel() if settings.voice_activity.kind == "silero" else WebRtcModel()
+
+
+def chosen(settings: Settings) -> models.Choice:
+    """Which recogniser runs under these settings, and why. Raises `RecogniserUnavailable`."""
+    return models.choose(settings.recogniser.kind, settings.recogniser.model, models_directory(settings))
+
+
+def models_directory(settings: Settings) -> Path | None:
+    """Where Whisper models are kept; None for the hub's own cache."""
+    return Path(settings.recogniser.models_dir) if settings.recogniser.models_dir else None
+
+
+def make_recogniser(settings: Settings) -> Recogniser:
+    """The recogniser that the settings name, not yet loaded. Raises `RecogniserUnavailable`."""
+    wanted = settings.recogniser
+    choice = chosen(settings)
+    log.info("recogniser.chosen", kind=choice.kind, model=choice.model, reason=choice.reason, hint=choice.hint)
+    if choice.kind == "whisper":
+        return WhisperRecogniser(
+            choice.model,
+            device=wanted.device,
+            compute_type=wanted.compute_type,
+            beam_size=wanted.beam_size,
+            threads=wanted.workers,
+            use_prompt=wanted.use_prompt,
+            download_root=models_directory(settings),
+        )
+    if choice.kind == "scripted":
+        return ScriptedRecogniser(delay_ms=wanted.scripted_delay_ms)
+    return SphinxRecogniser(workers=wanted.workers or None)
+
+
+def session_options(settings: Settings) -> SessionOptions:
+    """How streams are cut, in the pipeline's units."""
+    voice, ends = settings.voice_activity, settings.endpointing
+    return SessionOptions(
+        segmenter=SegmenterOptions(
+            thresholds=Thresholds(
+                start=voice.start_threshold,
+                end=voice.end_threshold,
+                min_speech=windows(ends.min_speech_ms),
+                silence=windows(ends.silence_ms),
+            ),
+            pre_roll=windows(ends.pre_roll_ms),
+            hangover=windows(ends.hangover_ms),
+            max_segment=windows(ends.max_segment_ms),
+        ),
+        partial_interval=to_samples(ends.partial_interval_ms),
+    )
+
+
+@contextmanager
+def hold(data_dir: Path) -> Iterator[None]:
+    """Be the only server of a data directory. Raises `Conflict`. The lock goes with the process, however it ends."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data_dir / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise Conflict(
+                f"Another server is already using the data directory {data_dir}: stop it, or choose another --data-dir."
+            ) from exc
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+class Server:
+    """A server's parts, wired. `lifespan` brings them to life; `app` answers requests."""
+
+    def __init__(self, settings: Settings, *, fatal: Callable[[AuscultError], None]) -> None:
+        self._settings = settings
+        self._fatal = fatal  # called when the recogniser cannot be loaded: the process should end
+        self._waiting_for: str | None = "the recogniser"
+        self.metrics = Metrics()
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._engine = open_engine(database_url(settings.store.url, settings.data_path))
+        self._writer = Writer(self._engine)
+        self._reader = Reader(self._engine)
+        self._batcher = Batcher(make_recogniser(settings))
+        self._encounters = self._make_encounters()
+        self._watch()
+        self.app = self._make_app()
+
+    def _make_encounters(self) -> Encounters:
+        settings = self._settings
+        studio = Studio(
+            batcher=self._batcher,
+            voice_activity=make_voice_activity(settings),
+            open_decoder=open_decoder,
+            session=session_options(settings),
+            writer=self._writer,
+            reader=self._reader,
+            now=time.time,
+            gather_ms=settings.live.gather_ms,
+            max_session_ms=settings.limits.max_session_minutes * 60_000,
+        )
+        limits = Limits(max_sessions=settings.limits.max_sessions, idle_timeout_s=settings.limits.http_idle_timeout_s)
+        return Encounters(
+            studio=studio,
+            keyring=KeyRing(read_or_make_key(settings.key_path)),
+            blobs=DirectoryBlobs(settings.data_path / "blobs"),
+            notes=Notes(read_templates(config_directory() / "templates")),
+            glossaries=read_glossaries(config_directory() / "glossaries"),
+            limits=limits,
+            metrics=self.metrics,
+            owner=EXECUTOR,
+        )
+
+    def _make_app(self) -> Starlette:
+        settings = self._settings
+        authenticator = Authenticator(self._reader, time.time)
+        haidy = Haidy(
+            self._encounters,
+            authenticator,
+            self.metrics,
+            max_chunk_bytes=settings.limits.max_chunk_bytes,
+            keep_after_fetch=settings.tasks.keep_after_fetch,
+        )
+        nabla = Nabla(
+            self._encounters,
+            authenticator,
+            self.metrics,
+            SocketLimits(
+                max_message_bytes=message_limit(settings),
+                max_streams=settings.limits.max_streams_per_session,
+                config_timeout_s=settings.limits.config_timeout_s,
+                stream_silence_timeout_s=settings.limits.stream_silence_timeout_s,
+                send_timeout_s=settings.limits.send_timeout_s,
+            ),
+        )
+        return Starlette(
+            routes=[*ops.routes(self.metrics, lambda: self._waiting_for), *haidy.routes(), *nabla.routes()],
+            exception_handlers={500: _unexpected},
+            lifespan=self.lifespan,
+        )
+
+    def _watch(self) -> None:
+        metrics, batcher, writer = self.metrics, self._batcher, self._writer
+        metrics.gauge("auscult_sessions", "Encounters in work.", lambda: self._encounters.live_count())
+        metrics.gauge(
+            "auscult_recognition_waiting_finals", "Finals waiting for the recogniser.", lambda: batcher.waiting_finals
+        )
+        metrics.counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
+        metrics.counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
+        metrics.counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
+        metrics.counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Everything that lives while the server does, in the order in which it depends on each other."""
+        async with AsyncExitStack() as stack:
+            await anyio.to_thread.run_sync(migrate, self._engine)
+            stack.callback(self._engine.dispose)
+            storing = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(storing.cancel_scope.cancel)
+            storing.start_soon(self._writer.run)
+            working = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(working.cancel_scope.cancel)
+            working.start_soon(self._recognise)
+            jobs = await stack.enter_async_context(open_jobs(self._encounters, self._engine, EXECUTOR))
+            self._encounters.start(working, jobs)
+            await self._encounters.recover()
+            working.start_soon(self._sweep)
+            yield
+
+    async def _recognise(self) -> None:
+        """Load the recogniser, then serve it. A model that cannot be loaded ends the server, with one clear error."""
+        recogniser = self._batcher.recogniser
+        try:
+            await recogniser.start()
+        except AuscultError as exc:
+            self._fatal(exc)
+            return
+        self._waiting_for = None
+        log.info("recogniser.ready", recogniser=recogniser.name, model=recogniser.model)
+        try:
+            await self._batcher.run()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await recogniser.aclose()
+
+    async def _sweep(self) -> None:
+        """Erase what was completed longer ago than the settings keep it."""
+        while True:
+            keep_s = self._settings.tasks.expire_hours * 3600
+            erased = await self._encounters.erase_completed_before(time.time() - keep_s)
+            if erased:
+                log.info("encounters.erased", count=erased)
+            await anyio.sleep(SWEEP_S)
+
+
+def message_limit(settings: Settings) -> int:
+    """Largest socket message in bytes: a chunk in base64 and what is around it."""
+    return int(settings.limits.max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES
+
+
+async def _unexpected(request: Request, exc: Exception) -> Response:
+    """A fault of ours. What it says stays here: it may quote the request."""
+    log.error("request.failed", path=request.url.path, type=type(exc).__name__, exc_info=exc)
+    return JSONResponse({"error": "internal error"}, 500)

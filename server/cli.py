@@ -1,0 +1,254 @@
+"""`auscult`: run the server, make keys, fetch models, transcribe a file, see what is missing."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from socket import socket
+from typing import Annotated
+
+import anyio
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection, Engine
+
+from pipeline.errors import AuscultError
+from server import transcribe as transcribing
+from server.app import Server, hold, message_limit, models_directory
+from server.app import models as engine_models
+from server.doctor import examine
+from server.logs import configure_logging
+from server.settings import Flag, Settings, load_settings
+from server.store import keys as key_store
+from server.store.database import database_url, migrate, open_engine
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+keys = typer.Typer(no_args_is_help=True, help="API keys. Each belongs to a tenant, whose data no other key sees.")
+models = typer.Typer(no_args_is_help=True, help="Whisper models on this machine.")
+app.add_typer(keys, name="keys")
+app.add_typer(models, name="models")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", envvar="AUSCULT_CONFIG")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the server keeps its data.")]
+RecogniserKind = Annotated[str | None, typer.Option("--recogniser", help="auto, sphinx, whisper or scripted.")]
+Model = Annotated[str | None, typer.Option("--model", help="Whisper model: a directory, or the name of a fetched one.")]
+
+
+def main() -> None:
+    """The command's entry: our own errors are one line, not a traceback."""
+    try:
+        app()
+    except AuscultError as exc:
+        err.print(f"auscult: {exc}", markup=False)
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+    recogniser: RecogniserKind = None,
+    model: Model = None,
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Certificate chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Private key (PEM).")] = None,
+    forwarded_allow_ips: Annotated[
+        str | None, typer.Option("--forwarded-allow-ips", help="Proxies whose X-Forwarded-* headers count.")
+    ] = None,
+) -> None:
+    """Run the server. On the first run it prints a new API key."""
+    settings = _settings(
+        config,
+        {
+            "server.host": host,
+            "server.port": port,
+            "server.data_dir": data_dir,
+            "server.tls_cert": tls_cert,
+            "server.tls_key": tls_key,
+            "server.forwarded_allow_ips": forwarded_allow_ips,
+            "recogniser.kind": recogniser,
+            "recogniser.model": model,
+        },
+    )
+    configure_logging(settings.log)
+    with hold(settings.data_path):
+        _first_key(settings)
+        sys.exit(_run(settings))
+
+
+def _run(settings: Settings) -> int:
+    failures: list[AuscultError] = []
+
+    def fatal(exc: AuscultError) -> None:
+        failures.append(exc)
+        server.should_exit = True
+
+    auscult = Server(settings, fatal=fatal)
+    server = _Announced(
+        uvicorn.Config(
+            auscult.app,
+            host=settings.server.host,
+            port=settings.server.port,
+            ssl_certfile=settings.server.tls_cert or None,
+            ssl_keyfile=settings.server.tls_key or None,
+            forwarded_allow_ips=settings.server.forwarded_allow_ips,
+            ws_max_size=2 * message_limit(settings),  # a little over our own limit, so that the client reads our words
+            ws_per_message_deflate=False,  # base64 PCM hardly shrinks, and deflating it costs more than the rest
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    server.run()
+    for exc in failures:
+        err.print(f"auscult: {exc}", markup=False)
+    return 1 if failures or not server.started else 0
+
+
+class _Announced(uvicorn.Server):
+    """Prints its URL once it listens."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            scheme = "https" if self.config.is_ssl else "http"
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            out.print(f"Auscult listens on {scheme}://{host}:{port}")
+
+
+@app.command()
+def transcribe(
+    file: Annotated[Path, typer.Argument(help="A recording.", exists=True, dir_okay=False, readable=True)],
+    template: Annotated[str | None, typer.Option(help="Write a note, with this template.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    language: Annotated[str, typer.Option(help="Language spoken, such as en.")] = "en",
+    config: ConfigFile = None,
+    recogniser: RecogniserKind = None,
+    model: Model = None,
+) -> None:
+    """Transcribe a recording without a server."""
+    settings = _settings(config, {"recogniser.kind": recogniser, "recogniser.model": model})
+    configure_logging(settings.log)
+    anyio.run(
+        transcribing.run,
+        settings,
+        transcribing.Task(file=file, template=template, language=language, as_json=json),
+        out,
+        err,
+        backend_options={"use_uvloop": True},
+    )
+
+
+@app.command()
+def doctor(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """What is installed, which recogniser would run, what is missing and the command that mends it."""
+    findings = examine(_settings(config, {"server.data_dir": data_dir}))
+    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        missing = "[red]missing[/red]" if finding.needed else "[yellow]none[/yellow]"
+        table.add_row("[green]ok[/green]" if finding.ok else missing, finding.what, finding.detail)
+    out.print(table)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@keys.command("create")
+def create_key(
+    tenant: Annotated[str, typer.Option(help="Who the key belongs to; made on first use.")],
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print a new key, alone, on standard output. It is not shown again."""
+    with _store(_settings(config, {"server.data_dir": data_dir})) as connection:
+        key = key_store.create(connection, tenant, time.time())
+    sys.stdout.write(key + "\n")
+
+
+@keys.command("list")
+def list_keys(data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """All keys, with their first characters."""
+    with _store(_settings(config, {"server.data_dir": data_dir})) as connection:
+        lines = key_store.listing(connection)
+    table = Table("id", "tenant", "key", "created", "revoked", box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(line.id, line.tenant, line.hint + "…", _date(line.created_at), _date(line.revoked_at))
+    out.print(table)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, from `auscult keys list`.")],
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a key useless, within five seconds also for a running server."""
+    with _store(_settings(config, {"server.data_dir": data_dir})) as connection:
+        key_store.revoke(connection, key_id, time.time())
+
+
+@models.command("list")
+def list_models(config: ConfigFile = None) -> None:
+    """Whisper models that are already here."""
+    found = engine_models.available(models_directory(_settings(config, {})))
+    if not found:
+        out.print("No Whisper model is here yet: `auscult models fetch small.en` fetches one.")
+        return
+    table = Table("name", "size", "languages", "path", box=None, pad_edge=False)
+    for model in found:
+        table.add_row(model.name, f"{model.size / 1e6:.0f} MB", model.languages, str(model.path))
+    out.print(table)
+
+
+@models.command("fetch")
+def fetch_model(
+    name: Annotated[str, typer.Argument(help="Such as small.en, small, large-v3-turbo.")], config: ConfigFile = None
+) -> None:
+    """Download a Whisper model into the local cache."""
+    path = engine_models.fetch(name, models_directory(_settings(config, {})))
+    out.print(f"{name} is in {path}. Run it with: auscult serve --recogniser whisper --model {name}")
+
+
+def _settings(config: Path | None, flags: dict[str, Flag]) -> Settings:
+    return load_settings(config_file=config, flags=flags)
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Connection]:
+    """A transaction on the server's database, which may be running meanwhile."""
+    engine = _prepared(settings)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _prepared(settings: Settings) -> Engine:
+    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = open_engine(database_url(settings.store.url, settings.data_path))
+    migrate(engine)
+    return engine
+
+
+def _first_key(settings: Settings) -> None:
+    with _store(settings) as connection:
+        if key_store.count(connection) == 0:
+            key = key_store.create(connection, "default", time.time())
+            out.print(f"API key of the tenant 'default' (shown only now): {key}", markup=False)
+
+
+def _date(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What is installed, which recogniser would run, what is missing and the command that mends it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipeline.errors import AuscultError
+from server.app import chosen
+from server.settings import Settings, config_directory
+
+PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    ok: bool
+    detail: str  # the version, the place, or the command that mends it
+    needed: bool = True
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything worth knowing before the server is started."""
+    return [*_packages(), *_files(settings), _voice_activity(), _recogniser(settings)]
+
+
+def _packages() -> Iterator[Finding]:
+    for name in PACKAGES:
+        try:
+            yield Finding(what=name, ok=True, detail=version(name))
+        except PackageNotFoundError:
+            yield Finding(what=name, ok=False, detail="pip install auscult")
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    templates = config_directory() / "templates"
+    count = len(list(templates.glob("*.toml"))) if templates.is_dir() else 0
+    yield Finding(what="note templates", ok=count > 0, detail=f"{count} in {templates}")
+    data = settings.data_path
+    yield Finding(what="data directory", ok=_writable(data), detail=f"{data} (choose with --data-dir)")
+    tls = bool(settings.server.tls_cert)
+    detail = settings.server.tls_cert or "auscult serve --tls-cert … --tls-key …, or a proxy in front"
+    yield Finding(what="TLS", ok=tls, detail=detail, needed=False)
+
+
+def _writable(path: Path) -> bool:
+    """Whether the directory is there and ours, or can be made."""
+    existing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    probe = existing / ".auscult-doctor"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _voice_activity() -> Finding:
+    found = find_spec("faster_whisper") is not None
+    detail = "silero, inside faster-whisper" if found else "pip install auscult"
+    return Finding(what="voice activity", ok=found, detail=detail)
+
+
+def _recogniser(settings: Settings) -> Finding:
+    try:
+        choice = chosen(settings)
+    except AuscultError as exc:
+        return Finding(what="recogniser", ok=False, detail=str(exc))
+    name = f"{choice.kind} {choice.model or ''}".strip()
+    hint = f" ({choice.hint})" if choice.hint else ""
+    return Finding(what="recogniser", ok=True, detail=f"{name}: {choice.reason}{hint}")

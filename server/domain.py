@@ -1,0 +1,149 @@
+"""The server's own values: what an encounter is, how far it is, what can be read of it."""
+
+from enum import StrEnum
+
+import msgspec
+
+from pipeline.notes.note import Note
+from pipeline.types import AudioFormat, Checkpoint, RestartPoint, Role, Utterance
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a valid API key belongs to."""
+
+    tenant_id: str
+    key_id: str
+
+
+class Stage(StrEnum):
+    """How far an encounter is, in order. Façades translate it; `percentage` belongs to it."""
+
+    CREATED = "created"
+    QUEUED = "queued"  # accepted, its first chunk is stored
+    STARTED = "started"  # a process works on it
+    DECODING = "decoding"  # bytes are being decoded
+    TRANSCRIBING = "transcribing"  # audio is being heard
+    TRANSCRIBED = "transcribed"  # every final is stored
+    DONE = "done"  # the note is stored, or will not be written
+    FAILED = "failed"
+
+    @property
+    def percentage(self) -> int:
+        """Progress at the moment the stage is reached; never falls from stage to stage."""
+        return _PERCENTAGE[self]
+
+
+_PERCENTAGE = {
+    Stage.CREATED: 0,
+    Stage.QUEUED: 0,
+    Stage.STARTED: 5,
+    Stage.DECODING: 10,
+    Stage.TRANSCRIBING: 20,
+    Stage.TRANSCRIBED: 80,
+    Stage.DONE: 100,
+    Stage.FAILED: 100,
+}
+
+
+class State(StrEnum):
+    """Who may still do what with an encounter."""
+
+    LIVE = "live"  # takes audio
+    CLOSING = "closing"  # the end was received; the closing job is at work
+    DONE = "done"
+    FAILED = "failed"
+
+
+class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One audio stream as declared when the encounter was opened."""
+
+    name: str
+    role: Role = Role.UNSPECIFIED
+    encoding: str = "container"
+    sample_rate: int = 16_000
+    channels: int = 1
+
+    @property
+    def format(self) -> AudioFormat:
+        return AudioFormat(encoding=self.encoding, sample_rate=self.sample_rate, channels=self.channels)
+
+
+class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the client asked for when it opened the encounter."""
+
+    api: str  # façade that opened it: it decides what a closed connection means
+    streams: tuple[StreamSpec, ...]
+    language: str = "en"  # as the client wrote it ("de-CH")
+    template: str = "SOAP"
+    style: str = "auto"
+    glossaries: tuple[str, ...] = ()
+    split_by_sentence: bool = False
+    note: bool = True  # whether a note is wanted at the end
+    resumable: bool = True  # whether the client may come back after its connection ended
+
+    @property
+    def base_language(self) -> str:
+        """ISO 639-1: "de" of "de-CH"."""
+        return self.language.split("-")[0].lower()
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an encounter, or its note, failed: our own words, safe to log."""
+
+    code: str
+    message: str
+
+
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of a stream's progress: where its session and its decoder can go on."""
+
+    checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)
+    restart: RestartPoint = msgspec.field(default_factory=RestartPoint)
+
+
+class StoredChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk of the log, opened."""
+
+    seq: int
+    offset: int
+    body: bytes
+
+
+class EncounterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An encounter as stored, without its words."""
+
+    id: str
+    tenant_id: str
+    options: EncounterOptions
+    state: State
+    stages: dict[Stage, float]
+    percentage: int
+    failure: Failure | None
+    warnings: tuple[str, ...]
+    epoch: int
+    owner: str
+    data_key: bytes | None
+    created_at: float
+    active_at: float
+    completed_at: float | None
+    fetched_at: float | None
+
+    @property
+    def stage(self) -> Stage:
+        """The stage reached last."""
+        return max(self.stages, key=list(Stage).index)
+
+
+class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A note, or why there is none."""
+
+    note: Note | None = None
+    absence: Failure | None = None
+
+
+class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a façade may show of an encounter."""
+
+    row: EncounterRow
+    items: tuple[Utterance, ...] = ()
+    note: StoredNote | None = None

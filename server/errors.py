@@ -1,0 +1,70 @@
+"""What a request can be told, as a tree. The docstring of a class is its default message; façades map `code`.
+
+ServerError (pipeline's AuscultError)
+├── BadRequest           malformed input; the message says what to change
+│   ├── TooLarge         over a limit
+│   └── AlreadyFinal     audio after the end
+├── Unauthorized         no key, or not a valid one
+├── NotFound             unknown, expired, or somebody else's
+├── EpochLost            another process took the session over
+├── StoreUnavailable     the database did not take the write; retry later
+└── Conflict             the data directory is in use
+"""
+
+from pipeline.errors import AuscultError
+
+
+class ServerError(AuscultError):
+    """The request failed."""
+
+    code = "server_error"
+
+
+class BadRequest(ServerError):
+    """The request is malformed."""
+
+    code = "bad_request"
+
+
+class TooLarge(BadRequest):
+    """The request is over the server's limit."""
+
+    code = "too_large"
+
+
+class AlreadyFinal(BadRequest):
+    """The session was already ended by its final chunk: start a new one."""
+
+    code = "already_final"
+
+
+class Unauthorized(ServerError):
+    """The API key is missing or not valid: send `Authorization: Bearer <key>`."""
+
+    code = "unauthorized"
+
+
+class NotFound(ServerError):
+    """Not found."""
+
+    code = "not_found"
+
+
+class EpochLost(ServerError):
+    """Another process has taken this session over."""
+
+    code = "epoch_lost"
+    retryable = True
+
+
+class StoreUnavailable(ServerError):
+    """The database cannot take writes at present; send the same request again later."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class Conflict(ServerError):
+    """Another server is already using this data directory."""
+
+    code = "conflict"

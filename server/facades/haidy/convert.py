@@ -1,0 +1,224 @@
+"""Haidy's values ⇄ domain values. Pure; the error table is at the end."""
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import UNSET
+
+from pipeline.errors import AuscultError
+from pipeline.notes.note import Note
+from pipeline.types import Utterance
+from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, StreamSpec
+from server.errors import BadRequest, NotFound
+from server.facades.haidy import schema
+
+API = "haidy"
+NEW = "NEW"
+LANGUAGES = ("de", "fr", "it", "en", "es", "de-CH")  # the page's list
+RAW_FORMATS = frozenset({"pcm", "raw", "pcm_s16le"})  # raw audio carries no signature, so it must be declared
+RAW_RATES = range(8_000, 48_001)  # hertz
+DATA_URL = re.compile(r"^data:[^,]{0,200};base64,")  # what a browser's FileReader puts before the audio
+KEY_LENGTH = 150
+
+STATUS: dict[Stage, schema.Status] = {
+    Stage.CREATED: "CREATED",
+    Stage.QUEUED: "QUEUED",
+    Stage.STARTED: "STARTED",
+    Stage.DECODING: "AUDIO_PREPROCESSING",
+    Stage.TRANSCRIBING: "AUDIO_PROCESSING",
+    Stage.TRANSCRIBED: "TRANSCRIPTION_DONE",
+    Stage.DONE: "DONE",
+    Stage.FAILED: "FAILED",
+}
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk request, checked."""
+
+    task_id: str | None  # None: a new session
+    audio: bytes
+    final: bool
+    client_key: str | None
+    options: EncounterOptions
+
+
+def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
+    """Check a request. Raises `BadRequest` in the page's words where it has some."""
+    for name in ("task_id", "final", "sample_rate", "file_format", "parameters"):
+        if getattr(request, name) is UNSET:
+            raise BadRequest(f"Field '{name}' is required")
+    assert request.task_id is not UNSET
+    assert request.final is not UNSET
+    encoded = request.audio_base64 if isinstance(request.audio_base64, str) else ""
+    if not encoded and not request.final:
+        raise BadRequest("No audio file provided")
+    if request.chunk_index is not None:
+        client_key: str | None = f"index:{request.chunk_index}"
+    else:
+        client_key = f"key:{idempotency_key}" if idempotency_key else None
+    if client_key is not None and len(client_key) > KEY_LENGTH:
+        raise BadRequest(f"The Idempotency-Key header is longer than {KEY_LENGTH - 4} characters")
+    return Chunk(
+        task_id=None if request.task_id == NEW else request.task_id,
+        audio=audio(encoded),
+        final=request.final,
+        client_key=client_key,
+        options=options(request),
+    )
+
+
+def audio(encoded: str) -> bytes:
+    """The audio bytes. Raises `BadRequest` in the page's words."""
+    text = DATA_URL.sub("", encoded)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        padding = "padding" in str(exc) or "multiple of 4" in str(exc)
+        message = "Could not decode base64 audio file" if padding else "Invalid base64 audio file"
+        raise BadRequest(message) from None
+
+
+def options(request: schema.ChunkRequest) -> EncounterOptions:
+    """What the session is to be. Raises `BadRequest`."""
+    assert isinstance(request.parameters, schema.Parameters)
+    assert isinstance(request.sample_rate, float)
+    assert isinstance(request.file_format, str)
+    if not isinstance(request.parameters.language, str):
+        raise BadRequest("Field 'parameters.language' is required")
+    template = request.parameters.template if isinstance(request.parameters.template, str) else "SOAP"
+    return EncounterOptions(
+        api=API,
+        streams=(stream(request.file_format, request.sample_rate),),
+        language=language(request.parameters.language),
+        template=template,
+        glossaries=glossaries(request.parameters.glossary),
+    )
+
+
+def stream(file_format: str, sample_rate: float) -> StreamSpec:
+    """The one stream of a session: what the bytes say, unless raw audio is declared. Raises `BadRequest`."""
+    if sample_rate <= 0 or sample_rate != int(sample_rate):
+        raise BadRequest("Field 'sample_rate' must be a whole number of hertz, such as 16000")
+    if file_format.lower().lstrip(".") not in RAW_FORMATS:
+        return StreamSpec(name="audio")
+    if int(sample_rate) not in RAW_RATES:
+        raise BadRequest("Field 'sample_rate' must be between 8000 and 48000 for raw audio")
+    return StreamSpec(name="audio", encoding="pcm_s16le", sample_rate=int(sample_rate))
+
+
+def language(code: str) -> str:
+    """A language of the page, or a region of one ("en-GB"). Raises `BadRequest`."""
+    base, _, region = code.partition("-")
+    if code in LANGUAGES or (base in LANGUAGES and re.fullmatch(r"[A-Za-z]{2}|[0-9]{3}", region)):
+        return code
+    raise BadRequest(f"Unknown language: use one of {', '.join(LANGUAGES)}")
+
+
+def glossaries(given: list[str] | str | None) -> tuple[str, ...]:
+    """Glossary names, from a list, one name, or a JSON array in a string."""
+    if given is None or given == "":
+        return ()
+    if isinstance(given, list):
+        return tuple(given)
+    try:
+        return tuple(msgspec.json.decode(given, type=list[str]))
+    except (msgspec.DecodeError, RecursionError):
+        return (given,)
+
+
+def started(row: EncounterRow) -> schema.Task:
+    """The answer to a first chunk: accepted, waiting for its turn."""
+    stages = {stage: at for stage, at in row.stages.items() if stage in (Stage.CREATED, Stage.QUEUED)}
+    return task(msgspec.structs.replace(row, stages=stages, percentage=0))
+
+
+def task(row: EncounterRow) -> schema.Task:
+    """A task without its result."""
+    return schema.Task(
+        task_id=row.id,
+        status=STATUS[row.stage],
+        percentage=row.percentage,
+        started_at=timestamp(row.created_at),
+        completed_at=None if row.completed_at is None else timestamp(row.completed_at),
+        status_changes_at={STATUS[stage]: timestamp(at) for stage, at in row.stages.items()},
+    )
+
+
+def full_task(view: EncounterView) -> schema.Task:
+    """A task with what was said so far, and the note once there is one."""
+    answer = task(view.row)
+    note = view.note.note if view.note is not None else None
+    answer.result = schema.Result(
+        bubbles=[bubble(item) for item in sorted(view.items, key=lambda item: item.start)],
+        note=None if note is None else clinical_note(note),
+    )
+    failure, absence = view.row.failure, view.note.absence if view.note is not None else None
+    failed = view.row.stage is Stage.FAILED and failure is not None
+    info = schema.AdditionalInfo(
+        message=failure.message if failed and failure else None,
+        code=failure.code if failed and failure else None,
+        warnings=list(view.row.warnings),
+        note=None if absence is None else absence.message,
+    )
+    if info != schema.AdditionalInfo():
+        answer.additional_info = info
+    return answer
+
+
+def bubble(item: Utterance) -> schema.Bubble:
+    """A transcript item."""
+    return schema.Bubble(
+        text=item.text,
+        start=item.start_ms / 1000,
+        end=item.end_ms / 1000,
+        speaker=str(item.role),
+        start_ms=item.start_ms,
+        end_ms=item.end_ms,
+        id=item.id,
+    )
+
+
+def clinical_note(note: Note) -> schema.Note:
+    """The note with its evidence."""
+    return schema.Note(
+        title=note.title,
+        sections=[
+            schema.Section(
+                key=section.key,
+                title=section.title,
+                text=section.text,
+                sentences=[schema.Sentence(text=s.text, bubble_ids=list(s.items)) for s in section.sentences],
+            )
+            for section in note.sections
+        ],
+    )
+
+
+def timestamp(at: float) -> str:
+    """Seconds since 1970 → "2024-11-11T10:30:00.123Z"."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+STATUS_CODES = {
+    "bad_request": 400,
+    "already_final": 400,
+    "invalid_audio": 400,
+    "unsupported_audio": 400,
+    "undecodable_audio": 400,
+    "no_audio_track": 400,
+    "unauthorized": 401,
+    "not_found": 404,
+    "too_large": 413,
+    "overloaded": 503,
+    "store_unavailable": 503,
+    "epoch_lost": 503,
+}
+
+
+def error(exc: AuscultError) -> tuple[int, str]:
+    """Status and body. The page prints bodies as JSON strings; whether they are wrapped is open, so they are not."""
+    message = "Task not found" if isinstance(exc, NotFound) else str(exc)
+    return STATUS_CODES.get(exc.code, 500), message

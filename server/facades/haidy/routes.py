@@ -1,0 +1,90 @@
+"""Haidy's endpoints."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pipeline.errors import AuscultError, Overloaded
+from server.auth import Authenticator, bearer
+from server.domain import State
+from server.encounters import Encounters
+from server.errors import NotFound, TooLarge
+from server.facades.haidy import convert, schema
+from server.http import body, decode, guarded
+from server.metrics import Metrics
+
+BASE64_OVERHEAD = 4 / 3
+ENVELOPE_BYTES = 64 * 1024  # everything in a chunk request but the audio
+
+
+class Haidy:
+    """`/v2/audio/audio_chunk` and `/v2/tasks`."""
+
+    def __init__(
+        self,
+        encounters: Encounters,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        *,
+        max_chunk_bytes: int,
+        keep_after_fetch: bool,
+    ) -> None:
+        self._encounters = encounters
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._max_chunk_bytes = max_chunk_bytes
+        self._keep_after_fetch = keep_after_fetch
+
+    def routes(self) -> list[Route]:
+        """The routes, as published by the vendor."""
+        return [
+            Route("/v2/audio/audio_chunk", guarded(self.audio_chunk, self._error), methods=["POST"]),
+            Route("/v2/tasks", guarded(self.tasks, self._error), methods=["POST"]),
+        ]
+
+    async def audio_chunk(self, request: Request) -> Response:
+        """A chunk of a live session: the first opens it, the final one ends it."""
+        caller = await self._authenticator.caller(bearer(request.headers))
+        with self._metrics.append_seconds.time():
+            chunk = await self._chunk(request)
+            if chunk.task_id is not None:
+                await self._encounters.append(
+                    caller, chunk.task_id, chunk.audio, client_key=chunk.client_key, final=chunk.final
+                )
+                return _json(convert.task(await self._encounters.progress(caller, chunk.task_id)))
+            opened = await self._encounters.open(
+                caller, chunk.options, head=chunk.audio, client_key=chunk.client_key and f"haidy {chunk.client_key}"
+            )
+            first = chunk.client_key or "first"  # so that a retried opening does not log its chunk twice
+            await self._encounters.append(caller, opened, chunk.audio, client_key=first, final=chunk.final)
+            return _json(convert.started(await self._encounters.progress(caller, opened)))
+
+    async def tasks(self, request: Request) -> Response:
+        """A task with what it has so far. What is done or failed is given out once, unless a setting keeps it."""
+        caller = await self._authenticator.caller(bearer(request.headers))
+        task_id = decode(await body(request, ENVELOPE_BYTES), schema.TaskRequest).task_id
+        view = await self._encounters.view(caller, task_id)
+        if view.row.state in (State.DONE, State.FAILED):
+            first = await self._encounters.collect(caller, task_id)
+            if not (first or self._keep_after_fetch):
+                raise NotFound
+        return _json(convert.full_task(view))
+
+    async def _chunk(self, request: Request) -> convert.Chunk:
+        limit = int(self._max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES
+        raw = await body(request, limit)
+        chunk = convert.chunk(decode(raw, schema.ChunkRequest), request.headers.get("idempotency-key"))
+        if len(chunk.audio) > self._max_chunk_bytes:
+            raise TooLarge(f"The audio chunk is larger than {self._max_chunk_bytes} bytes: send smaller chunks")
+        return chunk
+
+    def _error(self, exc: AuscultError) -> Response:
+        self._metrics.rejected.labels(code=exc.code).inc()
+        status, message = convert.error(exc)
+        retry = {"Retry-After": str(exc.retry_after_s if isinstance(exc, Overloaded) else 1)} if exc.retryable else None
+        return Response(msgspec.json.encode(message), status, retry, media_type="application/json")
+
+
+def _json(answer: schema.Task) -> Response:
+    return Response(msgspec.json.encode(answer), media_type="application/json")

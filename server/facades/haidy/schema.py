@@ -1,0 +1,101 @@
+"""Haidy's bytes, named as on the vendor's page. What is ours beyond the page is marked *extension*."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Parameters(Struct, kw_only=True):
+    """Consultation parameters of a live session."""
+
+    language: str | UnsetType = UNSET
+    template: str | UnsetType = UNSET
+    glossary: list[str] | str | None = None  # backend names; also as a JSON array in a string
+
+
+class ChunkRequest(Struct, kw_only=True):
+    """`POST /v2/audio/audio_chunk`. Everything is required on the page; what may be absent is decided in `convert`."""
+
+    task_id: str | UnsetType = UNSET  # "NEW", or the id of a running session
+    final: bool | UnsetType = UNSET
+    audio_base64: str | UnsetType | None = UNSET
+    sample_rate: float | UnsetType = UNSET  # hertz
+    file_format: str | UnsetType = UNSET
+    parameters: Parameters | UnsetType = UNSET
+    chunk_index: int | None = None  # extension: makes a retry safe
+
+
+class TaskRequest(Struct, kw_only=True):
+    """`POST /v2/tasks`."""
+
+    task_id: str
+
+
+class Bubble(Struct, kw_only=True):
+    """A piece of the transcript."""
+
+    text: str
+    start: float  # seconds
+    end: float
+    speaker: str  # extension: doctor | patient | unspecified
+    start_ms: int  # extension
+    end_ms: int  # extension
+    id: str  # extension: stable id of the item
+
+
+class Sentence(Struct, kw_only=True):
+    """Extension: a sentence of the note and the bubbles it rests on."""
+
+    text: str
+    bubble_ids: list[str]
+
+
+class Section(Struct, kw_only=True):
+    """Extension: a section of the note."""
+
+    key: str
+    title: str
+    text: str
+    sentences: list[Sentence]
+
+
+class Note(Struct, kw_only=True):
+    """Extension: the clinical note."""
+
+    title: str
+    sections: list[Section]
+
+
+class Result(Struct, kw_only=True, omit_defaults=True):
+    """What was said (so far)."""
+
+    bubbles: list[Bubble]
+    note: Note | None = None
+
+
+class AdditionalInfo(Struct, kw_only=True, omit_defaults=True):
+    """Where the page says nothing: why a task failed, and what to know of one that did not."""
+
+    message: str | None = None
+    code: str | None = None
+    warnings: list[str] = msgspec.field(default_factory=list)
+    note: str | None = None  # why there is no note
+
+
+Status = Literal[
+    "CREATED", "QUEUED", "STARTED", "AUDIO_PREPROCESSING", "AUDIO_PROCESSING", "TRANSCRIPTION_DONE", "DONE", "FAILED"
+]
+
+
+class Task(Struct, kw_only=True):
+    """A task, as both endpoints answer it."""
+
+    task_id: str
+    status: Status
+    percentage: int
+    started_at: str  # ISO 8601, UTC
+    completed_at: str | None
+    status_changes_at: dict[Status, str]
+    result: Result | UnsetType | None = UNSET
+    additional_info: AdditionalInfo | UnsetType = UNSET

@@ -1,0 +1,1 @@
+"""Nabla (Copilot Listen, generation B): live audio of several streams over a WebSocket."""

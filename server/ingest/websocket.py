@@ -1,0 +1,146 @@
+"""A WebSocket with limits: messages in with a deadline, messages out with a deadline, errors that end it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import anyio
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from pipeline.errors import AuscultError
+from server.errors import BadRequest, TooLarge
+
+Inbound = TypeVar("Inbound")
+
+# RFC 6455 §7.4.1
+NORMAL, UNSUPPORTED_DATA, POLICY_VIOLATION, TOO_BIG, INTERNAL_ERROR, TRY_AGAIN = 1000, 1003, 1008, 1009, 1011, 1013
+
+
+class SocketError(AuscultError):
+    """The socket cannot go on."""
+
+    code = "socket_error"
+    close_code = POLICY_VIOLATION
+
+
+class NotText(SocketError):
+    """Binary frames are not understood here: send JSON text frames."""
+
+    code = "unsupported_data"
+    close_code = UNSUPPORTED_DATA
+
+
+class NoConfig(SocketError):
+    """No configuration came in time: send it as the first message."""
+
+    code = "config_timeout"
+
+
+class StreamSilent(SocketError):
+    """A declared stream received no audio for too long: send audio also in silence."""
+
+    code = "stream_silent"
+
+
+class SlowReader(SocketError):
+    """The client does not read what it is sent."""
+
+    code = "slow_reader"
+
+
+class ClientGone(SocketError):
+    """The client has closed the connection."""
+
+    code = "client_gone"
+
+
+class Socket(Generic[Inbound]):
+    """JSON messages over a WebSocket."""
+
+    def __init__(self, websocket: WebSocket, inbound: object, *, max_bytes: int, send_timeout_s: float) -> None:
+        self._websocket = websocket
+        self._decoder: msgspec.json.Decoder[Inbound] = msgspec.json.Decoder(inbound)
+        self._encoder = msgspec.json.Encoder()
+        self._max_bytes = max_bytes
+        self._send_timeout_s = send_timeout_s
+
+    async def receive(self) -> Inbound:
+        """The next message. Raises `ClientGone`, `NotText`, `TooLarge`, `BadRequest` (which name no content)."""
+        try:
+            frame = await self._websocket.receive()
+        except (WebSocketDisconnect, RuntimeError):
+            raise ClientGone from None
+        if frame["type"] == "websocket.disconnect":
+            raise ClientGone
+        text = frame.get("text")
+        if text is None:
+            raise NotText
+        if len(text) > self._max_bytes:
+            raise TooLarge(f"The message is larger than {self._max_bytes} bytes: send smaller chunks.")
+        try:
+            return self._decoder.decode(text)
+        except msgspec.ValidationError as exc:
+            raise BadRequest(_plain(str(exc))) from None
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            raise BadRequest("The message is not valid JSON.") from None
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Send a message. Raises `SlowReader` when the client does not take it in time, `ClientGone`."""
+        text = self._encoder.encode(message).decode()
+        try:
+            with anyio.fail_after(self._send_timeout_s):
+                await self._websocket.send_text(text)
+        except TimeoutError:
+            raise SlowReader from None
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            raise ClientGone from None
+
+    async def close(self, code: int = NORMAL) -> None:
+        """Close; nothing happens when the client has already gone."""
+        try:
+            with anyio.move_on_after(self._send_timeout_s):
+                await self._websocket.close(code)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            return
+
+
+class Silence:
+    """Notices a stream that gets no audio, and an end of audio that never comes."""
+
+    def __init__(self, streams: list[str], timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._deadlines = dict.fromkeys(streams, anyio.current_time() + timeout_s)
+
+    def heard(self, stream: str) -> None:
+        """A chunk of the stream came."""
+        self._deadlines[stream] = anyio.current_time() + self._timeout_s
+
+    async def watch(self) -> None:
+        """Raises `StreamSilent` when a stream's deadline passes."""
+        # The clock itself is awaited here, so there is no event to wait for instead.
+        while (deadline := min(self._deadlines.values())) > anyio.current_time():  # noqa: ASYNC110
+            await anyio.sleep_until(deadline)
+        raise StreamSilent(f"A declared stream received no audio for {self._timeout_s:g} seconds.")
+
+
+def _plain(message: str) -> str:
+    """msgspec's messages name paths and types; only a wrong tag or enum quotes the client's value."""
+    return "The message has an unknown value." if "Invalid" in message else message
+
+
+@asynccontextmanager
+async def first_error() -> AsyncIterator[None]:
+    """Raise the first of our errors alone, where a task group would raise a group of them."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        ours, others = group.split(AuscultError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from None
+
+
+def _first(group: BaseExceptionGroup[AuscultError]) -> AuscultError:
+    head = group.exceptions[0]
+    return _first(head) if isinstance(head, BaseExceptionGroup) else head

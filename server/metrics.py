@@ -1,0 +1,59 @@
+"""Every metric, its help text and its buckets, in one place. Seconds and bytes; no label ever holds a person's data."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The server's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.sessions_opened = Counter(
+            "auscult_sessions_opened_total", "Encounters opened.", ["api"], registry=self.registry
+        )
+        self.sessions_completed = Counter(
+            "auscult_sessions_completed_total",
+            "Encounters completed, by outcome (done, or the failure's code).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.takeovers = Counter(
+            "auscult_takeovers_total", "Encounters rebuilt from the log after a restart.", registry=self.registry
+        )
+        self.audio_bytes = Counter(
+            "auscult_audio_bytes_total", "Audio bytes taken from clients.", registry=self.registry
+        )
+        self.append_seconds = Histogram(
+            "auscult_append_seconds",
+            "Time from a chunk's arrival to its acknowledgement, after the commit.",
+            registry=self.registry,
+            buckets=SECONDS,
+        )
+        self.rejected = Counter(
+            "auscult_requests_rejected_total", "Requests refused, by error code.", ["code"], registry=self.registry
+        )
+        self.nonfinite_samples = Counter(
+            "auscult_nonfinite_samples_total", "NaN and infinite samples replaced by silence.", registry=self.registry
+        )
+
+    def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when it is scraped, so that it cannot drift."""
+        Gauge(name, help_text, registry=self.registry).set_function(read)
+
+    def counter(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """A counter kept elsewhere, read when it is scraped."""
+        self.registry.register(_ReadCounter(name, help_text, read))
+
+
+class _ReadCounter(Collector):
+    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        self._name, self._help, self._read = name, help_text, read
+
+    def collect(self) -> list[Metric]:
+        return [CounterMetricFamily(self._name, self._help, value=self._read())]

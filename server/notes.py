@@ -1,0 +1,44 @@
+"""Notes: which templates there are, and writing one from what was said."""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from pipeline.errors import NoteError, UnknownTemplate
+from pipeline.notes.extractive import write_note
+from pipeline.notes.templates import Template
+from pipeline.transcript import chronological
+from pipeline.types import Utterance
+from server.domain import EncounterOptions, Failure, StoredNote
+
+log = structlog.get_logger()
+
+FALLBACK = "SOAP"  # for a template nobody here knows, together with a warning
+
+
+class Notes:
+    """Writes notes from finals, with the embedded writer."""
+
+    def __init__(self, templates: Mapping[str, Template]) -> None:
+        self.templates = templates
+
+    def known(self, template: str) -> bool:
+        """Whether there is such a template."""
+        return template in self.templates
+
+    def require(self, template: str) -> None:
+        """Raises `UnknownTemplate`, naming those there are."""
+        if not self.known(template):
+            raise UnknownTemplate(f"Unknown note template: use one of {', '.join(sorted(self.templates))}.")
+
+    def write(self, options: EncounterOptions, items: Sequence[Utterance]) -> StoredNote:
+        """The note, or why there is none: a failed note never fails the transcript."""
+        template = self.templates.get(options.template) or self.templates[FALLBACK]
+        try:
+            note = write_note(chronological(items), template, language=options.base_language, style=options.style)
+        except NoteError as exc:
+            return StoredNote(absence=Failure(code=exc.code, message=str(exc)))
+        except Exception as exc:  # a bug in the writer ends this note, not the transcript
+            log.error("note.failed", type=type(exc).__name__)
+            return StoredNote(absence=Failure(code="note_failed", message="The note could not be written."))
+        return StoredNote(note=note)

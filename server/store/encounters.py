@@ -1,0 +1,360 @@
+"""Encounters, their streams, chunk log, items and notes, as SQL. One function per statement or pair of statements.
+
+Functions that write are meant for `Writer.write`: they raise our own errors before they change anything. Every write
+of a session names its epoch, so that a former owner's writes fail (`EpochLost`) instead of mixing with the new one's.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, literal, select, update
+
+from pipeline.types import Utterance
+from server.domain import (
+    EncounterOptions,
+    EncounterRow,
+    Failure,
+    Stage,
+    State,
+    StoredChunk,
+    StoredNote,
+    StreamState,
+)
+from server.errors import AlreadyFinal, EpochLost, NotFound
+from server.store import tables as t
+from server.store.seal import Seal
+
+_encode = msgspec.json.encode
+
+
+class DuplicateChunk(AlreadyFinal):
+    """This chunk was stored before."""
+
+    code = "duplicate_chunk"
+
+
+def create(connection: Connection, row: EncounterRow, client_key: str | None) -> str:
+    """Insert a new encounter and its streams. Returns its id, or the id of the one with the same client key."""
+    if client_key is not None:
+        known = select(t.encounters.c.id).where(
+            t.encounters.c.tenant_id == row.tenant_id, t.encounters.c.client_key == client_key
+        )
+        if (found := connection.execute(known).scalar()) is not None:
+            return str(found)
+    connection.execute(
+        insert(t.encounters).values(
+            id=row.id,
+            tenant_id=row.tenant_id,
+            client_key=client_key,
+            options=_encode(row.options).decode(),
+            state=row.state,
+            stages=_encode(row.stages).decode(),
+            percentage=row.percentage,
+            warnings=_encode(row.warnings).decode(),
+            epoch=row.epoch,
+            owner=row.owner,
+            lease_until=0.0,
+            data_key=row.data_key,
+            created_at=row.created_at,
+            active_at=row.active_at,
+        )
+    )
+    connection.execute(
+        insert(t.streams),
+        [
+            {
+                "encounter_id": row.id,
+                "ordinal": ordinal,
+                "name": stream.name,
+                "role": stream.role,
+                "format": _encode(stream.format).decode(),
+            }
+            for ordinal, stream in enumerate(row.options.streams)
+        ],
+    )
+    return row.id
+
+
+def get(connection: Connection, encounter: str) -> EncounterRow:
+    """An encounter by id. Raises `NotFound`."""
+    found = connection.execute(select(t.encounters).where(t.encounters.c.id == encounter)).one_or_none()
+    if found is None:
+        raise NotFound
+    return _row(found)
+
+
+def in_states(connection: Connection, states: Iterable[State]) -> list[EncounterRow]:
+    """Encounters in any of these states, oldest first."""
+    query = select(t.encounters).where(t.encounters.c.state.in_(list(states))).order_by(t.encounters.c.created_at)
+    return [_row(found) for found in connection.execute(query)]
+
+
+def completed_before(connection: Connection, at: float) -> list[str]:
+    """Ids of encounters that were completed before a time."""
+    query = select(t.encounters.c.id).where(t.encounters.c.completed_at < at)
+    return [str(found.id) for found in connection.execute(query)]
+
+
+def take_over(connection: Connection, encounter: str, owner: str) -> int:
+    """Become the owner: bump the epoch, so that the former owner's next write fails. Returns the new epoch."""
+    connection.execute(
+        update(t.encounters).where(t.encounters.c.id == encounter).values(epoch=t.encounters.c.epoch + 1, owner=owner)
+    )
+    return int(connection.execute(select(t.encounters.c.epoch).where(t.encounters.c.id == encounter)).scalar_one())
+
+
+def append_chunk(
+    connection: Connection,
+    encounter: str,
+    epoch: int,
+    stream: int,
+    chunk: StoredChunk,
+    *,
+    client_key: str | None,
+    sealed: bytes,
+) -> None:
+    """Append to the log. Raises `EpochLost` unless the encounter is live and ours, `DuplicateChunk` on a known key.
+
+    Owner and state are checked by the same statement that writes: an INSERT … SELECT from the encounter's row.
+    """
+    if (
+        client_key is not None
+        and connection.execute(
+            select(literal(1)).where(
+                t.chunks.c.encounter_id == encounter, t.chunks.c.stream == stream, t.chunks.c.client_key == client_key
+            )
+        ).scalar()
+    ):
+        raise DuplicateChunk
+    values = {
+        "encounter_id": encounter,
+        "stream": stream,
+        "seq": chunk.seq,
+        "offset": chunk.offset,
+        "size": len(chunk.body),
+        "client_key": client_key,
+        "sealed": sealed,
+    }
+    done = connection.execute(_APPEND, {f"p_{name}": value for name, value in values.items()} | {"p_epoch": epoch})
+    if not done.rowcount:
+        raise EpochLost
+
+
+_CHUNK_COLUMNS = ("encounter_id", "stream", "seq", "offset", "size", "client_key", "sealed")
+_APPEND = insert(t.chunks).from_select(
+    list(_CHUNK_COLUMNS),
+    select(*(bindparam(f"p_{name}", type_=t.chunks.c[name].type) for name in _CHUNK_COLUMNS)).where(
+        exists(
+            select(literal(1)).where(
+                t.encounters.c.id == bindparam("p_encounter_id"),
+                t.encounters.c.epoch == bindparam("p_epoch"),
+                t.encounters.c.state == State.LIVE,
+            )
+        )
+    ),
+)
+
+
+def has_chunk(connection: Connection, encounter: str, key: str) -> bool:
+    """Whether a chunk with this key is in the encounter's log."""
+    query = select(literal(1)).where(t.chunks.c.encounter_id == encounter, t.chunks.c.client_key == key)
+    return connection.execute(query.limit(1)).scalar() is not None
+
+
+def log_ends(connection: Connection, encounter: str) -> dict[int, tuple[int, int]]:
+    """For each stream with chunks: (next seq, next byte offset)."""
+    query = (
+        select(t.chunks.c.stream, func.max(t.chunks.c.seq), func.max(t.chunks.c.offset + t.chunks.c.size))
+        .where(t.chunks.c.encounter_id == encounter)
+        .group_by(t.chunks.c.stream)
+    )
+    return {int(stream): (int(seq) + 1, int(end)) for stream, seq, end in connection.execute(query)}
+
+
+def read_log(
+    connection: Connection,
+    seal: Seal,
+    encounter: str,
+    stream: int,
+    *,
+    begin: int,
+    end: int | None = None,
+    most: int = 64,
+) -> list[StoredChunk]:
+    """The next chunks that overlap the byte range [begin, end) of a stream, at most `most`, opened."""
+    c = t.chunks.c
+    query = select(c.seq, c.offset, c.sealed).where(
+        c.encounter_id == encounter, c.stream == stream, c.offset + c.size > begin
+    )
+    if end is not None:
+        query = query.where(c.offset < end)
+    return [
+        StoredChunk(seq=row.seq, offset=row.offset, body=seal.open(f"chunk/{stream}/{row.seq}", row.sealed))
+        for row in connection.execute(query.order_by(c.seq).limit(most))
+    ]
+
+
+def stream_states(connection: Connection, seal: Seal, encounter: str) -> list[StreamState]:
+    """Progress of every stream, in their order."""
+    query = select(t.streams.c.ordinal, t.streams.c.sealed).where(t.streams.c.encounter_id == encounter)
+    return [
+        StreamState()
+        if row.sealed is None
+        else msgspec.json.decode(seal.open(f"stream/{row.ordinal}", row.sealed), type=StreamState)
+        for row in connection.execute(query.order_by(t.streams.c.ordinal))
+    ]
+
+
+def commit(
+    connection: Connection,
+    seal: Seal,
+    encounter: str,
+    epoch: int,
+    stream: int,
+    state: StreamState,
+    items: Sequence[tuple[int, Utterance]],
+) -> None:
+    """Store finals (with their ordinals) and the checkpoint behind them, together. Raises `EpochLost`."""
+    own(connection, encounter, epoch)
+    for ordinal, item in items:
+        sealed = seal.seal(f"item/{item.id}", _encode(item))
+        values = {"encounter_id": encounter, "id": item.id, "ordinal": ordinal, "sealed": sealed}
+        connection.execute(insert(t.items).values(**values))
+    connection.execute(
+        update(t.streams)
+        .where(t.streams.c.encounter_id == encounter, t.streams.c.ordinal == stream)
+        .values(sealed=seal.seal(f"stream/{stream}", _encode(state)))
+    )
+
+
+def own(connection: Connection, encounter: str, epoch: int) -> None:
+    """Raises `EpochLost` unless the encounter is still at this epoch."""
+    current = connection.execute(select(t.encounters.c.epoch).where(t.encounters.c.id == encounter)).scalar()
+    if current != epoch:
+        raise EpochLost
+
+
+def read_items(connection: Connection, seal: Seal, encounter: str) -> list[Utterance]:
+    """Every final, in the order in which they became final."""
+    query = select(t.items.c.id, t.items.c.sealed).where(t.items.c.encounter_id == encounter)
+    return [
+        msgspec.json.decode(seal.open(f"item/{row.id}", row.sealed), type=Utterance)
+        for row in connection.execute(query.order_by(t.items.c.ordinal))
+    ]
+
+
+def set_stages(connection: Connection, encounter: str, stages: dict[Stage, float], at: float) -> None:
+    """Stamp stages; the percentage only grows."""
+    row = get(connection, encounter)
+    merged = dict(sorted((stages | row.stages).items(), key=lambda entry: list(Stage).index(entry[0])))
+    percentage = max(row.percentage, *(stage.percentage for stage in merged))
+    connection.execute(
+        update(t.encounters)
+        .where(t.encounters.c.id == encounter)
+        .values(stages=_encode(merged).decode(), percentage=percentage, active_at=at)
+    )
+
+
+def add_warning(connection: Connection, encounter: str, warning: str) -> None:
+    """Remember a warning once."""
+    row = get(connection, encounter)
+    if warning not in row.warnings:
+        values = {"warnings": _encode([*row.warnings, warning]).decode()}
+        connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
+
+
+def set_failure(connection: Connection, encounter: str, failure: Failure) -> None:
+    """Remember what broke; whether the encounter fails of it is decided when it is completed."""
+    values = {"failure": _encode(failure).decode()}
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
+
+
+def close(connection: Connection, encounter: str, epoch: int, at: float) -> None:
+    """No more audio: the closing job takes over. Raises `EpochLost`."""
+    own(connection, encounter, epoch)
+    connection.execute(
+        update(t.encounters)
+        .where(t.encounters.c.id == encounter, t.encounters.c.state == State.LIVE)
+        .values(state=State.CLOSING, active_at=at)
+    )
+
+
+def complete(connection: Connection, encounter: str, at: float, failure: Failure | None) -> None:
+    """The last word on an encounter: done, or failed with the reason. Does nothing the second time."""
+    row = get(connection, encounter)
+    if row.state in (State.DONE, State.FAILED):
+        return
+    state, stage = (State.DONE, Stage.DONE) if failure is None else (State.FAILED, Stage.FAILED)
+    set_stages(connection, encounter, {stage: at}, at)
+    values = {"state": state, "completed_at": at}
+    if failure is not None:
+        set_failure(connection, encounter, failure)
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
+
+
+def mark_fetched(connection: Connection, encounter: str, at: float) -> bool:
+    """Note that the result was given out. True for the first who asks."""
+    done = connection.execute(
+        update(t.encounters)
+        .where(t.encounters.c.id == encounter, t.encounters.c.fetched_at.is_(None))
+        .values(fetched_at=at)
+    )
+    return bool(done.rowcount)
+
+
+def put_note(connection: Connection, seal: Seal, encounter: str, note: StoredNote, at: float) -> None:
+    """Store the note (or why there is none). Writing it again replaces it: the closing job may run twice."""
+    connection.execute(delete(t.notes).where(t.notes.c.encounter_id == encounter, t.notes.c.version == 1))
+    sealed = seal.seal("note/1", _encode(note))
+    connection.execute(insert(t.notes).values(encounter_id=encounter, version=1, created_at=at, sealed=sealed))
+
+
+def get_note(connection: Connection, seal: Seal, encounter: str) -> StoredNote | None:
+    """The newest note."""
+    query = select(t.notes.c.version, t.notes.c.sealed).where(t.notes.c.encounter_id == encounter)
+    row = connection.execute(query.order_by(t.notes.c.version.desc()).limit(1)).one_or_none()
+    return row and msgspec.json.decode(seal.open(f"note/{row.version}", row.sealed), type=StoredNote)
+
+
+def drop_log(connection: Connection, encounter: str, kept: Sequence[tuple[int, str, int]], at: float) -> None:
+    """The log's bytes now lie in blobs, (stream, key, size) each: remember them and delete the rows."""
+    known = set(blob_keys(connection, encounter))  # the closing job may have run up to here before
+    for stream, key, size in kept:
+        if key not in known:
+            values = {"encounter_id": encounter, "stream": stream, "key": key, "size": size, "created_at": at}
+            connection.execute(insert(t.blobs).values(**values))
+    connection.execute(delete(t.chunks).where(t.chunks.c.encounter_id == encounter))
+
+
+def blob_keys(connection: Connection, encounter: str) -> list[str]:
+    """Names of an encounter's blobs."""
+    query = select(t.blobs.c.key).where(t.blobs.c.encounter_id == encounter)
+    return [str(row.key) for row in connection.execute(query)]
+
+
+def erase(connection: Connection, encounter: str) -> None:
+    """Delete an encounter and all that belongs to it; its data key first."""
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(data_key=None))
+    for table in (t.chunks, t.items, t.notes, t.blobs, t.streams):
+        connection.execute(delete(table).where(table.c.encounter_id == encounter))
+    connection.execute(delete(t.encounters).where(t.encounters.c.id == encounter))
+
+
+def _row(found: Row[tuple[object, ...]]) -> EncounterRow:
+    return EncounterRow(
+        id=found.id,
+        tenant_id=found.tenant_id,
+        options=msgspec.json.decode(found.options, type=EncounterOptions),
+        state=State(found.state),
+        stages=msgspec.json.decode(found.stages, type=dict[Stage, float]),
+        percentage=found.percentage,
+        failure=None if found.failure is None else msgspec.json.decode(found.failure, type=Failure),
+        warnings=msgspec.json.decode(found.warnings, type=tuple[str, ...]),
+        epoch=found.epoch,
+        owner=found.owner,
+        data_key=found.data_key,
+        created_at=found.created_at,
+        active_at=found.active_at,
+        completed_at=found.completed_at,
+        fetched_at=found.fetched_at,
+    )

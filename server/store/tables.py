@@ -1,0 +1,128 @@
+"""Every table, once. The same definitions serve SQLite and PostgreSQL; migrations/ makes them.
+
+Columns named `sealed` hold AES-GCM ciphertext under the encounter's data key (see `seal`): audio, words and notes never
+lie in the database in the clear. Times are seconds since 1970 (UTC) as floats.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),  # SHA-256 of the key, hex
+    Column("hint", String(16), nullable=False),  # first characters, so that people can tell keys apart
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+encounters = Table(
+    "encounters",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), nullable=False),
+    Column("client_key", String(200)),  # idempotency key of the opening request
+    Column("options", Text, nullable=False),  # JSON of domain.EncounterOptions; no words, no names
+    Column("state", String(16), nullable=False),  # live | closing | done | failed
+    Column("stages", Text, nullable=False),  # JSON: {stage: time it was reached}
+    Column("percentage", Integer, nullable=False),
+    Column("failure", Text),  # JSON {code, message}: our own words only
+    Column("warnings", Text, nullable=False),  # JSON list of our own sentences
+    Column("epoch", Integer, nullable=False),  # fences a former owner's writes
+    Column("owner", String(100), nullable=False),  # executor id of the process that holds the live session
+    Column("lease_until", Float, nullable=False),
+    Column("data_key", LargeBinary),  # wrapped by the key-encryption key; NULL once erased
+    Column("created_at", Float, nullable=False),
+    Column("active_at", Float, nullable=False),  # last audio or change
+    Column("completed_at", Float),
+    Column("fetched_at", Float),  # when a result that is given out once was given out
+    UniqueConstraint("tenant_id", "client_key", name="uq_encounters_client_key"),
+    Index("ix_encounters_state", "state"),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("format", Text, nullable=False),  # JSON of AudioFormat
+    Column("sealed", LargeBinary),  # JSON of the checkpoint and its restart point; NULL at the start
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("stream", Integer, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("offset", BigInteger, nullable=False),  # of the first byte, in the stream's bytes
+    Column("size", Integer, nullable=False),  # bytes, unsealed
+    Column("client_key", String(200)),  # chunk number or idempotency key, where the client sends one
+    Column("sealed", LargeBinary, nullable=False),
+    UniqueConstraint("encounter_id", "stream", "client_key", name="uq_chunks_client_key"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    Column("ordinal", Integer, nullable=False),  # order in which items became final
+    Column("sealed", LargeBinary, nullable=False),  # JSON of the utterance
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # JSON of the note
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("stream", Integer, primary_key=True),
+    Column("key", String(200), nullable=False),  # name in the blob store
+    Column("size", BigInteger, nullable=False),  # bytes, unsealed
+    Column("created_at", Float, nullable=False),
+)
+
+access_log = Table(
+    "access_log",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("tenant_id", String(32), nullable=False),
+    Column("key_id", String(32), nullable=False),
+    Column("action", String(50), nullable=False),
+    Column("encounter_id", String(32)),
+)
