@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import anyio
+import numpy as np
 from anyio.lowlevel import checkpoint
 
 from pipeline.batching import Answer, Batcher
@@ -30,6 +31,7 @@ class Stream:
         self._decoder = decoder
         self._batcher = batcher
         self._sink = sink
+        self._heard = session.hears_from  # first sample not yet given to the session
         self._changed = anyio.Event()  # an answer came: there may be room, or the session may be finished
 
     async def feed(self, chunk: bytes) -> None:
@@ -71,7 +73,11 @@ class Stream:
             await self._answer()
 
     def _unheard(self, block: PcmBlock) -> Pcm:
-        return block.pcm[max(0, self._session.hears_from - block.start) :]
+        """The part of a block that the session expects next; silence first where the source left a hole."""
+        skip = self._heard - block.start
+        pcm = block.pcm[skip:] if skip >= 0 else np.concatenate([np.zeros(-skip, np.float32), block.pcm])
+        self._heard += len(pcm)
+        return pcm
 
     async def _room(self) -> None:
         while self._session.backlog > MAX_BACKLOG:

@@ -1,0 +1,35 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.hallucination import heard, without_loops
+from tests.fakes import hypothesis, words
+
+
+def texts(phrase: str) -> str:
+    return " ".join(word.text for word in without_loops(words(phrase)))
+
+
+def test_a_loop_is_said_once() -> None:
+    assert texts("thank you thank you thank you thank you thank you bye") == "thank you bye"
+
+
+def test_a_word_that_a_person_repeats_stays() -> None:
+    assert texts("no no no i do not") == "no no no i do not"
+
+
+def test_words_that_the_recogniser_itself_takes_for_silence_are_dropped() -> None:
+    doubtful = replace(hypothesis("thanks for watching"), no_speech_prob=0.9, avg_logprob=-1.5)
+    assert heard(doubtful) == ()
+
+
+def test_confident_words_stay_although_speech_is_improbable() -> None:
+    sure = replace(hypothesis("yes"), no_speech_prob=0.9, avg_logprob=-0.2)
+    assert [w.text for w in heard(sure)] == ["yes"]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30))
+def test_what_is_kept_is_a_part_of_what_was_there_in_the_same_order(said: list[str]) -> None:
+    kept = iter(words(" ".join(said)))
+    assert all(any(word == candidate for candidate in kept) for word in without_loops(words(" ".join(said))))
