@@ -1,0 +1,91 @@
+"""libav, kept on a short lead: the demuxer is the one the bytes were recognised as, and it opens nothing else.
+
+Left alone, libav guesses a format from the bytes, and some formats (HLS playlists, ffconcat scripts, mp4 with outside
+references) make it open files and addresses that those bytes name. So the demuxer is forced, every other one and every
+protocol is off the whitelists, and whatever it still tried to open is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import Flags2
+from av.container import InputContainer
+
+from pipeline.containers import Container
+from pipeline.errors import NoAudioTrack, UnsupportedAudio
+
+
+class Readable(Protocol):
+    """What libav reads from. One that has `seek` and `tell` too is seekable."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demuxer:
+    """How libav reads one container."""
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+# Half a second is what libav may read ahead to learn about tracks; its default of five delays a webm with video.
+# Frames of mp3 and AAC say everything themselves; with libav's defaults the first audio comes 1.25 s late.
+_BRIEF = MappingProxyType({"analyzeduration": "500000"})
+_SHORTEST = MappingProxyType({"probesize": "1024", "analyzeduration": "0"})
+DEMUXERS: Mapping[Container, Demuxer] = MappingProxyType(
+    {
+        Container.WEBM: Demuxer(name="matroska", options=_BRIEF),
+        Container.MP4: Demuxer(name="mp4", options=_BRIEF),
+        Container.OGG: Demuxer(name="ogg", options=_BRIEF),
+        Container.MP3: Demuxer(name="mp3", options=_SHORTEST),
+        Container.ADTS: Demuxer(name="aac", options=_SHORTEST),
+        Container.FLAC: Demuxer(name="flac"),
+    }
+)
+CODECS = frozenset(
+    {"opus", "vorbis", "aac", "mp3", "mp3float", "mp2", "mp2float", "flac", "alac"}
+    | {f"pcm_{kind}" for kind in ("u8", "s16le", "s16be", "s24le", "s24be", "s32le", "f32le", "f64le", "alaw", "mulaw")}
+)
+BUFFER_BYTES = 4096  # of one read
+_WHITELISTS = MappingProxyType(
+    {
+        "format_whitelist": ",".join(demuxer.name for demuxer in DEMUXERS.values()),
+        "protocol_whitelist": "",
+        "codec_whitelist": ",".join(sorted(CODECS)),
+    }
+)
+
+
+def open_untrusted(file: Readable, demuxer: Demuxer) -> InputContainer:
+    """Open bytes that a stranger sent. Raises `FFmpegError`, also when the demuxer is not one of `DEMUXERS`."""
+    return av.open(
+        file,
+        "r",
+        format=demuxer.name,
+        container_options={**demuxer.options, **_WHITELISTS},
+        metadata_errors="ignore",
+        buffer_size=BUFFER_BYTES,
+        io_open=_refuse,
+    )
+
+
+def audio_track(opened: InputContainer) -> AudioStream:
+    """The first audio track, ready to decode. Raises `NoAudioTrack`, `UnsupportedAudio`."""
+    if not opened.streams.audio:
+        raise NoAudioTrack
+    track = opened.streams.audio[0]
+    codec = track.codec_context
+    if codec is None or codec.name not in CODECS:
+        raise UnsupportedAudio("The audio track's codec is not supported: send Opus, AAC, MP3, Vorbis, FLAC or PCM.")
+    codec.thread_count = 1  # a thread per stream is enough, and a packet must come out when it goes in
+    codec.flags2 |= Flags2.skip_manual  # encoder delay is cut here, where it is known whether this is a beginning
+    return track
+
+
+def _refuse(url: str, flags: int, options: Mapping[str, str]) -> Readable:
+    raise PermissionError("audio files open nothing else")

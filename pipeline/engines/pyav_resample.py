@@ -1,0 +1,85 @@
+"""Audio of any rate and layout → 16 kHz mono, by libav's resampler, piece by piece and without drift."""
+
+from math import gcd
+from typing import cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+from pipeline.types import SAMPLE_RATE, Pcm
+
+SETTLE = SAMPLE_RATE // 20  # samples after which nothing is left of where the filter began (it is 2 ms long at 48 kHz)
+
+
+class Resampling:
+    """One uninterrupted run of equal frames. What changes its format, or leaves a hole, begins another.
+
+    `position` is where the next frame's audio will lie, exact however much the filter still holds back.
+    """
+
+    def __init__(self, first: AudioFrame, start: int) -> None:
+        self.kind = kind_of(first)
+        self._rate = first.sample_rate
+        self._start = start
+        self._taken = 0  # samples, at the source's rate
+        self._resampler = av.AudioResampler(
+            format="flt",
+            layout="mono",
+            rate=SAMPLE_RATE,
+            options={"rematrix_maxval": "1.0"},  # a mean of the channels; libav's own default adds them up
+        )
+
+    @property
+    def position(self) -> float:
+        """Stream position of the next frame, in samples at 16 kHz."""
+        return self._start + self._taken * SAMPLE_RATE / self._rate
+
+    def push(self, frame: AudioFrame) -> Pcm:
+        """Shapes: returns `(n_samples,)` float32, what is ready. Raises `FFmpegError`, `ValueError`."""
+        self._taken += frame.samples
+        frame.pts = None  # the resampler must count, not follow the container's times
+        return _joined(self._resampler.resample(frame))
+
+    def drain(self) -> Pcm:
+        """What the filter still held back; the run is over."""
+        return _joined(self._resampler.resample(None))
+
+
+def kind_of(frame: AudioFrame) -> tuple[str, str, int]:
+    """What must stay the same within one run."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def mono_frame(pcm: Pcm, sample_rate: int) -> AudioFrame:
+    """A libav frame of mono samples. Shapes: `(n_samples,)` float32."""
+    frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="flt", layout="mono")
+    frame.sample_rate = sample_rate
+    return frame
+
+
+def trimmed(frame: AudioFrame, start: int, end: int) -> AudioFrame:
+    """The frame without its first `start` and last `end` samples (encoder delay and padding)."""
+    samples = cast("NDArray[np.float32]", frame.to_ndarray())  # of any dtype: it is only cut
+    width = samples.shape[1] // frame.samples  # planar: 1; packed: the number of channels
+    cut = np.ascontiguousarray(samples[:, start * width : max(start, frame.samples - end) * width])
+    result = AudioFrame.from_ndarray(cut, format=frame.format.name, layout=frame.layout.name)
+    result.sample_rate = frame.sample_rate
+    return result
+
+
+def aligned_before(position: int, sample_rate: int) -> tuple[int, int]:
+    """The last place at or before `position` where a source sample and a 16 kHz sample coincide.
+
+    Resampling that begins there continues a stream exactly. Returns source sample, 16 kHz sample.
+    """
+    common = gcd(sample_rate, SAMPLE_RATE)
+    steps = max(0, position) // (SAMPLE_RATE // common)
+    return steps * (sample_rate // common), steps * (SAMPLE_RATE // common)
+
+
+def _joined(frames: list[AudioFrame]) -> Pcm:
+    if not frames:
+        return np.zeros(0, np.float32)
+    return np.concatenate([cast("Pcm", frame.to_ndarray()).reshape(-1) for frame in frames])
