@@ -1,0 +1,133 @@
+"""`auscult-bench`: show what Auscult does, and measure it. Everything runs on this machine and ends by itself."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import anyio
+import msgspec
+import typer
+from rich.console import Console
+
+from pipeline.errors import AuscultError
+
+# What the commands need is imported by each of them: `--help` stays quick, and a missing package is one clear line.
+
+KNOWN = (AuscultError, OSError, ModuleNotFoundError)  # what is one line, not a traceback
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Recording = Annotated[str, typer.Option(help="Which recording of ours is played.")]
+Recogniser = Annotated[str, typer.Option(help="auto, sphinx, whisper or scripted.")]
+Model = Annotated[str, typer.Option(help="Whisper model: a directory, or the name of a fetched one.")]
+Speed = Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.", dir_okay=False)]
+
+
+def main() -> None:
+    """The command's entry: what goes wrong is one line, not a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except KNOWN as exc:
+        _fail(exc)
+    except BaseExceptionGroup as group:
+        known, others = group.split(KNOWN)
+        if known is None or others is not None:
+            raise
+        _fail(_first(known))
+
+
+@app.command()
+def demo(
+    recording: Recording = "cough",
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    speed: Speed = 1.0,
+    url: Annotated[str, typer.Option(help="A server that runs already; else one is started.")] = "",
+    key: Annotated[str, typer.Option(help="API key of that server.", envvar="AUSCULT_API_KEY")] = "",
+) -> None:
+    """Play a consultation through the live API; print the transcript as it becomes final, then the note."""
+    from bench.demo import DemoOptions, run
+
+    if url and not key:
+        raise typer.BadParameter("a server that runs already needs its key: --key, or AUSCULT_API_KEY")
+    options = DemoOptions(recording=recording, recogniser=recogniser, model=model, speed=speed, url=url, key=key)
+    if not anyio.run(run, options, out):
+        raise typer.Exit(1)
+
+
+@app.command()
+def live(
+    recording: Recording = "cough",
+    recogniser: Recogniser = "sphinx",
+    model: Model = "",
+    speed: Speed = 1.0,
+    json: Json = None,
+) -> None:
+    """Measure a recogniser through the live API: words, speakers, times, delays, cost."""
+    from bench.live import LiveOptions, run, show
+
+    report = anyio.run(run, LiveOptions(recording=recording, recogniser=recogniser, model=model, speed=speed), out)
+    show(report, out)
+    _write(report, json)
+    if not report.finals:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(
+    sessions: Annotated[int, typer.Option(min=1, max=10_000, help="Sockets at the same time.")] = 50,
+    streams: Annotated[int, typer.Option(min=1, max=32, help="Audio streams in each.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Measured time.")] = 30.0,
+    ack: Annotated[bool, typer.Option("--ack/--no-ack", help="Ask for acknowledgements.")] = True,
+    recording: Recording = "cough",
+    directory: Annotated[
+        Path | None, typer.Option(help="Disk to measure on; the data are removed.", exists=True, file_okay=False)
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Measure what taking audio in costs, without recognising it."""
+    from bench.ingest import IngestOptions, run, show
+
+    options = IngestOptions(
+        sessions=sessions, streams=streams, seconds=seconds, acknowledge=ack, recording=recording, directory=directory
+    )
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+    if report.lost_chunks or report.errors or report.broken:
+        raise typer.Exit(1)
+
+
+def _write(report: msgspec.Struct, path: Path | None) -> None:
+    if path is not None:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    """A request to end is what Ctrl-C is: everything started is ended in order."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    head = group.exceptions[0]
+    return _first(head) if isinstance(head, BaseExceptionGroup) else head
+
+
+def _fail(error: Exception) -> None:
+    message = str(error)
+    if isinstance(error, ModuleNotFoundError):
+        message = f"the package {error.name} is missing: pip install 'auscult[bench]'"
+    elif isinstance(error, TimeoutError):
+        message = "it did not finish in time."
+    err.print(f"auscult-bench: {message}", style="red", markup=False)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
