@@ -82,7 +82,7 @@ def make_recogniser(settings: Settings) -> Recogniser:
             download_root=models_directory(settings),
         )
     if choice.kind == "scripted":
-        return ScriptedRecogniser(delay_ms=wanted.scripted_delay_ms)
+        return ScriptedRecogniser(delay=wanted.scripted_delay_ms / 1000, capacity=4)
     return SphinxRecogniser(workers=wanted.workers or None)
 
 
@@ -215,7 +215,11 @@ class Server:
             working = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(working.cancel_scope.cancel)
             working.start_soon(self._recognise)
-            jobs = await stack.enter_async_context(open_jobs(self._encounters, self._engine, EXECUTOR))
+            jobs_engine = self._engine
+            if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody
+                jobs_engine = open_engine(f"sqlite:///{self._settings.data_path / 'jobs.db'}")
+                stack.callback(jobs_engine.dispose)
+            jobs = await stack.enter_async_context(open_jobs(self._encounters, jobs_engine, EXECUTOR))
             self._encounters.start(working, jobs)
             await self._encounters.recover()
             working.start_soon(self._sweep)

@@ -102,7 +102,8 @@ class Encounters:
         self._check_head(options, head)
         if len(self._live) >= self._limits.max_sessions:
             raise Overloaded
-        at = self._studio.now()
+        at, warnings = self._studio.now(), self._warnings(options)
+        options = self._understood(options)
         seal, wrapped = self._keyring.new(encounter := secrets.token_hex(12))
         row = EncounterRow(
             id=encounter,
@@ -112,7 +113,7 @@ class Encounters:
             stages={Stage.CREATED: at, Stage.QUEUED: at},
             percentage=0,
             failure=None,
-            warnings=tuple(self._warnings(options)),
+            warnings=tuple(warnings),
             epoch=1,
             owner=self._owner,
             data_key=wrapped,
@@ -292,15 +293,23 @@ class Encounters:
         if container and len(head) >= MIN_SNIFF_BYTES and sniff(head) is None:
             raise UnsupportedAudio
 
+    def _understood(self, options: EncounterOptions) -> EncounterOptions:
+        """The options without names that mean nothing here: what is stored in the clear holds only our own words."""
+        return msgspec.structs.replace(
+            options,
+            template=options.template if self.notes.known(options.template) else FALLBACK,
+            glossaries=tuple(name for name in options.glossaries if name in self._glossaries),
+        )
+
     def _warnings(self, options: EncounterOptions) -> list[str]:
         """What the client should know although its request was accepted."""
-        warnings = [
-            f"Unknown glossary {name!r}: it is ignored. Known ones: {', '.join(sorted(self._glossaries))}."
-            for name in options.glossaries
-            if name not in self._glossaries
-        ]
+        warnings: list[str] = []
+        if not set(options.glossaries) <= set(self._glossaries):
+            known = ", ".join(sorted(self._glossaries))
+            warnings.append(f"A glossary is unknown here and ignored. Known ones: {known}.")
         if not self.notes.known(options.template):
-            warnings.append(f"Unknown template {options.template!r}: the note is written as {FALLBACK}.")
+            known = ", ".join(sorted(self.notes.templates))
+            warnings.append(f"The template is unknown here: the note is written as {FALLBACK}. Known ones: {known}.")
         try:
             self.check_language(options)
         except LanguageUnsupported as exc:

@@ -22,6 +22,7 @@ from server.encounters import Encounters
 APPLICATION_VERSION = "1"  # raised only for incompatible workflows: jobs of another version would never be taken up
 MAX_RECOVERIES = 1000  # a server may be killed often during one job
 ATTEMPTS = 8  # of one step, 0.2 s apart and doubling: a database that is busy for half a minute ends no job
+GIVEN_UP = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
 
 class JsonSerializer(Serializer):
@@ -68,10 +69,17 @@ class DbosJobs:
         self._close_encounter = close_encounter
 
     async def start_closing(self, encounter: str) -> None:
-        """Start the workflow, or do nothing when it was started before: its id is made of the encounter's."""
+        """Start the workflow, or do nothing when it is at work: its id is made of the encounter's.
+
+        One that was given up (say, while the disk was full) is started anew.
+        """
 
         def start() -> None:
-            with SetWorkflowID(f"close-{encounter}"):
+            workflow = f"close-{encounter}"
+            status = DBOS.get_workflow_status(workflow)
+            if status is not None and status.status in GIVEN_UP:
+                DBOS.delete_workflow(workflow)
+            with SetWorkflowID(workflow):
                 DBOS.start_workflow(self._close_encounter, encounter)
 
         await anyio.to_thread.run_sync(start)

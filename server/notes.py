@@ -33,7 +33,7 @@ class Notes:
 
     def write(self, options: EncounterOptions, items: Sequence[Utterance]) -> StoredNote:
         """The note, or why there is none: a failed note never fails the transcript."""
-        template = self.templates.get(options.template) or self.templates[FALLBACK]
+        template = self.templates[options.template]
         try:
             note = write_note(chronological(items), template, language=options.base_language, style=options.style)
         except NoteError as exc:

@@ -43,12 +43,12 @@ def options(config: schema.ListenConfig, max_streams: int) -> EncounterOptions:
         api=API,
         streams=tuple(
             StreamSpec(
-                name=stream.id,
+                name=f"stream{ordinal}",  # the client's own id may be a person's name: it stays in the socket
                 role=role(stream.speaker_type),
                 encoding="pcm_s16le",
                 sample_rate=config.sample_rate,
             )
-            for stream in config.streams
+            for ordinal, stream in enumerate(config.streams)
         ),
         language=config.language,
         template=config.note_template,

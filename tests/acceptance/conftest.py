@@ -1,0 +1,57 @@
+"""A real server process for each recogniser, started once, and clients of two tenants."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from bench.recordings import Recording
+from bench.server import RunningServer, running_server
+
+
+def start(**options: str) -> Iterator[RunningServer]:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running_server(**options)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sphinx_server() -> Iterator[RunningServer]:
+    """Real words."""
+    yield from start(recogniser="sphinx")
+
+
+@pytest.fixture(scope="session")
+def scripted_server() -> Iterator[RunningServer]:
+    """For protocol tests: made-up words, at once."""
+    yield from start(recogniser="scripted")
+
+
+@pytest.fixture
+def api(scripted_server: RunningServer) -> Iterator[httpx.Client]:
+    with client(scripted_server.base_url, scripted_server.key) as made:
+        yield made
+
+
+@pytest.fixture
+def sphinx_api(sphinx_server: RunningServer) -> Iterator[httpx.Client]:
+    with client(sphinx_server.base_url, sphinx_server.key) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def headache() -> Recording:
+    return Recording.load("headache")
+
+
+def client(url: str, key: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+
+def make_key(server: RunningServer, tenant: str) -> str:
+    """A key as an operator makes one, beside the running server."""
+    command = [sys.executable, "-m", "server.cli", "keys", "create", "--tenant", tenant]
+    command += ["--data-dir", str(server.data_dir)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

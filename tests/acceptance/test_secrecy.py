@@ -1,0 +1,80 @@
+"""What patients said is nowhere but where it belongs: not in logs, metrics, job tables, on the disk or in /tmp."""
+
+import re
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from bench.recordings import Recording
+from bench.server import running_server
+from tests.acceptance.conftest import client
+from tests.acceptance.haidy import chunk, poll, post, send, wait
+from tests.acceptance.test_haidy import encoded, wav
+from tests.acceptance.test_nabla import BAD_FRAMES, CONFIG, END, dialled, finals, pcm, play, read, say
+
+ROOT = Path(__file__).parent.parent.parent
+WORD = re.compile(rb"[a-z]{5,}")
+
+
+def distinctive(spoken: set[bytes]) -> set[bytes]:
+    """Spoken words that the program itself never writes: finding one means that it came from the room."""
+    own = set()
+    for file in [*ROOT.glob("server/**/*.py"), *ROOT.glob("pipeline/*.py"), *ROOT.glob("config/*.toml")]:
+        own |= set(WORD.findall(file.read_bytes().lower()))
+    return spoken - own
+
+
+def find(words: set[bytes], where: bytes) -> set[bytes]:
+    return words & set(WORD.findall(where.lower()))
+
+
+@pytest.mark.slow
+async def test_no_spoken_word_leaks(tmp_path: Path, headache: Recording) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    environment = {"TMPDIR": str(scratch), "AUSCULT_LOG_LEVEL": "debug", "AUSCULT_TASKS_KEEP_AFTER_FETCH": "true"}
+    async with running_server(recogniser="sphinx", data_dir=tmp_path / "data", environment=environment) as server:
+        async with dialled(server) as socket:
+            await say(socket, CONFIG | {"output_objects": ["transcript_item", "note"]})
+            for frame in BAD_FRAMES:
+                await socket.send(frame)
+            await play(socket, pcm(headache, headache.seconds))
+            await say(socket, END)
+            messages = await read(socket, 120)
+        with client(server.base_url, server.key) as api:
+            await anyio.to_thread.run_sync(misuse, api, headache)
+            metrics = api.get("/metrics").content
+        said = " ".join(item["text"] for item in finals(messages)).encode()
+        truth = " ".join(item.text for item in headache.items).encode()
+        words = distinctive(set(WORD.findall((said + b" " + truth).lower())))
+        assert len(words) >= 10
+        assert messages[-1]["object"] == "note"
+        assert find(words, metrics) == set()
+        assert find(words, server.log().encode()) == set()
+        files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+        assert files
+        for path in files:
+            assert find(words, path.read_bytes()) == set(), path.name
+        assert [path for path in scratch.rglob("*") if path.is_file()] == []
+        assert server.key.encode() not in server.log().encode() + metrics
+
+
+def misuse(api: httpx.Client, headache: Recording) -> None:
+    """Sessions, wrong requests that quote what was said, and a recording that breaks off."""
+    spoken = " ".join(item.text for item in headache.items)
+    wait(api, send(api, [encoded(headache, "webm")]))
+    for body in (
+        chunk(b"x", parameters={"language": spoken}),
+        chunk(b"x", parameters={"language": "en", "template": spoken[:80], "glossary": [spoken[:80]]}),
+        chunk(b"x") | {"sample_rate": spoken},
+        chunk(b"x") | {"audio_base64": spoken},
+        chunk(spoken.encode() * 20),
+        chunk(wav(headache, 5), spoken[:40]),
+    ):
+        assert post(api, body).status_code < 500
+    assert poll(api, spoken[:60]).status_code == 404
+    assert api.post(f"/v2/{spoken[:60]}").status_code == 404
+    broken = encoded(headache, "webm")[:20_000] + spoken.encode() * 10
+    wait(api, send(api, [broken]))
