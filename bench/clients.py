@@ -8,7 +8,7 @@ import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -152,10 +152,12 @@ class NablaClient:
         pace = Pace(chunk_ms / 1000 / speed)
         self.begun, self.lateness = pace.begun, pace.lateness
         try:
-            for at in range(0, max(len(voice.audio) for voice in voices), size):
+            longest = max(len(voice.audio) for voice in voices)
+            for at in range(0, longest, size):
                 await pace.step()
                 for voice in voices:
-                    await self.send_audio(voice.stream, voice.audio[at : at + size] or bytes(size))
+                    chunk = bytes(voice.audio[at : at + size])
+                    await self.send_audio(voice.stream, chunk.ljust(min(size, longest - at), b"\0"))
             await self.end()
         except ConnectionClosed:
             return  # `close_code` says why
@@ -196,7 +198,8 @@ async def connect_nabla(
     except InvalidStatus as exc:
         raise Refused(exc.response.status_code, (exc.response.body or b"").decode(errors="replace")) from exc
     async with socket:
-        await socket.send(msgspec.json.encode(config), text=True)
+        with suppress(ConnectionClosed):  # `messages` and `close_code` tell why
+            await socket.send(msgspec.json.encode(config), text=True)
         yield NablaClient(socket=socket, config=config)
 
 

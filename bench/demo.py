@@ -78,7 +78,7 @@ class Display:
             self.console.print()
             self.console.print(Text(section.title, "bold"))
             for sentence in section.sentences or _unsupported(section):
-                self.console.print(Padding(self._sentence(sentence), (0, 0, 0, 2)))
+                self.console.print(Padding(self._sentence(sentence), (0, 0, 0, 2), expand=False))
 
     def _sentence(self, sentence: Sentence) -> Text:
         """The sentence and when that was said: the times are those in front of the items."""
