@@ -82,7 +82,7 @@ def make_recogniser(settings: Settings) -> Recogniser:
             download_root=models_directory(settings),
         )
     if choice.kind == "scripted":
-        return ScriptedRecogniser(delay=wanted.scripted_delay_ms / 1000, capacity=4)
+        return ScriptedRecogniser(delay_ms=wanted.scripted_delay_ms, capacity=4)
     return SphinxRecogniser(workers=wanted.workers or None)
 
 
