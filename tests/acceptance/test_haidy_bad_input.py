@@ -101,7 +101,7 @@ def test_a_damaged_recording_keeps_what_was_heard_before(api: httpx.Client, head
     assert task["result"]["bubbles"]
 
 
-@pytest.mark.parametrize("key", [None, "", "wrong", "auscult_sk_" + "x" * 43])
+@pytest.mark.parametrize("key", [None, "wrong", "auscult_sk_" + "x" * 43])
 def test_no_key_no_answer(scripted_server: RunningServer, key: str | None) -> None:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     for path in ("/v2/audio/audio_chunk", "/v2/tasks"):
