@@ -60,6 +60,11 @@ class Recogniser(Protocol):
 class AudioDecoder(Protocol):
     """Bytes of one stream in, 16 kHz mono audio out, with bounded buffers on both sides."""
 
+    @property
+    def nonfinite(self) -> int:
+        """Samples so far that were NaN or infinite and became silence."""
+        ...
+
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes; waits while the decoder is behind. Once the stream failed, bytes are ignored."""
         ...

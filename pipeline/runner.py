@@ -47,6 +47,11 @@ class Stream:
         return self._decoder.restart_point(position)
 
     @property
+    def nonfinite(self) -> int:
+        """Samples so far that were NaN or infinite and became silence."""
+        return self._decoder.nonfinite
+
+    @property
     def duration(self) -> int:
         """Samples received since the start of the stream."""
         return self._session.duration

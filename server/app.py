@@ -32,7 +32,7 @@ from pipeline.types import to_samples
 from server import ops
 from server.auth import Authenticator
 from server.encounters import Encounters, Limits
-from server.errors import Conflict
+from server.errors import Conflict, ServerError
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.routes import Nabla, SocketLimits
 from server.jobs import open_jobs
@@ -108,8 +108,14 @@ def session_options(settings: Settings) -> SessionOptions:
 @contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
     """Be the only server of a data directory. Raises `Conflict`. The lock goes with the process, however it ends."""
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (data_dir / "lock").open("a+") as file:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data_dir / "lock").open("a+")
+    except OSError as exc:
+        raise ServerError(
+            f"The data directory {data_dir} cannot be used ({exc.strerror}): choose another with --data-dir."
+        ) from exc
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -148,6 +154,7 @@ class Server:
             session=session_options(settings),
             writer=self._writer,
             reader=self._reader,
+            metrics=self.metrics,
             now=time.time,
             gather_ms=settings.live.gather_ms,
             max_session_ms=settings.limits.max_session_minutes * 60_000,

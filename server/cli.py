@@ -12,15 +12,17 @@ from typing import Annotated
 import anyio
 import typer
 import uvicorn
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine
 
 from pipeline.errors import AuscultError
 from server import transcribe as transcribing
-from server.app import Server, hold, message_limit, models_directory
+from server.app import Server, chosen, hold, message_limit, models_directory
 from server.app import models as engine_models
 from server.doctor import examine
+from server.errors import ServerError
 from server.logs import configure_logging
 from server.settings import Flag, Settings, load_settings
 from server.store import keys as key_store
@@ -80,8 +82,17 @@ def serve(
     )
     configure_logging(settings.log)
     with hold(settings.data_path):
+        out.print(_recogniser_line(settings), markup=False)
         _first_key(settings)
         sys.exit(_run(settings))
+
+
+def _recogniser_line(settings: Settings) -> str:
+    """Which recogniser runs, why, and the command that fetches a better one."""
+    choice = chosen(settings)
+    name = f"{choice.kind} {choice.model}" if choice.model else choice.kind
+    better = f" A better one: {choice.hint}" if choice.hint else ""
+    return f"Recogniser: {name} ({choice.reason}).{better}"
 
 
 def _run(settings: Settings) -> int:
@@ -137,7 +148,9 @@ def transcribe(
 ) -> None:
     """Transcribe a recording without a server."""
     settings = _settings(config, {"recogniser.kind": recogniser, "recogniser.model": model})
-    configure_logging(settings.log)
+    configure_logging(structs.replace(settings.log, level="warning", format="console"))
+    if not json:
+        err.print(_recogniser_line(settings), markup=False)
     anyio.run(
         transcribing.run,
         settings,
@@ -233,7 +246,10 @@ def _store(settings: Settings) -> Iterator[Connection]:
 
 
 def _prepared(settings: Settings) -> Engine:
-    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise ServerError(f"The data directory {settings.data_path} cannot be made ({exc.strerror}).") from exc
     engine = open_engine(database_url(settings.store.url, settings.data_path))
     migrate(engine)
     return engine

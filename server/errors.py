@@ -7,6 +7,7 @@ ServerError (pipeline's AuscultError)
 ├── Unauthorized         no key, or not a valid one
 ├── NotFound             unknown, expired, or somebody else's
 ├── EpochLost            another process took the session over
+├── DatabaseUnusable     it cannot be opened at start
 ├── StoreUnavailable     the database did not take the write; retry later
 └── Conflict             the data directory is in use
 """
@@ -62,6 +63,12 @@ class StoreUnavailable(ServerError):
 
     code = "store_unavailable"
     retryable = True
+
+
+class DatabaseUnusable(ServerError):
+    """The database cannot be opened or brought to this version."""
+
+    code = "database_unusable"
 
 
 class Conflict(ServerError):

@@ -26,6 +26,7 @@ from pipeline.session import Session, SessionOptions
 from pipeline.types import AudioFormat, RestartPoint, StreamOptions, Utterance, to_ms
 from server.domain import EncounterRow, Failure, Stage, StoredChunk, StreamSpec, StreamState
 from server.errors import AlreadyFinal, TooLarge
+from server.metrics import Metrics
 from server.store import encounters as sql
 from server.store.database import Reader
 from server.store.seal import Seal
@@ -54,6 +55,7 @@ class Studio:
     session: SessionOptions
     writer: Writer
     reader: Reader
+    metrics: Metrics
     now: Callable[[], float]
     gather_ms: int
     max_session_ms: int
@@ -307,6 +309,7 @@ class LiveEncounter:
                 if stream.duration:
                     self._stamp(Stage.TRANSCRIBING)
             stream.end()
+        studio.metrics.nonfinite_samples.inc(stream.nonfinite)
 
     @staticmethod
     async def _only_log(channel: _Channel) -> None:

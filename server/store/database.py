@@ -10,6 +10,9 @@ import anyio.to_thread
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from server.errors import DatabaseUnusable
 
 T = TypeVar("T")
 
@@ -47,12 +50,16 @@ def open_engine(url: str) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version."""
+    """Bring the schema to the newest version. Raises `DatabaseUnusable`."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as exc:  # what the driver says names files and rights, and nobody's words
+        where = engine.url.render_as_string(hide_password=True)
+        raise DatabaseUnusable(f"The database {where} cannot be used: {exc.orig}.") from exc
 
 
 class Reader:
