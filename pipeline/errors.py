@@ -14,6 +14,7 @@ AuscultError
 │   ├── NoteLanguageUnsupported
 │   ├── UnknownTemplate
 │   └── InvalidTemplate      a template file is wrong; names the file
+├── InvalidGlossary          a glossary file is wrong; names the file
 └── Overloaded               no capacity; retry later
 No message ever carries what was said, nor a person's name.
 """
@@ -106,6 +107,12 @@ class InvalidTemplate(NoteError):
     """A note template file cannot be used."""
 
     code = "invalid_template"
+
+
+class InvalidGlossary(AuscultError):
+    """A glossary file cannot be used."""
+
+    code = "invalid_glossary"
 
 
 class Overloaded(AuscultError):

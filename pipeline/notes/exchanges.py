@@ -1,0 +1,222 @@
+"""Questions and their answers. A yes or a no is believed only when the whole reply agrees; else the reply is quoted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from pipeline.notes.questions import is_yes_no, lead_length, opens_question
+from pipeline.notes.units import Unit
+from pipeline.notes.vocabulary import word_set
+from pipeline.notes.wording import FUNCTION_WORDS, MARKS, SIDES, content_words, is_negation, negations, stem, words
+from pipeline.types import Role
+
+LONGEST_EXCHANGE = 25  # words of a reply to a yes/no question that is quoted although it begins with neither
+LONGEST_ANSWER = 12  # words of a reply to "how long", "where", …
+LONGEST_QUOTE = 30  # words; a longer reply stands for itself
+MOST_ITEMS = 4  # transcript items under one sentence
+MOST_LISTED = 4  # "any fever? any chills?" – "No.": so many questions share one answer
+SELF_STANDING_WORDS = 4
+
+YES: Final = word_set("yes yeah yep yup yea correct absolutely definitely exactly")
+NO: Final = word_set("no nope nah never none nothing")
+SPOKEN_YES: Final = frozenset({"i do", "i am", "i have", "i did", "i was", "it is", "it does", "it has", "of course"})
+SPOKEN_NO: Final = frozenset(
+    {"i don't", "i haven't", "i'm not", "i didn't", "i wasn't", "it doesn't", "i do not", "i have not", "i am not",
+     "i did not", "not at all"}
+)  # fmt: skip
+REPLY_LEADS: Final = word_set("well oh so okay and gosh actually honestly oh")
+# Words that only repeat a yes or no. What is not here (or in the question) makes a reply more than that.
+AGREEING: Final = word_set(
+    """
+    i do don't not have haven't has hasn't am i'm did didn't was wasn't is isn't are aren't were it it's does
+    doesn't any at all there that that's of those them these ever sir ma'am doctor thank you thanks i've had been
+    nothing anything either like so a the my course
+    """
+)
+CLAUSE_OPENERS: Final = word_set("i i'm i've it it's there my that he she they we")
+SELF_STANDING: Final = word_set("i i'm i've i'd i'll my")
+OPENS_AN_OBJECT: Final = word_set("a an the some any my been had no very really just also")
+# Openings of a choice: "no" to "is it dry or wet" says nothing; to "any A, B or C" it denies them all.
+CHOOSING: Final = word_set("is was does has can could would will should it it's you your")
+# Questions that ask nothing by themselves.
+EMPTY: Final = word_set(
+    """
+    right mind com els anyth sound plan kind thing sens mak tell describ correct happen feel lik
+    """
+)
+# A question that begins with a circumstance is not the same question without it.
+CIRCUMSTANCES: Final = word_set("when if after while during since with before until once unless")
+
+
+class Answer(StrEnum):
+    """What a reply says."""
+
+    YES = "yes"
+    NO = "no"
+    OTHER = "other"  # anything else: it is quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A doctor's question and the patient's whole reply."""
+
+    question: tuple[str, ...]  # tokens of the question itself, without lead-in
+    reply: tuple[str, ...]  # tokens of the reply
+    answer: Answer
+    question_items: tuple[str, ...]
+    reply_items: tuple[str, ...]
+    position: float  # 0 at the beginning of the talk, 1 at its end
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return (*words(self.question), *words(self.reply))
+
+    @property
+    def role(self) -> Role:
+        """Whose knowledge it is."""
+        return Role.PATIENT
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.question_items, *self.reply_items)))
+
+
+Passage: TypeAlias = Unit | Exchange
+
+
+def passages(units: Sequence[Unit]) -> Iterator[Passage]:
+    """Statements, and questions joined with their replies. Questions that nobody answered are left out."""
+    at = 0
+    while at < len(units):
+        if not units[at].question:
+            yield units[at]
+            at += 1
+            continue
+        asked = at
+        while at < len(units) and units[at].question and units[at].role is Role.DOCTOR:
+            at += 1
+        replied = at
+        while at < len(units) and not units[at].question and units[at].role is Role.PATIENT:
+            at += 1
+        if asked == replied:  # a patient's question
+            at += 1
+        elif replied < at:
+            yield from _answered(units[asked:replied], units[replied:at])
+
+
+def core_question(tokens: Sequence[str]) -> tuple[str, ...]:
+    """A question without what leads to it: "okay and, well, do you have a fever?" → "do you have a fever"."""
+    kept = list(tokens)
+    while kept and kept[-1] in MARKS:
+        kept.pop()
+    lower = [token.lower() for token in kept]
+    begin = 0
+    while begin < len(kept) and (kept[begin] in MARKS or lead_length(lower[begin:]) or lower[begin] == "like"):
+        begin += lead_length(lower[begin:]) or 1
+    for at in range(begin + 1, len(kept)):
+        boundary = kept[at - 1] in MARKS or lower[at - 1] in ("and", "but", "so", "about")
+        if boundary and opens_question(lower, at) and not CIRCUMSTANCES.intersection(lower[begin:at]):
+            begin = at
+    return tuple(kept[begin:])
+
+
+def agreed_answer(question: Sequence[str], said: Sequence[str]) -> Answer:
+    """Yes or no when every word of the reply agrees with it, else OTHER.
+
+    "No. Yeah, I vomited" is no denial, and "I don't think so" is no clear one.
+    Shapes: the question's tokens; the reply's words in lower case.
+    """
+    asked = words(question)
+    answer = _polarity(said)
+    topic = content_words(asked)
+    if answer is Answer.OTHER or negations(asked) or SIDES.intersection(asked):
+        return Answer.OTHER
+    if not all(word in AGREEING or word in YES or word in NO or stem(word) in topic for word in said):
+        return Answer.OTHER
+    if answer is Answer.YES:
+        return Answer.OTHER if negations(said) or "or" in asked else answer
+    if YES.intersection(said) or ("or" in asked and asked[0] in CHOOSING):
+        return Answer.OTHER
+    rest = said[1:] if said[0] in NO else said
+    affirms = bool(rest) and rest[0] in CLAUSE_OPENERS and not negations(rest)
+    return Answer.OTHER if affirms and topic.intersection(map(stem, rest)) else answer
+
+
+def _polarity(said: Sequence[str]) -> Answer:
+    """What the first words of a reply say."""
+    openings = {" ".join(said[:length]) for length in (1, 2, 3)}
+    if openings & (NO | SPOKEN_NO):
+        return Answer.NO
+    return Answer.YES if openings & (YES | SPOKEN_YES) else Answer.OTHER
+
+
+def _answered(questions: Sequence[Unit], reply: Sequence[Unit]) -> Iterator[Passage]:
+    """What a reply makes of the questions before it."""
+    asked = [(unit, core_question(unit.tokens)) for unit in questions][-MOST_LISTED:]
+    unit, question = asked[-1]
+    said = _without_lead([word for one in reply for word in one.words])
+    if content_words(words(question)) <= EMPTY or not (content_words(said) or _polarity(said) is not Answer.OTHER):
+        yield from reply
+        return
+    answer = agreed_answer(question, said) if is_yes_no(words(question)) else Answer.OTHER
+    if answer is Answer.NO and all(words(core)[:1] == ["any"] for _, core in asked):
+        for one, core in asked:
+            yield from _exchange(one, core, reply, answer)
+    elif answer is not Answer.OTHER or _is_quoted(question, said):
+        yield from _exchange(unit, question, reply, answer)
+    else:
+        yield _without_answer(reply[0])
+        yield from reply[1:]
+
+
+def _without_lead(said: list[str]) -> list[str]:
+    while len(said) > 1 and said[0] in REPLY_LEADS:
+        said = said[1:]
+    return said
+
+
+def _is_quoted(question: Sequence[str], said: Sequence[str]) -> bool:
+    """Whether a reply that is no plain yes or no makes sense only beside its question."""
+    alone = said[0] in SELF_STANDING and len(said) >= SELF_STANDING_WORDS
+    if not is_yes_no(words(question)):
+        return len(said) <= LONGEST_ANSWER and not alone
+    if said[0] in YES or said[0] in NO:
+        return len(said) <= LONGEST_QUOTE and not _answer_is_repeated(said)
+    return len(said) <= LONGEST_EXCHANGE and not alone
+
+
+def _answer_is_repeated(said: Sequence[str]) -> bool:
+    """Whether what follows a yes or no says it again, in a clause of its own: "no, I have never smoked"."""
+    rest = said[1:]
+    if len(rest) < SELF_STANDING_WORDS or rest[0] not in SELF_STANDING:
+        return False
+    if bool(negations(rest)) is not (said[0] in NO):
+        return False
+    verb = next((at for at in range(1, len(rest)) if rest[at] not in FUNCTION_WORDS and not is_negation(rest[at])), 0)
+    between = [word for word in rest[1:verb] if not is_negation(word)]
+    return verb > 0 and (len(between) <= 1 or between[-1] in OPENS_AN_OBJECT)
+
+
+def _without_answer(unit: Unit) -> Unit:
+    """A reply's first clause without its "yes" or "no", where the clause says it again."""
+    if not _answer_is_repeated(unit.words):
+        return unit
+    begin = 1 if unit.tokens[1] not in MARKS else 2
+    return replace(unit, tokens=unit.tokens[begin:], words=unit.words[1:])
+
+
+def _exchange(unit: Unit, question: tuple[str, ...], reply: Sequence[Unit], answer: Answer) -> Iterator[Passage]:
+    """The exchange, or the bare reply where both were spoken in too many items to be cited."""
+    exchange = Exchange(
+        question=question,
+        reply=tuple(token for one in reply for token in one.tokens),
+        answer=answer,
+        question_items=unit.items,
+        reply_items=tuple(dict.fromkeys(item for one in reply for item in one.items)),
+        position=unit.position,
+    )
+    if question and len(exchange.items) <= MOST_ITEMS:
+        yield exchange
+    else:
+        yield from reply

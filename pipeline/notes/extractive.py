@@ -1,0 +1,127 @@
+"""The embedded note writer: an extract of what was said, put into sections by rules.
+
+It needs no weights and no network, and writes the same note for the same transcript. It infers nothing: every sentence
+is a passage of the talk in the third person, or a quotation, with the items that hold its words.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pipeline.errors import NoteLanguageUnsupported, TranscriptTooShort
+from pipeline.notes.answers import answered
+from pipeline.notes.cues import Cue, cues, spans
+from pipeline.notes.exchanges import Exchange, Passage, passages
+from pipeline.notes.extraction import measurements, medications
+from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording, wording_of
+from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
+from pipeline.notes.phrasing import statement
+from pipeline.notes.selection import Candidate, Selection
+from pipeline.notes.speakers import with_guessed_roles
+from pipeline.notes.templates import Template, primary_language
+from pipeline.notes.topics import Placed, place
+from pipeline.notes.units import units
+from pipeline.notes.wording import clean, negations
+from pipeline.types import Role, Utterance
+
+LANGUAGE = "en"
+SHORTEST_TRANSCRIPT = 20  # words; with fewer there is nothing to write a note from
+MOST_IN_TITLE = 3  # symptoms
+UNTITLED: Final = frozenset({("symptoms",), ("symptom",), ("blood",), ("breath",), ("sick",), ("fall",), ("fell",)})
+LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+
+
+def write_note(utterances: Sequence[Utterance], template: Template, *, language: str, style: str = "auto") -> Note:
+    """A note of a consultation.
+
+    `language` is a language tag ("en-US"); `style` one of `Style`. Utterances may come in any order and may lack marks,
+    capitals and roles. A section about which nothing was said is left out.
+
+    Raises: `NoteLanguageUnsupported` for any language but English; `TranscriptTooShort` when fewer than 20 words were
+    said in all, or nothing that belongs into a section of the template.
+    """
+    if primary_language(language) != LANGUAGE:
+        named = language if LANGUAGE_TAG.fullmatch(language) else "this language"
+        raise NoteLanguageUnsupported(f"The embedded note writer writes English only, not {named}.")
+    layout = Style(style)
+    spoken = sum(len(item.text.split()) for item in utterances)
+    if spoken < SHORTEST_TRANSCRIPT:
+        raise TranscriptTooShort
+    cleaned = {item.id: clean(item.text) for item in utterances}
+    placed = place(passages(with_guessed_roles(units(utterances, cleaned))))
+    candidates = _candidates(placed, cleaned)
+    sections = tuple(_sections(template, Selection(candidates, spoken), language, layout))
+    if not sections:
+        raise TranscriptTooShort
+    return Note(
+        template=template.name,
+        title=_title(placed) or template.in_language(template.title, language),
+        language=language,
+        sections=sections,
+    )
+
+
+def _candidates(placed: Iterable[Placed], cleaned: Mapping[str, tuple[str, ...]]) -> Iterator[Candidate]:
+    """Every placed passage as one or more sentences that rest on what was said; what does not is dropped."""
+    heard: dict[str, Wording] = {}  # items looked at so far, by id
+    for one in placed:
+        for item in one.passage.items:
+            if item not in heard:
+                heard[item] = wording_of(cleaned[item])
+        around = {item: heard[item] for item in one.passage.items}
+        for text in _sentences(one.passage, one.topic):
+            said = wording(text)
+            cited = cite_wording(said, around, _always(one.passage)) or one.passage.items[:1]
+            if grounded_wording(said, [around[item] for item in cited]):
+                sentence = NoteSentence(text=text, items=cited)
+                yield Candidate(sentence=sentence, wording=said, topic=one.topic, score=one.score, order=one.order)
+
+
+def _sentences(passage: Passage, topic: Topic) -> tuple[str, ...]:
+    """What a passage says, in the style of a note."""
+    if isinstance(passage, Exchange):
+        return (answered(passage),)
+    if topic is Topic.MEDICATIONS and passage.role is Role.PATIENT:
+        return medications(passage.tokens) or (statement(passage, topic),)
+    if topic is Topic.VITALS:
+        pieces = measurements(passage.tokens) or (passage.tokens,)
+        return tuple(statement(replace(passage, tokens=piece), topic) for piece in pieces)
+    return (statement(passage, topic),)
+
+
+def _always(passage: Passage) -> tuple[str, ...]:
+    """Items without which a sentence would not be true: the reply to a question."""
+    return passage.reply_items if isinstance(passage, Exchange) else ()
+
+
+def _sections(template: Template, selection: Selection, language: str, layout: Style) -> Iterator[NoteSection]:
+    """The template's sections about which something was said."""
+    for section in template.sections:
+        kept = [one.sentence for topic in section.topics for one in selection.take(topic)]
+        if kept:
+            yield NoteSection(
+                key=section.key,
+                title=template.in_language(section.title, language),
+                sentences=tuple(kept),
+                style=section.style if layout is Style.AUTO else layout,
+            )
+
+
+def _title(placed: Iterable[Placed]) -> str:
+    """The symptoms that the complaint names, in its own words: "Cough and fever"; empty when it names none."""
+    complaint = next((one.passage.words for one in placed if one.topic is Topic.COMPLAINT), ())
+    if negations(complaint):
+        return ""
+    named: list[str] = []
+    owned = 0  # words before this one belong to a symptom already named
+    for begin, end, kinds in spans(complaint):
+        if Cue.SYMPTOM not in kinds or complaint[begin:end] in UNTITLED:
+            continue
+        while begin > owned and Cue.BODY in cues(complaint[begin - 1 : begin]):
+            begin -= 1  # never with a side: a slip of the tongue is put right later in the talk
+        named.append(" ".join(complaint[begin:end]))
+        owned = end
+    shown = list(dict.fromkeys(named))[:MOST_IN_TITLE]
+    joined = " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    return joined[:1].upper() + joined[1:]

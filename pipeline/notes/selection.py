@@ -1,0 +1,75 @@
+"""Which sentences a section keeps: the most telling ones within a budget of words, none twice, in spoken order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.notes.grounding import Wording
+from pipeline.notes.note import NoteSentence, Topic
+
+# Words that a topic may fill in a visit of ordinary length. What is dangerous to leave out has room for anything.
+BUDGET: Final[Mapping[Topic, int]] = {
+    Topic.COMPLAINT: 60,
+    Topic.HISTORY: 200,
+    Topic.PAST_MEDICAL: 80,
+    Topic.SURGICAL: 60,
+    Topic.OBSTETRIC: 60,
+    Topic.FAMILY: 80,
+    Topic.SOCIAL: 80,
+    Topic.ALLERGIES: 400,
+    Topic.MEDICATIONS: 400,
+    Topic.IMMUNIZATIONS: 80,
+    Topic.VITALS: 100,
+    Topic.LABS: 120,
+    Topic.IMAGING: 100,
+    Topic.EXAM: 150,
+    Topic.ASSESSMENT: 120,
+    Topic.PLAN: 200,
+    Topic.PRESCRIPTION: 400,
+    Topic.APPOINTMENTS: 80,
+}
+ORDINARY_VISIT = 1500  # words of talk; longer visits get longer notes
+LONGEST_GROWTH = 2.0
+SAME = 0.8  # share of the shorter sentence's content words in the longer one that makes it a repetition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A sentence that could go into the note."""
+
+    sentence: NoteSentence
+    wording: Wording
+    topic: Topic
+    score: float  # only compared within a topic
+    order: int  # place in the talk
+
+
+class Selection:
+    """Chooses topic by topic; what one topic has said no other says again."""
+
+    def __init__(self, candidates: Iterable[Candidate], spoken: int) -> None:
+        self._by_topic: dict[Topic, list[Candidate]] = {topic: [] for topic in Topic}
+        for one in candidates:
+            self._by_topic[one.topic].append(one)
+        self._growth = min(LONGEST_GROWTH, max(1.0, spoken / ORDINARY_VISIT))
+        self._said: list[Wording] = []
+
+    def take(self, topic: Topic) -> list[Candidate]:
+        """The sentences of a topic that are kept, in spoken order."""
+        room = BUDGET[topic] * self._growth
+        kept: list[Candidate] = []
+        for one in sorted(self._by_topic[topic], key=lambda one: (-one.score, one.order)):
+            length = len(one.sentence.text.split())
+            if (kept and length > room) or any(_repeats(one.wording, other) for other in self._said):
+                continue
+            kept.append(one)
+            self._said.append(one.wording)
+            room -= length
+        return sorted(kept, key=lambda one: one.order)
+
+
+def _repeats(one: Wording, other: Wording) -> bool:
+    """Whether two sentences say the same; never when a number, a side or a denial differs."""
+    if (one.numbers, one.sides, one.negations) != (other.numbers, other.sides, other.negations):
+        return False
+    return len(one.content & other.content) >= SAME * min(len(one.content), len(other.content))
