@@ -16,7 +16,8 @@ from pipeline.types import SAMPLE_RATE, Hypothesis, Purpose, RecognitionRequest,
 
 SHORTEST = SAMPLE_RATE // 10  # samples; less holds no word
 MAX_THREADS = 4  # more help little with one segment at a time (and CTranslate2's own default)
-HOTWORD_CHARACTERS = 400  # about 130 of the 448 tokens that prompt, hot words and text have to share
+PROMPT_TOKENS = 223  # as in training: half of the 448 that prompt and text share, less the one that marks the prompt
+HOTWORD_TOKENS = 100  # of these; what was said before gets the rest
 FINAL_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # the library's own: higher ones where a text looks wrong
 PARTIAL_TEMPERATURES = (0.0,)  # a partial is replaced soon enough
 
@@ -113,12 +114,34 @@ class WhisperRecogniser:
             beam_size=self._beam_size if final else 1,
             temperature=FINAL_TEMPERATURES if final else PARTIAL_TEMPERATURES,
             condition_on_previous_text=False,
-            initial_prompt=request.prompt or None if self._use_prompt else None,
-            hotwords=_hotwords(request.glossary) if self._use_prompt else None,
+            initial_prompt=self._prompt(request.prompt) if self._use_prompt else None,
+            hotwords=self._hotwords(request.glossary) if self._use_prompt else None,
             word_timestamps=True,
             vad_filter=False,
         )
         return _hypothesis(tuple(segments), spoken.language, len(request.pcm))
+
+    def _prompt(self, text: str) -> list[int] | None:
+        """The last tokens of what was said before."""
+        return self._tokens(text.strip())[HOTWORD_TOKENS - PROMPT_TOKENS :] or None
+
+    def _hotwords(self, glossary: Sequence[str]) -> str | None:
+        """As many terms as there is room for, the first ones first."""
+        kept: list[str] = []
+        room = HOTWORD_TOKENS
+        for term in glossary:
+            room -= len(self._tokens(f"{term},"))
+            if room < 0:
+                break
+            kept.append(term)
+        return ", ".join(kept) or None
+
+    def _tokens(self, text: str) -> list[int]:
+        """The model's tokens for words within a text; none for none."""
+        if self._whisper is None or not text:
+            return []
+        tokens: list[int] = self._whisper.hf_tokenizer.encode(f" {text}", add_special_tokens=False).ids
+        return tokens
 
 
 def _hypothesis(segments: Sequence[Segment], language: str, length: int) -> Hypothesis:
@@ -143,14 +166,6 @@ def _hypothesis(segments: Sequence[Segment], language: str, length: int) -> Hypo
         no_speech_prob=min(segment.no_speech_prob for segment in segments),  # speech anywhere is speech
         compression_ratio=max(segment.compression_ratio for segment in segments),  # a loop anywhere is a loop
     )
-
-
-def _hotwords(glossary: Sequence[str]) -> str | None:
-    """As many terms as there is room for."""
-    text = ", ".join(glossary)
-    if len(text) > HOTWORD_CHARACTERS:
-        text = text[: HOTWORD_CHARACTERS + 1].rpartition(", ")[0]
-    return text or None
 
 
 def _compute_types() -> str:
