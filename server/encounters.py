@@ -150,7 +150,7 @@ class Encounters:
             raise AlreadyFinal from None
         self._metrics.audio_bytes.inc(len(body))
         if final:
-            await self._start_closing(encounter)
+            await self._closed(encounter, caller)
 
     def live(self, encounter: str) -> LiveEncounter:
         """An encounter that this process holds, for sockets. Raises `NotFound`."""
@@ -159,16 +159,18 @@ class Encounters:
         except KeyError:
             raise NotFound from None
 
-    async def close(self, encounter: str) -> None:
-        """The audio is over, whether or not a last chunk said so."""
+    async def close(self, encounter: str, caller: Caller | None = None) -> None:
+        """The audio is over, whether or not a last chunk said so; `caller` is who ended it, if somebody did."""
         live = self._live.get(encounter)
-        if live is not None:
-            await live.close()
-            await self._start_closing(encounter)
+        if live is None or live.ended:
+            return
+        await live.close()
+        await self._closed(encounter, caller)
 
-    async def follow(self, encounter: str) -> AsyncIterator[Update]:
-        """The live transcript, from its beginning."""
-        async for update in self.live(encounter).follow():
+    async def follow(self, caller: Caller, live: LiveEncounter) -> AsyncIterator[Update]:
+        """The live transcript, from its beginning: see `LiveEncounter.follow`."""
+        await self._record(caller, Action.FOLLOW, live.id)
+        async for update in live.follow():
             yield update
 
     async def view(self, caller: Caller, encounter: str) -> EncounterView:
@@ -316,6 +318,10 @@ class Encounters:
             warnings.append(str(exc))
         return warnings
 
+    async def _record(self, caller: Caller, action: Action, encounter: str) -> None:
+        at = self._studio.now()
+        await self._studio.writer.write(partial(record, caller=caller, action=action, encounter=encounter, at=at))
+
     async def _row(self, caller: Caller, encounter: str) -> EncounterRow:
         row = await self._read(partial(sql.get, encounter=encounter))
         if row.tenant_id != caller.tenant_id:
@@ -392,6 +398,13 @@ class Encounters:
                 await live.active.wait()
             if waiting.cancelled_caught:
                 await self.close(live.id)
+
+    async def _closed(self, encounter: str, caller: Caller | None) -> None:
+        """Behind a stored end: whoever is waiting for this may leave, the closing job is started all the same."""
+        with anyio.CancelScope(shield=True):
+            if caller is not None:
+                await self._record(caller, Action.CLOSE, encounter)
+            await self._start_closing(encounter)
 
     async def _start_closing(self, encounter: str) -> None:
         assert self._jobs is not None, "Encounters.start was not called"

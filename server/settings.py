@@ -68,7 +68,6 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     tls_cert: str = ""
     tls_key: str = ""
     forwarded_allow_ips: str = "127.0.0.1"
-    access_log_flush_s: Seconds = 1.0
 
 
 class StoreSettings(Table, frozen=True, kw_only=True):

@@ -12,21 +12,22 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 
 
-def start(**options: str) -> Iterator[RunningServer]:
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running_server(**options)) as server:
+def start(recogniser: str) -> Iterator[RunningServer]:
+    started = running_server(recogniser=recogniser)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(started) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def sphinx_server() -> Iterator[RunningServer]:
     """Real words."""
-    yield from start(recogniser="sphinx")
+    yield from start("sphinx")
 
 
 @pytest.fixture(scope="session")
 def scripted_server() -> Iterator[RunningServer]:
     """For protocol tests: made-up words, at once."""
-    yield from start(recogniser="scripted")
+    yield from start("scripted")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ POLL_S = 0.1
 PATIENCE_S = 90
 
 
-def chunk(audio: bytes, task_id: str = "NEW", *, final: bool = False, **more: Any) -> dict[str, Any]:
+def chunk(audio: bytes, task_id: str = "NEW", *, final: Any = False, **more: Any) -> dict[str, Any]:
     """The page's request body."""
     return {
         "audio_base64": base64.b64encode(audio).decode(),

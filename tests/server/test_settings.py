@@ -65,7 +65,7 @@ def test_a_file_overrides_the_defaults_a_variable_the_file_and_a_flag_the_variab
         flags={"server.port": 1003},
     )
     assert (settings.server.port, settings.server.host, settings.server.data_dir) == (1003, "::1", "here")
-    assert settings.server.access_log_flush_s == Settings().server.access_log_flush_s
+    assert settings.server.forwarded_allow_ips == Settings().server.forwarded_allow_ips
 
 
 def test_a_variable_names_its_table_even_when_that_has_an_underscore() -> None:

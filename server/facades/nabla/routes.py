@@ -28,7 +28,7 @@ from server.ingest.websocket import (
     SocketError,
     first_error,
 )
-from server.live import Finished, LiveEncounter, Problem
+from server.live import Finished, LiveEncounter, Problem, Update
 from server.metrics import Metrics
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ class Nabla:
             async with first_error():
                 config = await self._config(connection)
                 async with self._opened(config, caller) as live:
-                    await self._session(connection, config, live)
+                    await self._session(connection, config, live, caller)
                 if "note" in config.output_objects:
                     await self._send_note(connection, live.id)
         except ClientGone:
@@ -135,7 +135,9 @@ class Nabla:
             with anyio.CancelScope(shield=True):
                 await self._encounters.close(encounter)
 
-    async def _session(self, connection: Connection, config: schema.ListenConfig, live: LiveEncounter) -> None:
+    async def _session(
+        self, connection: Connection, config: schema.ListenConfig, live: LiveEncounter, caller: Caller
+    ) -> None:
         """Listen and tell at the same time, until everything said is told."""
         silence = Silence([stream.id for stream in config.streams], self._limits.stream_silence_timeout_s)
         async with anyio.create_task_group() as tasks:
@@ -148,13 +150,13 @@ class Nabla:
             async def listen() -> None:
                 await self._hear(connection, config, live, silence)
                 watcher.cancel()
-                await self._encounters.close(live.id)
+                await self._encounters.close(live.id, caller)
                 while True:  # audio after the end is ignored, and a client that leaves is noticed
                     await self._receive(connection)
 
             tasks.start_soon(watch)
             tasks.start_soon(listen)
-            await self._tell(connection, config, live)
+            await self._tell(connection, config, self._encounters.follow(caller, live))
             tasks.cancel_scope.cancel()
 
     async def _hear(
@@ -204,10 +206,10 @@ class Nabla:
             await connection.send(convert.error(exc))
             return None
 
-    async def _tell(self, connection: Connection, config: schema.ListenConfig, live: LiveEncounter) -> None:
+    async def _tell(self, connection: Connection, config: schema.ListenConfig, updates: AsyncIterator[Update]) -> None:
         """Send everything that is said, as far as it was asked for, until all of it is final."""
         wanted = "transcript_item" in config.output_objects
-        async for update in live.follow():
+        async for update in updates:
             if isinstance(update, Finished):
                 return
             if isinstance(update, Problem):

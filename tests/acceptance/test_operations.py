@@ -1,0 +1,213 @@
+"""What the person who runs the server meets: commands, keys, TLS, health, and errors that say what to do."""
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
+
+from bench.recordings import Recording
+from bench.server import RunningServer, running_server
+from server.auth import REMEMBERED_S
+from server.store import tables as t
+from server.store.database import open_engine
+from tests.acceptance.conftest import client, make_key
+from tests.acceptance.haidy import chunk, poll, post, send, wait
+from tests.acceptance.test_haidy import wav
+
+
+def auscult(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "server.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+def test_a_second_server_on_the_same_data_directory_refuses_to_start(scripted_server: RunningServer) -> None:
+    refused = auscult("serve", "--port", "0", "--data-dir", str(scripted_server.data_dir))
+    assert refused.returncode == 1
+    assert "already using the data directory" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+async def test_a_key_is_printed_on_the_first_run_only(tmp_path: Path) -> None:
+    async with running_server(recogniser="scripted", data_dir=tmp_path / "data") as server:
+        first = server.key
+        await server.stop()
+        server.key = "unchanged"
+        await server.start()
+        assert server.key == "unchanged"
+        with client(server.base_url, first) as api:
+            assert poll(api, "nothing").status_code == 404
+
+
+def test_a_key_is_printed_alone_and_works_until_it_is_revoked(scripted_server: RunningServer) -> None:
+    key = make_key(scripted_server, "a practice")
+    data_dir = str(scripted_server.data_dir)
+    with client(scripted_server.base_url, key) as api:
+        assert poll(api, "nothing").status_code == 404
+        listed = auscult("keys", "list", "--data-dir", data_dir).stdout
+        (line,) = [line for line in listed.splitlines() if "a practice" in line]
+        assert key not in listed
+        assert auscult("keys", "revoke", line.split()[0], "--data-dir", data_dir).returncode == 0
+        until = time.monotonic() + REMEMBERED_S + 2
+        while poll(api, "nothing").status_code != 401:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+
+
+def test_the_access_log_says_who_did_what_and_polls_are_no_entries(
+    scripted_server: RunningServer, headache: Recording
+) -> None:
+    with client(scripted_server.base_url, make_key(scripted_server, "watched")) as api:
+        task_id = send(api, [wav(headache, 3)])
+        wait(api, task_id)
+    engine = open_engine(f"sqlite:///{scripted_server.data_dir / 'auscult.db'}")
+    with engine.connect() as connection:
+        query = select(t.access_log.c.action).where(t.access_log.c.encounter_id == task_id).order_by(t.access_log.c.id)
+        assert list(connection.execute(query).scalars()) == ["encounter.open", "encounter.close", "encounter.read"]
+    engine.dispose()
+
+
+def test_health_readiness_and_metrics_need_no_key(scripted_server: RunningServer) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert httpx.get(scripted_server.base_url + path).status_code == 200
+    assert "auscult_store_commits_total" in httpx.get(scripted_server.base_url + "/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("serve", "--recogniser", "whisper", "--model", "/nowhere"), "auscult models fetch"),
+        (("serve", "--recogniser", "whisper", "--model", "small.en"), "auscult models fetch small.en"),
+        (("serve", "--recogniser", "parrot"), "sphinx"),
+        (("serve", "--config", "/nowhere.toml"), "/nowhere.toml"),
+        (("serve", "--data-dir", "/proc/nowhere"), "--data-dir"),
+        (("transcribe", "pyproject.toml"), "no audio"),
+        (("keys", "revoke", "nobody", "--data-dir", "{tmp}"), "auscult keys list"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_that_says_what_to_do(
+    tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    if "--data-dir" not in filled and filled[0] == "serve":
+        filled += ["--data-dir", str(tmp_path)]
+    failed = auscult(*filled)
+    assert failed.returncode == 1
+    assert says in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_misspelt_variable_names_the_nearest_setting() -> None:
+    failed = auscult("doctor", AUSCULT_SERVER_PROT="1")
+    assert failed.returncode == 1
+    assert "AUSCULT_SERVER_PORT" in failed.stderr
+
+
+def test_the_doctor_names_the_recogniser_that_would_run() -> None:
+    said = auscult("doctor")
+    assert said.returncode == 0
+    assert "sphinx" in said.stdout
+    assert "auscult models fetch" in " ".join(said.stdout.split())
+
+
+@pytest.mark.slow
+def test_a_recording_is_transcribed_without_a_server(headache: Recording) -> None:
+    printed = auscult("transcribe", str(headache.mono_path), "--recogniser", "sphinx", "--template", "SOAP", "--json")
+    assert printed.returncode == 0, printed.stderr
+    output = json.loads(printed.stdout)
+    assert len(output["items"]) > 8
+    assert output["note"]["sections"]
+    lines = auscult("transcribe", str(headache.mono_path), "--recogniser", "sphinx").stdout.splitlines()
+    assert lines[0].startswith("00:00.")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "auscult test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return cert_path, key_path
+
+
+def test_tls_is_spoken_and_old_versions_are_refused(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--recogniser", "scripted"]
+    command += ["--data-dir", str(tmp_path / "data"), "--tls-cert", str(cert), "--tls-key", str(key)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(line.split()[-1] for line in process.stdout if "listens on" in line)
+            assert url.startswith("https://")
+            trusting = ssl.create_default_context(cafile=str(cert))
+            assert httpx.get(url + "/healthz", verify=trusting).status_code == 200
+            old = ssl.create_default_context(cafile=str(cert))
+            old.minimum_version = ssl.TLSVersion.TLSv1
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(url + "/healthz", verify=old)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+async def test_a_session_that_is_never_ended_is_finished_by_itself(tmp_path: Path, headache: Recording) -> None:
+    environment = {"AUSCULT_LIMITS_HTTP_IDLE_TIMEOUT_S": "1"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(wav(headache, 5))).json()["task_id"]
+            task = wait(api, task_id)[-1]
+    assert task["status"] == "DONE"
+    assert task["result"]["bubbles"]
+
+
+async def test_when_all_places_are_taken_new_sessions_are_told_when_to_come_back(
+    tmp_path: Path, headache: Recording
+) -> None:
+    environment = {"AUSCULT_LIMITS_MAX_SESSIONS": "1"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(wav(headache, 3))).json()["task_id"]
+            refused = post(api, chunk(wav(headache, 3)))
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            post(api, chunk(b"", task_id, final=True))
+            wait(api, task_id)
+            assert post(api, chunk(wav(headache, 3), final=True)).status_code == 200
+
+
+async def test_a_kept_task_can_be_fetched_again(tmp_path: Path, headache: Recording) -> None:
+    environment = {"AUSCULT_TASKS_KEEP_AFTER_FETCH": "true"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = send(api, [wav(headache, 3)])
+            first = wait(api, task_id)[-1]
+            assert poll(api, task_id).json() == first
