@@ -141,14 +141,14 @@ class SegmentDecoder:
 class Worker:
     """Several decoders, so that several segments can be open at the same time."""
 
-    def __init__(self) -> None:
-        self._measure = cepstral_meter()
-        self._slots = {0: SegmentDecoder(self._measure)}  # the others are made (0.4 s, 70 MB) when they are needed
+    def __init__(self, make: Callable[[], SegmentDecoder]) -> None:
+        self._make = make
+        self._slots = {0: make()}  # the others are made (0.4 s, 70 MB) when they are needed
 
     def answer(self, request: Decode) -> Answer:
         """What the request's segment says."""
         if request.slot not in self._slots:
-            self._slots[request.slot] = SegmentDecoder(self._measure)
+            self._slots[request.slot] = self._make()
         try:
             return Decoded(self._slots[request.slot].decode(request.offset, request.pcm, final=request.final))
         except (RuntimeError, IndexError):  # what pocketsphinx raises
@@ -175,7 +175,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides when we end
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the C library must not print into the frames
-        worker = Worker()
+        measure = cepstral_meter()
+        worker = Worker(lambda: SegmentDecoder(measure))
         write_frame(answers, Ready())
         while (body := read_frame(sys.stdin.buffer)) is not None:
             write_frame(answers, worker.answer(read_request(body)))

