@@ -97,7 +97,7 @@ async def run(options: DemoOptions, console: Console) -> bool:
         )
         console.print(Text(first_line), soft_wrap=True)
         if target.hint:
-            console.print(Text(target.hint, "dim"), soft_wrap=True)
+            console.print(Text(f"For a better one: {target.hint}", "dim"), soft_wrap=True)
         console.print()
         voices = voices_of(recording)
         config = ListenConfig(streams=streams_of(voices), note_template="SOAP")

@@ -163,6 +163,7 @@ def show(report: Report, console: Console) -> None:
     table = Table("", "median", "p95", "max", box=None, pad_edge=False, title_justify="left")
     acknowledged = "acknowledged" if report.acknowledge else "not acknowledged"
     table.title = f"{report.sessions} sockets, {report.streams} streams, {report.seconds:g} s, chunks {acknowledged}"
+    table.columns[0].no_wrap = True
     table.add_row("server, % of a core per stream", f"{report.cpu_per_stream:.2%}")
     table.add_row("server, cores", f"{report.cpu:.2f}")
     table.add_row("sending → acknowledgement, ms", *_spread(report.acknowledgement_ms))

@@ -152,17 +152,17 @@ def show(report: Report, console: Console) -> None:
     """Print the figures as a table."""
     table = Table("", "median", "p95", "max", box=None, pad_edge=False, title_justify="left")
     table.title = f"{report.recording} · {report.recogniser} · {report.speed:g} × real time"
+    table.columns[0].no_wrap = True
     for who, words in report.word_errors.items():
-        edits = words.errors
-        detail = (
-            f"{edits.words} words: {edits.substitutions} other, {edits.deletions} missing, {edits.insertions} added"
-        )
-        table.add_row(f"word error rate, {who}", _share(words.rate), "", detail)
+        table.add_row(f"word error rate, {who} ({words.errors.words} words)", _share(words.rate))
+    edits = report.word_errors["all"].errors
+    counts = f"{edits.substitutions}, {edits.deletions}, {edits.insertions}"
+    table.add_row("words other, missing, added", counts)
     table.add_row("speaker accuracy", _share(report.speaker_accuracy))
     table.add_row("start offset error, ms", *_spread(report.start_error_ms))
     table.add_row("start offset error, signed, ms", _number(report.start_error_signed_ms))
     table.add_row("end of speech → final, ms", *_spread(report.final_delay_ms))
-    table.add_row("start of speech → first partial, ms", *_spread(report.first_partial_delay_ms))
+    table.add_row("start of speech → partial, ms", *_spread(report.first_partial_delay_ms))
     table.add_row("last final → note, s", _number(report.note_delay_s, 2))
     table.add_row("real-time factor", _number(report.real_time_factor, 3))
     table.add_row("peak memory, MB", _number(report.peak_rss_mb))
