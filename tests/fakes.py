@@ -36,7 +36,7 @@ class Loudness:
 
     def probabilities(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         self.judged += len(windows)
-        loud = (windows**2).mean(axis=1) > LOUD
+        loud: NDArray[np.bool_] = (windows**2).mean(axis=1) > LOUD
         return loud.astype(np.float32)
 
     def state(self) -> bytes:

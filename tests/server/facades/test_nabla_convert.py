@@ -1,0 +1,89 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.errors import TranscriptTooShort
+from pipeline.events import Partial, PartialWithdrawn
+from pipeline.types import Role, Utterance
+from server.errors import BadRequest, Unauthorized
+from server.facades.nabla import convert, schema
+
+CONFIG: dict[str, Any] = {
+    "object": "listen_config",
+    "output_objects": ["transcript_item"],
+    "encoding": "pcm_s16le",
+    "sample_rate": 16000,
+    "language": "en-US",
+    "streams": [{"id": "stream1", "speaker_type": "unspecified"}],
+}
+
+
+def config(**more: Any) -> schema.ListenConfig:
+    return msgspec.convert(CONFIG | more, schema.ListenConfig)
+
+
+def test_the_vendors_own_config_is_understood() -> None:
+    options = convert.options(config(), 4)
+    assert options.note is False
+    assert options.resumable is False
+    assert options.base_language == "en"
+    assert options.streams[0].role is Role.UNSPECIFIED
+
+
+def test_the_clients_stream_ids_stay_in_the_socket() -> None:
+    options = convert.options(config(streams=[{"id": "Mrs Miller", "speaker_type": "PATIENT"}]), 4)
+    assert "Miller" not in repr(options)
+    assert options.streams[0].role is Role.PATIENT
+
+
+@pytest.mark.parametrize("language", ["fr", "en", "en-US", "en-GB", "fr-FR", "es-ES", "es-MX"])
+def test_every_language_of_the_page_is_known(language: str) -> None:
+    assert convert.options(config(language=language), 4).language == language
+
+
+def test_an_unknown_language_names_those_there_are() -> None:
+    with pytest.raises(BadRequest, match="es-MX"):
+        convert.options(config(language="de-DE"), 4)
+
+
+def test_items_look_like_the_vendors() -> None:
+    final = Utterance(id="i", stream="s", role=Role.DOCTOR, start=16000, end=32000, text="hello")
+    partial = Partial(id="i", stream="s", role=Role.DOCTOR, start=16000, end=24000, text="hel")
+    shape = {
+        "object": "transcript_item",
+        "id": "i",
+        "text": "hello",
+        "speaker": "doctor",
+        "start_offset_ms": 1000,
+        "end_offset_ms": 2000,
+        "is_final": True,
+    }
+    assert msgspec.to_builtins(convert.item(final)) == shape
+    assert msgspec.to_builtins(convert.item(partial)) == shape | {
+        "text": "hel",
+        "end_offset_ms": 1500,
+        "is_final": False,
+    }
+    assert convert.item(PartialWithdrawn(id="i", stream="s")).text == ""
+
+
+def test_errors_carry_the_vendors_numbers_where_they_are_known() -> None:
+    frame = convert.error(TranscriptTooShort())
+    assert (frame.code, frame.name) == (83005, "NOTE_GENERATION_TRANSCRIPT_TOO_SHORT")
+    status, body = convert.http_error(Unauthorized())
+    assert (status, body.code, body.name) == (401, 401, "UNAUTHORIZED")
+
+
+@pytest.mark.parametrize(
+    ("offered", "token"),
+    [(["copilot-listen-protocol", "jwt-abc"], "abc"), (["copilot-listen-protocol"], None), ([], None)],
+)
+def test_a_token_comes_as_a_sub_protocol(offered: list[str], token: str | None) -> None:
+    assert convert.token(offered) == token
+
+
+@pytest.mark.parametrize("payload", ["###", "A", "AAA\u00e9"])
+def test_a_payload_that_is_no_base64_is_refused(payload: str) -> None:
+    with pytest.raises(BadRequest, match="base64"):
+        convert.pcm(payload)
