@@ -15,7 +15,7 @@ class Form(msgspec.Struct):
 
 @given(st.binary(max_size=200).filter(lambda raw: b"name" not in raw))
 def test_any_other_bytes_are_a_bad_request(raw: bytes) -> None:
-    with pytest.raises(BadRequest, match="Expected|required|not valid JSON"):
+    with pytest.raises(BadRequest, match=r"Expected|required|not valid JSON"):
         decode(raw, Form)
 
 
