@@ -37,6 +37,7 @@ class Cue(IntEnum):
     LAB = auto()
     IMAGING = auto()
     FINDING = auto()  # what only an examination tells
+    SENSED = auto()  # "I hear", "I don't see"
     MANOEUVRE = auto()  # "when I press here"
     RESULT = auto()  # shows, normal, elevated
     OPINION = auto()  # "I think", "consistent with"
@@ -166,14 +167,18 @@ _PHRASES: Final[dict[Cue, str]] = {
         swelling, swollen, physical exam, on exam, on examination, heart sounds, nodule, mass, deformity, guarding,
         rebound, straight leg, mcmurray, lachman, drawer, normocephalic, oriented, alert, lesion, lesions, nail,
         distention, congestion""",
+    Cue.SENSED: """
+        i hear, i feel, i see, i notice, i appreciate, i don't hear, i don't feel, i don't see, i don't notice, i
+        don't appreciate, i do not hear, i do not feel, i do not see, i can hear, i can feel, i can see, i can't
+        hear, i do hear, i do see, i do feel, i do appreciate, i found, i find""",
     Cue.MANOEUVRE: """
         i press, i push, i touch, i move, i tap, i squeeze, i lift, i bend, i pull, i twist, i examine, pressing
         here, press here, push here, here, when i press, squeeze my, push against""",
     Cue.RESULT: """
-        shows, showed, show, reveal, reveals, revealed, demonstrates, normal, abnormal, negative, positive,
-        elevated, high, low, came back, results, result, looks good, look good, look great, looks great, stable,
-        clear, fine, improved, unremarkable, within normal, evidence of, reduced, increased, decreased, slightly,
-        good""",
+        rest of, rest of the, shows, showed, show, reveal, reveals, revealed, demonstrates, normal, abnormal,
+        negative, positive, elevated, high, low, came back, results, result, looks good, look good, look great,
+        looks great, stable, clear, fine, improved, unremarkable, within normal, evidence of, reduced, increased,
+        decreased, slightly, good""",
     Cue.OPINION: """
         i think, i don't think, i do not think, i believe, i don't believe, i suspect, i'm worried, i am worried,
         i'm concerned, i am concerned, i'm not worried, i'm not concerned, consistent with, likely, unlikely,

@@ -31,7 +31,7 @@ AGREEING: Final = word_set(
     """
     i do don't not have haven't has hasn't am i'm did didn't was wasn't is isn't are aren't were it it's does
     doesn't any at all there that that's of those them these ever sir ma'am doctor thank you thanks i've had been
-    nothing anything either like so a the my course
+    nothing anything either like so a the my course whatsoever
     """
 )
 CLAUSE_OPENERS: Final = word_set("i i'm i've it it's there my that he she they we")

@@ -5,7 +5,7 @@ A run of number words is converted only when all of it can be read in one way; o
 
 from collections.abc import Sequence
 
-from pipeline.notes.vocabulary import word_list
+from pipeline.notes.vocabulary import word_list, word_set
 
 _SMALL_WORDS = """
     zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
@@ -18,6 +18,10 @@ TENS = {word: 10 * (place + 2) for place, word in enumerate(word_list(_TENS_WORD
 SCALES = {"hundred": 100, "thousand": 1000}
 NUMBER_WORDS = frozenset([*SMALL, *TENS, *SCALES])
 CENTURIES = frozenset({18, 19, 20})  # "nineteen eighty four", "twenty ten"
+LATEST_YEAR = 2029  # "twenty thirty" is more likely a range
+BEFORE_A_TIME_OF_DAY = frozenset({"at", "around", "by", "until", "till", "from", "before", "after"})
+COUNTED_IN_RANGES = word_set("minutes hours days weeks months years times seconds o'clock am pm people")
+HEIGHTS = frozenset((feet, inches) for feet in ("four", "five", "six") for inches in ("ten", "eleven"))
 MURMUR_GRADES = frozenset({"5", "6"})  # "two over six"
 SYSTOLIC_MM_HG = range(60, 261)
 DIASTOLIC_MM_HG = range(20, 161)
@@ -54,6 +58,8 @@ def digits(tokens: Sequence[str]) -> list[str]:
     while at < len(tokens):
         end = _run_end(lower, at)
         value = _value(lower[at:end]) if end > at and not _is_lone_one(lower, at, end) else None
+        if value is not None and _may_be_two(lower, at, end):
+            value = None
         if value is not None:
             converted.append(value)
             at = end
@@ -99,6 +105,17 @@ def _is_lone_one(words: Sequence[str], at: int, end: int) -> bool:
     if following == "to" and end + 1 < len(words):
         return not _is_number(words[end + 1])  # "one to ten"
     return following not in AFTER_A_LONE_ONE
+
+
+def _may_be_two(words: Sequence[str], at: int, end: int) -> bool:
+    """Whether numbers said in a row may be a range or a time of day: "five ten minutes", "at two thirty"."""
+    run = [part for word in words[at:end] for part in word.split("-")]
+    if "point" in run or "hundred" in run or "thousand" in run or _below_hundred(run) is not None:
+        return False
+    before = words[at - 1] if at else ""
+    following = words[end] if end < len(words) else ""
+    clock = before in BEFORE_A_TIME_OF_DAY and following != "over"
+    return clock or following in COUNTED_IN_RANGES or tuple(run) in HEIGHTS
 
 
 def _value(run: Sequence[str]) -> str | None:
@@ -156,7 +173,9 @@ def _in_pairs(words: Sequence[str]) -> int | None:
     if rest is None or not (10 <= rest < 100 or (tail[0] == "oh" and 0 < rest < 10)):
         return None
     head = SMALL.get(words[0], TENS.get(words[0], 0))
-    return head * 100 + rest if 0 < head < 10 or head in CENTURIES else None
+    if head in CENTURIES:
+        return head * 100 + rest if head * 100 + rest <= LATEST_YEAR else None
+    return head * 100 + rest if 0 < head < 10 else None
 
 
 def _join_measures(tokens: list[str]) -> list[str]:

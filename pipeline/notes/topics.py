@@ -5,7 +5,7 @@ an examination finding, what a doctor explains is never a symptom. What fits not
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,11 +42,22 @@ ONGOING: Final = word_set("have has had diagnosed history with i've got as")
 THIRD_PERSON: Final = word_set("patient patient's he she his her")
 FOLLOWS_ON: Final = word_set("it it's that that's they this those these")
 INHERITED: Final = frozenset({Topic.ALLERGIES, Topic.MEDICATIONS, Topic.FAMILY, Topic.SURGICAL, Topic.PAST_MEDICAL})
+COPULAS: Final = word_set("is was are were came looks")  # "repeat blood pressure is 130/80" commands nothing
+SUBORDINATING: Final = word_set("if until when that which what unless so because")
+RELATIVES: Final = word_set(
+    """
+    mother father mom mum dad brother sister brothers sisters parents grandmother grandfather grandma grandpa aunt
+    uncle cousin son daughter wife husband kids children
+    """
+)
+THEM: Final = word_set("he he's she she's his her they they're")
+TARGETS: Final = word_set("goal target below under above want should")  # a figure to reach, not one measured
 GENERAL: Final = word_set(
     """
     usually people someone anyone generally typically sometimes often whenever
     """
 )  # explanations
+MEDICAL: Final = (Cue.ALLERGY, Cue.DRUG, Cue.MEDICATION, Cue.SURGERY, Cue.CONDITION, Cue.VACCINE, Cue.OBSTETRIC)
 STEPS: Final = (
     Cue.ADVICE, Cue.REFERRAL, Cue.DRUG, Cue.MEDICATION, Cue.LAB, Cue.IMAGING, Cue.SURGERY, Cue.VACCINE,
 )  # fmt: skip
@@ -92,7 +103,7 @@ def _placed(passages: Iterable[Passage]) -> Iterator[Placed]:
 def _judge(passage: Passage, found: Counter[Cue], examining: bool, before: Topic | None) -> tuple[Topic | None, float]:
     count = len(passage.words)
     if count > LONGEST_STATEMENT or not CLINICAL.intersection(found):
-        inherits = before in INHERITED and passage.words[0] in FOLLOWS_ON and passage.role is Role.PATIENT
+        inherits = before is not None and passage.role is Role.PATIENT and _goes_on(passage, before)
         return (before, 1.0) if inherits and SHORTEST_STATEMENT <= count <= LONGEST_STATEMENT else (None, 0.0)
     if isinstance(passage, Exchange):
         return _reported(passage, found, before)
@@ -110,8 +121,10 @@ def _reported(passage: Passage, found: Counter[Cue], before: Topic | None) -> tu
     """What a patient says, or answers."""
     said = frozenset(passage.words)
     asked = isinstance(passage, Exchange)
-    if before in INHERITED and passage.words[0] in FOLLOWS_ON and not asked:
+    if before is not None and _goes_on(passage, before):
         return before, 1.5
+    if _of_a_relative(passage.words) and any(found[cue] for cue in MEDICAL):
+        return Topic.FAMILY, 2.0
     if found[Cue.ALLERGY] and "seasonal" not in said and not _asks_symptom(passage):
         return Topic.ALLERGIES, 3.0
     if found[Cue.FAMILY] or (found[Cue.KIN] and (found[Cue.CONDITION] or said & AFFLICTED)):
@@ -132,6 +145,21 @@ def _reported(passage: Passage, found: Counter[Cue], before: Topic | None) -> tu
         return Topic.PAST_MEDICAL, 1.5 + found[Cue.CONDITION]
     score = _history_score(passage, found) + (ADJACENT if before is Topic.HISTORY else 0.0)
     return (Topic.HISTORY, score) if score >= HISTORY_SCORE else (None, 0.0)
+
+
+def _goes_on(passage: Passage, before: Topic) -> bool:
+    """Whether a statement speaks of what the one before it named: "It gave me a rash", "He died at 60"."""
+    if isinstance(passage, Exchange):
+        return False
+    first = passage.words[0]
+    return (before in INHERITED and first in FOLLOWS_ON) or (before is Topic.FAMILY and first in THEM)
+
+
+def _of_a_relative(said: Sequence[str]) -> bool:
+    """Whether a relative is the subject, and nobody else: "my wife is allergic to nuts"."""
+    begin = lead_length(said)
+    named = said[begin : begin + 1] == ("my",) and RELATIVES.intersection(said[begin + 1 : begin + 3])
+    return bool(named) and FIRST_PERSON.isdisjoint(said)
 
 
 def _asks_symptom(passage: Passage) -> bool:
@@ -212,9 +240,11 @@ def _advised(found: Counter[Cue]) -> tuple[Topic | None, float]:
 
 def _commands(unit: Unit) -> bool:
     """Whether a sentence tells the patient to do something: "rest in a dark room"."""
-    found = cues(unit.words[lead_length(unit.words) :][:2])
+    said = unit.words[lead_length(unit.words) :]
+    found = cues(said[:2])
+    states = next((word for word in said if word in COPULAS or word in SUBORDINATING), "") in COPULAS
     begins = unit.words[0] not in ("you", "i", "it", "he", "she", "this", "that", "so", "your")
-    return begins and bool(found[Cue.ADVICE] or found[Cue.ORDER])
+    return begins and not states and bool(found[Cue.ADVICE] or found[Cue.ORDER])
 
 
 def _planned(found: Counter[Cue]) -> Topic | None:
@@ -231,13 +261,16 @@ def _planned(found: Counter[Cue]) -> Topic | None:
 def _observed(unit: Unit, found: Counter[Cue], examining: bool) -> tuple[Topic | None, float]:
     """What was measured, tested or found."""
     figure = any(word[0].isdigit() for word in unit.words)
+    if found[Cue.VITAL] and TARGETS.intersection(unit.words):
+        return Topic.PLAN, 1.5
     if found[Cue.VITAL] and (figure or found[Cue.RESULT]):
         return Topic.VITALS, 2.0 + figure
     if found[Cue.IMAGING] and (found[Cue.RESULT] or found[Cue.FINDING] or found[Cue.CONDITION]):
         return Topic.IMAGING, 2.0
     if found[Cue.LAB] and (found[Cue.RESULT] or figure):
         return Topic.LABS, 2.0 + figure
-    score = 0.7 * min(4, found[Cue.FINDING]) + 0.4 * found[Cue.BODY] + 0.4 * min(1, found[Cue.RESULT]) + 0.4 * examining
+    near = examining or found[Cue.SENSED] > 0
+    score = 0.7 * min(4, found[Cue.FINDING]) + 0.4 * (found[Cue.BODY] + min(1, found[Cue.RESULT]) + near)
     if GENERAL.intersection(unit.words):
         return None, 0.0
     if found[Cue.FINDING] and score >= EXAM_SCORE and unit.position >= EXAM_FROM and not found[Cue.RECALL]:

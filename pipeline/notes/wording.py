@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pipeline.notes.numerals import NUMBER_WORDS, digits
-from pipeline.notes.vocabulary import word_set
+from pipeline.notes.vocabulary import word_list, word_set
 
 MARKS = frozenset(".,;:?!…")
 SENTENCE_ENDS = frozenset(".?!…")
@@ -23,6 +23,14 @@ SPOKEN_FORMS = {
     "gotta": ("got", "to"),
     "cannot": ("can't",),
     "dunno": ("don't", "know"),
+    "im": ("i'm",),
+    "ive": ("i've",),
+    "youre": ("you're",),
+    "thats": ("that's",),
+    **{
+        f"{verb}nt": (f"{verb}n't",)
+        for verb in word_list("do does did is are was were have has had would could should ca wo")
+    },
 }
 # Phrases without meaning, each with the words behind which they have one ("do you know", "what I mean").
 PHRASE_FILLERS = {
@@ -57,7 +65,7 @@ FUNCTION_WORDS = word_set(
 NOTE_WORDS = word_set(
     """
     patient patient's doctor doctor's reports report denies deny states asked answered advised said duration onset
-    frequency severity location number amount name allergies allergy
+    frequency severity location number amount
     """
 )
 
@@ -156,7 +164,7 @@ def _without_stutters(tokens: list[str]) -> list[str]:
         if not length:
             kept.append(tokens[at])
         at += max(1, length)
-    return kept
+    return kept if len(kept) == len(tokens) else _without_stutters(kept)
 
 
 def _repeated(words: Sequence[str], at: int) -> int:
