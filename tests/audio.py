@@ -68,7 +68,7 @@ def voice(seconds: float, rate: int, seed: int = 0) -> Pcm:
     knots = np.arange(0, seconds + 0.5, 0.1)  # pitch and loudness wander ten times a second
     pitch = np.interp(times, knots, rng.uniform(90, 240, len(knots)))
     loudness = np.interp(times, knots, rng.uniform(0.2, 1.0, len(knots)))
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    phase = np.pi * np.cumsum(np.r_[0, pitch[1:] + pitch[:-1]]) / rate  # by trapezoids: the same at every rate
     tone = np.sin(phase) + 0.6 * np.sin(3 * phase + 1) + 0.4 * np.sin(7 * phase + 2)
     return (0.25 * loudness * tone).astype(np.float32)
 
@@ -80,18 +80,19 @@ def recording(kind: str, seconds: float = 20.0, seed: int = 0) -> bytes:
     return encode(voice(seconds, recipe.rate, seed), recipe)
 
 
-def encode(pcm: Pcm, recipe: Recipe) -> bytes:
-    """Mono audio at the recipe's rate as a file."""
+def encode(pcm: NDArray[np.float32], recipe: Recipe) -> bytes:
+    """Audio at the recipe's rate as a file. Shapes: `(n_samples,)`, or `(2, n_samples)` for stereo."""
+    layout = "mono" if pcm.ndim == 1 else "stereo"
     sink, file = Sink(), io.BytesIO()
     with av.open(sink if recipe.live else file, "w", format=recipe.container, options=dict(recipe.options)) as muxer:
         stream = cast(AudioStream, muxer.add_stream(recipe.codec, rate=recipe.rate))
-        stream.codec_context.layout = "mono"
+        stream.codec_context.layout = layout
         stream.codec_context.bit_rate = 64_000
         stream.codec_context.open()
-        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.atleast_2d(pcm), format="fltp", layout=layout)
         frame.sample_rate, frame.pts = recipe.rate, 0
         codec = stream.codec_context
-        converter = av.AudioResampler(codec.format, "mono", recipe.rate, frame_size=codec.frame_size or 1024)
+        converter = av.AudioResampler(codec.format, layout, recipe.rate, frame_size=codec.frame_size or 1024)
         for piece in [*converter.resample(frame), *converter.resample(None), None]:
             muxer.mux(stream.encode(piece))
     return (sink.written if recipe.live else file).getvalue()

@@ -44,7 +44,7 @@ def sniff(head: bytes) -> Container | None:
         return Container.WAV
     if head[:4] == b"fLaC":
         return Container.FLAC
-    if _is_id3(head) or _is_mpeg_audio(head):
+    if _is_id3(head) or _is_mp3_frame(head):
         return Container.MP3
     if len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 0xF < 13:
         return Container.ADTS
@@ -74,6 +74,14 @@ def begins_file(chunk: bytes) -> bool:
             return False
 
 
+def id3_bytes(head: bytes) -> int:
+    """How long the ID3v2 tag is that begins here (id3.org, ID3v2.4 §3.1); 0 where there is none."""
+    if not _is_id3(head):
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
 XING = (b"Xing", b"Info")  # the first frame of an mp3 with a table of contents; behind the side information
 
 
@@ -81,9 +89,9 @@ def _is_id3(head: bytes) -> bool:
     return head[:3] == b"ID3" and len(head) >= 10 and head[3] in (2, 3, 4) and max(head[6:10]) < 0x80
 
 
-def _is_mpeg_audio(head: bytes) -> bool:
-    """ISO 11172-3 §2.4.1.3: sync, a version and a layer that exist, a bit rate and a sampling rate that exist."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+def _is_mp3_frame(head: bytes) -> bool:
+    """ISO 11172-3 §2.4.1.3: sync, layer III, and a version, a bit rate and a sampling rate that exist."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return False
-    version, layer, bit_rate, rate = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-    return version != 1 and layer != 0 and bit_rate not in (0, 15) and rate != 3
+    version, bit_rate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    return version != 1 and bit_rate not in (0, 15) and rate != 3

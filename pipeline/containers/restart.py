@@ -109,6 +109,9 @@ def _vint(octets: bytes, at: int, *, longest: int) -> tuple[int, int] | None:
     return int.from_bytes(octets[at : at + length], "big"), length
 
 
+_ENDLESS = 1 << 63  # the size of a box that goes on to the end of the file
+
+
 class Mp4Scanner(RestartScanner):
     """ISO base media (ISO 14496-12): a restart point is each `moof`, or the `styp`, `sidx`, … directly before it.
 
@@ -130,10 +133,10 @@ class Mp4Scanner(RestartScanner):
             if at + 16 > len(octets):
                 return None
             (size,) = struct.unpack_from(">Q", octets, at + 8)
-        if size < 8 or not (name.isascii() and name.decode("ascii").isprintable()):  # size 0: to the end of the file
+        if 0 < size < 8 or not (name.isascii() and name.decode("ascii").isprintable()):
             raise _Nonsense
         self._see(name, offset, size)
-        return int(size)
+        return int(size) or _ENDLESS
 
     def _see(self, name: bytes, offset: int, size: int) -> None:
         if name == b"moov" and self.header is None:

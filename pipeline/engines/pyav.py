@@ -11,6 +11,8 @@ import asyncio
 from contextlib import suppress
 from typing import Self
 
+import anyio
+
 from pipeline.containers import begins_file
 from pipeline.engines.pyav_clock import RestartIndex
 from pipeline.engines.pyav_exchange import AudioPipe, BytePipe
@@ -90,7 +92,8 @@ class ContainerDecoder:
         self._audio.discard()
         self._pipe.discard()
         if self._thread is not None:
-            await self._gone.wait()
+            with anyio.CancelScope(shield=True):  # short: the thread is woken, and its next read finds nothing
+                await self._gone.wait()
             self._thread.join()  # it has nothing left to do
 
     def _work(self) -> None:

@@ -31,27 +31,31 @@ class Demuxer:
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
+    first_bytes: int = 1  # that its first read must bring
+    resyncs: bool = True  # finds its way again behind bytes that make no sense
 
 
 # Half a second is what libav may read ahead to learn about tracks; its default of five delays a webm with video.
 # Frames of mp3 and AAC say everything themselves; with libav's defaults the first audio comes 1.25 s late.
 _BRIEF = MappingProxyType({"analyzeduration": "500000"})
+# They look at two frames and then go back to the first, which libav cannot where a short read came in between.
 _SHORTEST = MappingProxyType({"probesize": "1024", "analyzeduration": "0"})
+_TWO_FRAMES = 2048
 DEMUXERS: Mapping[Container, Demuxer] = MappingProxyType(
     {
         Container.WEBM: Demuxer(name="matroska", options=_BRIEF),
-        Container.MP4: Demuxer(name="mp4", options=_BRIEF),
+        Container.MP4: Demuxer(name="mp4", options=_BRIEF, resyncs=False),
         Container.OGG: Demuxer(name="ogg", options=_BRIEF),
-        Container.MP3: Demuxer(name="mp3", options=_SHORTEST),
-        Container.ADTS: Demuxer(name="aac", options=_SHORTEST),
+        Container.MP3: Demuxer(name="mp3", options=_SHORTEST, first_bytes=_TWO_FRAMES),
+        Container.ADTS: Demuxer(name="aac", options=_SHORTEST, first_bytes=_TWO_FRAMES),
         Container.FLAC: Demuxer(name="flac"),
     }
 )
 CODECS = frozenset(
-    {"opus", "vorbis", "aac", "mp3", "mp3float", "mp2", "mp2float", "flac", "alac"}
+    {"opus", "vorbis", "aac", "mp3", "mp3float", "flac", "alac"}
     | {f"pcm_{kind}" for kind in ("u8", "s16le", "s16be", "s24le", "s24be", "s32le", "f32le", "f64le", "alaw", "mulaw")}
 )
-BUFFER_BYTES = 4096  # of one read
+BUFFER_BYTES = 1 << 15  # of one read, which may always bring less
 _WHITELISTS = MappingProxyType(
     {
         "format_whitelist": ",".join(demuxer.name for demuxer in DEMUXERS.values()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 
 from pipeline.containers.restart import RestartScanner
 from pipeline.engines.pyav_exchange import BytePipe
@@ -40,15 +41,22 @@ class Source:
         self.offsets = offsets
         self.consumed = 0  # bytes given out
         self.exhausted = False  # the reader was told that the file is at its end
+        self.astray = False  # it was told so because the bytes had made no sense for too long
         self._pipe = pipe
         self._idle = idle  # called before waiting for bytes
         self._head = b""  # looked at, not yet given out
         self._scanner: RestartScanner | None = None
         self._report: Callable[[RestartPoint], None] | None = None
+        self._stray_left: int | None = None
 
-    def scan(self, scanner: RestartScanner, report: Callable[[RestartPoint], None]) -> None:
-        """From now on, walk what is given out, and report the restart points, as places in the stream."""
-        self._scanner, self._report = scanner, report
+    def scan(
+        self, scanner: RestartScanner, report: Callable[[RestartPoint], None], *, max_stray_bytes: int | None
+    ) -> None:
+        """From now on, walk what is given out, and report the restart points, as places in the stream.
+
+        That many bytes behind the place where the walk lost its way, if given, the file is said to end: `astray`.
+        """
+        self._scanner, self._report, self._stray_left = scanner, report, max_stray_bytes
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end of the file. They are still to be read."""
@@ -61,27 +69,43 @@ class Source:
         octets, self._head = self._head[:size], self._head[size:]
         if not octets:
             octets = self._take(size)
-        self.exhausted = not octets
         self.consumed += len(octets)
-        if self._scanner is not None and self._report is not None:
-            for point in self._scanner.feed(octets):
-                self._report(self.offsets.point(point))
+        self._scan(octets)
+        if self.astray:
+            octets = b""
+        self.exhausted = not octets
         return octets
 
-    def read_all(self, max_bytes: int) -> bytes | None:
+    def skip(self, size: int) -> None:
+        """Let these bytes go by: the file begins behind them."""
+        while size > 0 and (octets := self.read(size)):
+            size -= len(octets)
+        self.offsets, self.consumed = Offsets(begin=self.offsets.of(self.consumed)), 0
+
+    def read_all(self, max_bytes: int) -> BytesIO | None:
         """The whole rest of the file, once its end has come; None when it is longer than that."""
-        octets = bytearray()
-        while piece := self.read(1 << 16):
-            octets += piece
-            if len(octets) > max_bytes:
+        whole = BytesIO()
+        while octets := self.read(1 << 16):
+            if whole.tell() + len(octets) > max_bytes:
                 return None
-        return bytes(octets)
+            whole.write(octets)
+        whole.seek(0)
+        return whole
 
     def drain(self) -> None:
         """Let the rest of the file go by."""
-        self._scanner = None
+        self._scanner, self.astray = None, False
         while self.read(1 << 16):
             pass
+
+    def _scan(self, octets: bytes) -> None:
+        if self._scanner is None or self._report is None:
+            return
+        for point in self._scanner.feed(octets):
+            self._report(self.offsets.point(point))
+        if self._scanner.lost and self._stray_left is not None:
+            self._stray_left -= len(octets)
+            self.astray = self._stray_left < 0
 
     def _take(self, size: int) -> bytes:
         if self._pipe.would_block():

@@ -5,7 +5,6 @@ Whatever happens inside a file, the samples handed over are one unbroken sequenc
 """
 
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from threading import Thread
 
 from av.audio.stream import AudioStream
@@ -13,11 +12,11 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from pipeline.containers import MIN_SNIFF_BYTES, Container, sniff
+from pipeline.containers import MIN_SNIFF_BYTES, Container, id3_bytes, sniff
 from pipeline.containers.restart import Mp4Scanner, RestartScanner, restart_scanner
 from pipeline.containers.wav import WavHeader, WavHeaderReader
 from pipeline.engines.pyav_clock import Clock, RestartIndex
-from pipeline.engines.pyav_demux import DEMUXERS, Readable, audio_track, open_untrusted
+from pipeline.engines.pyav_demux import BUFFER_BYTES, DEMUXERS, Readable, audio_track, open_untrusted
 from pipeline.engines.pyav_exchange import AudioPipe, BytePipe, Discarded
 from pipeline.engines.pyav_raw import RawConverter
 from pipeline.engines.pyav_source import Offsets, Source
@@ -25,8 +24,10 @@ from pipeline.engines.pyav_track import Locate, Track
 from pipeline.errors import InvalidAudio, UndecodableAudio, UnsupportedAudio
 from pipeline.types import RestartPoint
 
+ENDS_EARLY = "The file ends before its first sound."
 MAX_INDEX_LAST_BYTES = 32 << 20  # an mp4 with its index behind the audio is kept in memory until its end comes
 MAX_PEEK_BYTES = 1 << 16  # in which an mp4's index or audio must begin
+MAX_STRAY_BYTES = 1 << 16  # of nonsense where the demuxer would search for ever, but not yet junk behind a good file
 MAX_FAILURES = 50  # of the demuxer, without a packet in between
 
 
@@ -71,10 +72,8 @@ class DecoderThread:
         try:
             while self._pipe.next_file():
                 self._decode_file()
-            if not self._files:
-                raise UnsupportedAudio("No audio was sent.")
             if not self._audio.position:
-                raise UndecodableAudio("The file ends before its first sound.")
+                raise UndecodableAudio(ENDS_EARLY) if self._files else UnsupportedAudio("No audio was sent.")
         except InvalidAudio as exc:
             return exc
         except Discarded:
@@ -91,7 +90,11 @@ class DecoderThread:
             self._clock.begin_file()
             self._index.begin_file(RestartPoint(offset=self._offsets.begin, position=self._audio.position))
         self._files += 1
-        container = sniff(source.peek(MIN_SNIFF_BYTES))
+        tagged = False
+        while tag := id3_bytes(source.peek(MIN_SNIFF_BYTES)):
+            source.skip(tag)
+            tagged = True
+        container = sniff(source.peek(MIN_SNIFF_BYTES)) or (Container.MP3 if tagged else None)
         if container is None:
             raise UnsupportedAudio
         if container is Container.WAV:
@@ -100,15 +103,16 @@ class DecoderThread:
             self._decode_container(source, container)
         source.drain()
         self._entered = None
-        self._offsets = Offsets(begin=self._offsets.of(source.consumed))
+        self._offsets = Offsets(begin=source.offsets.of(source.consumed))
 
     # Containers
 
     def _decode_container(self, source: Source, container: Container) -> None:
-        scanner = restart_scanner(container)
-        source.scan(scanner, self._index.expect)
+        scanner, demuxer = restart_scanner(container), DEMUXERS[container]
+        source.scan(scanner, self._index.expect, max_stray_bytes=None if demuxer.resyncs else MAX_STRAY_BYTES)
+        source.peek(demuxer.first_bytes)
         try:
-            opened = open_untrusted(self._readable(source, container), DEMUXERS[container])
+            opened = open_untrusted(self._readable(source, container), demuxer)
         except FFmpegError as exc:
             if source.exhausted and self._audio.position:
                 return  # broken off before its first sound, behind others that were heard
@@ -119,15 +123,17 @@ class DecoderThread:
             for packet in _packets(opened, stream, source):
                 track.decode(packet)
             track.finish()
+        if source.astray:
+            raise UndecodableAudio
 
     def _readable(self, source: Source, container: Container) -> Readable:
         """The file as libav can read it: as it arrives, if only its index does not come last."""
-        if container is not Container.MP4 or not _index_comes_last(source):
+        if container is not Container.MP4 or not _await_index(source):
             return source
         whole = source.read_all(MAX_INDEX_LAST_BYTES)
         if whole is None:
             raise UndecodableAudio("This mp4 has its index at the end and is too long for that: send fragmented mp4.")
-        return BytesIO(whole)
+        return whole
 
     def _locate(self, source: Source, scanner: RestartScanner) -> Locate:
         def by_element(packet: int) -> RestartPoint | None:
@@ -176,17 +182,23 @@ def _packets(opened: InputContainer, stream: AudioStream, source: Source) -> "It
                 raise UndecodableAudio from exc
 
 
-def _index_comes_last(source: Source) -> bool:
-    """Whether an mp4's audio comes before its index. Raises `UndecodableAudio` where it begins with a fragment."""
+def _await_index(source: Source) -> bool:
+    """Wait until an mp4's index is here in one piece; whether its audio comes before that.
+
+    libav steps back inside the index, which it cannot where a short read came in between. Raises `UndecodableAudio`
+    where the file begins with a fragment, or with other things for too long.
+    """
     scanner, seen = Mp4Scanner(), 0
-    while not (scanner.index_last or scanner.header or scanner.lost) and seen < MAX_PEEK_BYTES:
+    while scanner.header is None and not scanner.index_last:
         head = source.peek(seen + 16)
-        if len(head) == seen:
-            break
         scanner.feed(head[seen:])
+        if scanner.lost or seen > MAX_PEEK_BYTES:
+            raise UndecodableAudio
+        if len(head) == seen:
+            return False  # it ends here; libav will say so
         seen = len(head)
-    if scanner.lost:
-        raise UndecodableAudio
+    if scanner.header is not None:
+        source.peek(min(scanner.header[1], BUFFER_BYTES))
     return scanner.index_last
 
 

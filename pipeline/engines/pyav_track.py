@@ -113,7 +113,7 @@ class Track:
             self.finish()
             self._be_silent(hole)
             self._run = Resampling(frame, self._audio.position)
-        if restart is not None:
+        if restart is not None and not self._clock.doubtful:
             position, origin = round(self._run.position), self._clock.origin or 0.0
             self._index.add(replace(restart, position=position, origin=origin))
         self._audio.write(self._run.push(frame))

@@ -1,0 +1,70 @@
+"""Feeding decoders and hearing what comes out."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import anyio
+import numpy as np
+
+from pipeline.engines.pyav import ContainerDecoder, RawDecoder, open_decoder
+from pipeline.errors import InvalidAudio
+from pipeline.ports import AudioDecoder
+from pipeline.types import AudioFormat, Pcm, RestartPoint
+
+CONTAINER = AudioFormat()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What a decoder made of a stream."""
+
+    pcm: Pcm
+    error: InvalidAudio | None
+    nonfinite: int
+
+
+async def listen(
+    chunks: Iterable[bytes], format: AudioFormat = CONTAINER, *, restart: RestartPoint | None = None
+) -> Heard:
+    """Feed and read a stream at the same time; its blocks must be contiguous."""
+    decoder = open_decoder(format, restart=restart)
+    assert isinstance(decoder, ContainerDecoder | RawDecoder)
+    pieces: list[Pcm] = [np.zeros(0, np.float32)]
+    position, error = restart.position if restart else 0, None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed, decoder, chunks)
+        try:
+            async for block in decoder:
+                assert block.start == position
+                assert block.pcm.dtype == np.float32
+                position += len(block.pcm)
+                pieces.append(block.pcm)
+        except InvalidAudio as exc:
+            error = exc
+    await decoder.aclose()
+    return Heard(pcm=np.concatenate(pieces), error=error, nonfinite=decoder.nonfinite)
+
+
+async def feed(decoder: AudioDecoder, chunks: Iterable[bytes]) -> None:
+    """All chunks, and the end."""
+    for chunk in chunks:
+        await decoder.feed(chunk)
+    decoder.end()
+
+
+def heard(*chunks: bytes, format: AudioFormat = CONTAINER, restart: RestartPoint | None = None) -> Heard:
+    """What comes of a stream of these chunks."""
+    return asyncio.run(listen(chunks, format, restart=restart))
+
+
+def decoded(*chunks: bytes, format: AudioFormat = CONTAINER) -> Pcm:
+    """The audio of a good stream."""
+    result = heard(*chunks, format=format)
+    assert result.error is None
+    return result.pcm
+
+
+def as_raw(encoding: str, rate: int, channels: int = 1) -> AudioFormat:
+    """Declared, not recognised."""
+    return AudioFormat(encoding=encoding, sample_rate=rate, channels=channels)

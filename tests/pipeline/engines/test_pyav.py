@@ -1,0 +1,369 @@
+"""Live decoding: every container in any chunking, bad input, back-pressure, and a clean end."""
+
+import asyncio
+import struct
+import threading
+from io import BytesIO
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+from av.error import FFmpegError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.containers import Container
+from pipeline.engines.pyav import open_decoder
+from pipeline.engines.pyav_demux import DEMUXERS, Demuxer, open_untrusted
+from pipeline.errors import NoAudioTrack, UndecodableAudio, UnsupportedAudio
+from pipeline.ports import AudioDecoder
+from pipeline.types import SAMPLE_RATE, AudioFormat
+from tests.audio import RECIPES, Recipe, cut, encode, lag_of, likeness, raw, recording, video, voice, wav
+from tests.listening import CONTAINER, as_raw, decoded, feed, heard
+
+MS = SAMPLE_RATE // 1000
+LIVE = ["webm", "ogg", "fragmented mp4", "fragmented mp4 with opus", "mp3", "aac", "flac"]
+
+
+# Any chunking
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_a_recording_is_heard_as_it_was_spoken(kind: str) -> None:
+    pcm, original = decoded(recording(kind)), voice(20, SAMPLE_RATE)
+    assert abs(len(pcm) - len(original)) < 60 * MS  # an encoder's delay, where the container does not tell it
+    lag = lag_of(pcm[:80_000], original[:80_000])
+    assert 0 <= lag < 60 * MS
+    assert likeness(pcm[40_000 + lag :][:200_000], original[40_000:][:200_000]) > 0.98
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+@settings(max_examples=5, deadline=None)
+@given(small=st.lists(st.integers(1, 7), min_size=20, max_size=20), size=st.integers(8, 5000))
+def test_containers_may_be_cut_anywhere(kind: str, small: list[int], size: int) -> None:
+    octets = recording(kind, 2.0)
+    whole = decoded(octets)
+    np.testing.assert_array_equal(decoded(*cut(octets, small * len(octets))), whole)
+    np.testing.assert_array_equal(decoded(*cut(octets, [size] * len(octets))), whole)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize("declared", [True, False])
+@settings(max_examples=5, deadline=None)
+@given(sizes=st.lists(st.integers(1, 4000), min_size=5, max_size=20))
+def test_raw_samples_may_be_cut_anywhere(rate: int, declared: bool, sizes: list[int]) -> None:
+    pcm = voice(0.2, rate)
+    octets, format = (raw(pcm, "pcm_s16le"), as_raw("pcm_s16le", rate)) if declared else (wav(pcm, rate), CONTAINER)
+    pieces = decoded(*cut(octets, sizes * len(octets)), format=format)
+    assert len(pieces) == SAMPLE_RATE // 5
+    np.testing.assert_allclose(pieces, decoded(octets, format=format), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate", "channels"),
+    [("pcm_s16le", 8_000, 1), ("pcm_s16le", 44_100, 2), ("pcm_f32le", 48_000, 2), ("mulaw", 8_000, 1)],
+)
+def test_raw_audio_keeps_its_length_and_place(encoding: str, rate: int, channels: int) -> None:
+    source = np.repeat(voice(20, rate)[:, None], channels, axis=1)
+    pcm, original = decoded(raw(source, encoding), format=as_raw(encoding, rate, channels)), voice(20, SAMPLE_RATE)
+    assert len(pcm) == len(original)
+    assert lag_of(pcm, original) == 0
+    assert likeness(pcm, original) > 0.99
+
+
+@pytest.mark.parametrize("encoding", ["pcm_u8", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "alaw", "mulaw"])
+def test_every_kind_of_wav_is_heard(encoding: str) -> None:
+    pcm, original = decoded(wav(voice(3, 48_000), 48_000, encoding=encoding)), voice(3, SAMPLE_RATE)
+    assert len(pcm) == len(original)
+    assert likeness(pcm, original) > 0.99
+
+
+def test_what_follows_the_samples_of_a_wav_is_not_heard() -> None:
+    assert len(decoded(wav(voice(1, 16_000), 16_000) + b"LIST\x10\0\0\0" + bytes(4000))) == SAMPLE_RATE
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_a_live_wav_without_a_length_is_heard_to_its_end(length: int) -> None:
+    assert len(decoded(wav(voice(1, 16_000), 16_000, length=length))) == SAMPLE_RATE
+
+
+def test_the_channels_of_a_container_are_mixed_to_their_mean() -> None:
+    left = voice(2, 48_000)
+    stereo = encode(np.stack([left, np.zeros_like(left)]), RECIPES["webm"])
+    mono = encode(left, RECIPES["webm"])
+    pcm, original = decoded(stereo), decoded(mono)
+    assert likeness(pcm, original) > 0.98
+    assert np.std(pcm) == pytest.approx(np.std(original) / 2, rel=0.05)
+
+
+def test_the_sound_of_a_video_is_heard() -> None:
+    assert lag_of(decoded(video("webm", audio=True)), voice(2, SAMPLE_RATE)) == 0
+
+
+def test_an_mp4_with_its_index_at_the_end_is_heard_at_the_end() -> None:
+    octets = encode(voice(5, 44_100), Recipe(container="mp4", codec="aac", rate=44_100, live=False))
+    assert octets.index(b"mdat") < octets.index(b"moov")
+    assert lag_of(decoded(*cut(octets, [999] * 1000)), voice(5, SAMPLE_RATE)) == 0
+
+
+# Input that is no good
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"x",
+        b"just words, and no audio at all" * 40,
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nfile:///etc/hostname\n",
+        b"ffconcat version 1.0\nfile /etc/hostname\n",
+        np.random.default_rng(2).bytes(60_000),
+    ],
+)
+def test_what_is_no_audio_is_unsupported(octets: bytes) -> None:
+    result = heard(octets)
+    assert isinstance(result.error, UnsupportedAudio)
+    assert not len(result.pcm)
+
+
+@pytest.mark.parametrize("format", [("mp4", "fragmented mp4"), ("webm", "webm")])
+def test_a_film_without_sound_has_no_audio_track(format: tuple[str, str]) -> None:
+    container, kind = format
+    assert isinstance(heard(video(container, audio=False)).error, NoAudioTrack)
+    with_more = heard(recording(kind, 2.0), video(container, audio=False))  # what was heard before it stays
+    assert isinstance(with_more.error, NoAudioTrack)
+    assert len(with_more.pcm) > 1.9 * SAMPLE_RATE
+
+
+@pytest.mark.parametrize("kind", [*LIVE, "dash mp4"])
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_broken_off_recording_is_heard_as_far_as_it_goes(kind: str, share: float) -> None:
+    octets = recording(kind, 5.0)
+    pcm = decoded(octets[: round(len(octets) * share)])
+    assert len(pcm) == pytest.approx(5 * SAMPLE_RATE * share, abs=0.7 * SAMPLE_RATE)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        recording("webm", 2.0)[:30],
+        recording("webm", 2.0)[:405],
+        recording("ogg", 2.0)[:129],
+        recording("fragmented mp4", 2.0)[:729],
+        recording("fragmented mp4", 2.0)[:600],
+        recording("flac", 2.0)[:300],
+        wav(voice(1, 16_000), 16_000)[:44],
+        wav(voice(1, 16_000), 16_000)[:20],
+        b"\x1a\x45\xdf\xa3" + bytes(5000),
+        b"OggS\0\x02" + bytes(5000),
+        struct.pack(">I4s", 24, b"ftyp") + bytes(200_000),
+    ],
+)
+def test_a_header_without_audio_is_undecodable(octets: bytes) -> None:
+    result = heard(octets)
+    assert isinstance(result.error, UndecodableAudio)
+    assert not len(result.pcm)
+
+
+@pytest.mark.parametrize("kind", ["webm", "fragmented mp4"])
+def test_a_recording_whose_beginning_is_missing_says_what_to_do(kind: str) -> None:
+    octets = recording(kind, 5.0)
+    begin = octets.index(b"\x1f\x43\xb6\x75") if kind == "webm" else octets.index(b"moof") - 4
+    result = heard(octets[begin:])
+    assert isinstance(result.error, UndecodableAudio)
+    assert "from the first byte" in str(result.error)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_damage_does_more_than_end_the_stream(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    octets = bytearray(recording(LIVE[seed % len(LIVE)], 2.0))
+    for at in rng.integers(0, len(octets) - 64, 6):
+        octets[at : at + 64] = rng.bytes(64)
+    result = heard(*cut(bytes(octets), [700] * 1000))
+    assert np.isfinite(result.pcm).all()
+    assert len(result.pcm) < 700 * SAMPLE_RATE
+
+
+def test_samples_that_are_no_numbers_are_silent_and_counted() -> None:
+    pcm = voice(1, 16_000).copy()
+    pcm[[100, 200, 300]] = [np.nan, np.inf, -np.inf]
+    octets = pcm.tobytes()
+    for result in (
+        heard(octets, format=as_raw("pcm_f32le", 16_000)),
+        heard(wav(np.zeros(0, np.float32), 16_000, encoding="pcm_f32le", length=0) + octets),
+    ):
+        assert result.nonfinite == 3
+        assert result.pcm[[100, 200, 300]].tolist() == [0, 0, 0]
+        np.testing.assert_array_equal(result.pcm[301:], pcm[301:])
+
+
+def test_floats_in_a_container_are_checked_too() -> None:
+    pcm = voice(1, 16_000).copy()
+    pcm[5000:5100] = np.nan
+    octets = encode(pcm, Recipe(container="matroska", codec="pcm_f32le", rate=16_000))
+    result = heard(octets)
+    assert result.error is None
+    assert result.nonfinite == 100
+    np.testing.assert_array_equal(result.pcm[5100:], pcm[5100:])
+
+
+@pytest.mark.parametrize(
+    "format", [as_raw("opus", 48_000), as_raw("pcm_s16le", 0), as_raw("pcm_s16le", 16_000, channels=0)]
+)
+async def test_a_raw_format_that_does_not_exist_is_refused_at_once(format: AudioFormat) -> None:
+    with pytest.raises(UnsupportedAudio):
+        open_decoder(format)
+
+
+# libav opens what it is told to, and nothing else
+
+
+def test_playlists_are_never_opened_even_where_they_are_asked_for(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(wav(voice(1, 16_000), 16_000))
+    scripts = {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n{secret.as_uri()}\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile {secret}\n",
+        "wav": secret.read_bytes().decode("latin-1"),  # known to libav, but none of ours
+    }
+    for name, script in scripts.items():
+        with pytest.raises(FFmpegError, match="Invalid argument"):  # the whitelist, not the content
+            open_untrusted(BytesIO(script.encode("latin-1")), Demuxer(name=name))
+
+
+def test_every_demuxer_of_ours_is_on_the_whitelist() -> None:
+    for kind, container in {"webm": Container.WEBM, "fragmented mp4": Container.MP4, "mp3": Container.MP3}.items():
+        with open_untrusted(BytesIO(recording(kind, 2.0)), DEMUXERS[container]) as opened:
+            assert opened.streams.audio
+
+
+# Both sides wait for each other
+
+
+@pytest.mark.parametrize("format", [CONTAINER, as_raw("pcm_s16le", 16_000)])
+async def test_who_feeds_waits_while_nobody_reads(format: AudioFormat) -> None:
+    octets = wav(voice(120, 16_000), 16_000)
+    decoder = open_decoder(format, max_buffered_bytes=100_000)
+    fed = 0
+
+    async def feed_all() -> None:
+        nonlocal fed
+        for chunk in cut(octets, [10_000] * 1000):
+            await decoder.feed(chunk)
+            fed += len(chunk)
+        decoder.end()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed_all)
+        before = -1
+        while fed != before:  # until it stands still
+            before = fed
+            await anyio.wait_all_tasks_blocked()
+        assert fed < 1_000_000
+        heard = [len(block.pcm) async for block in decoder]
+        assert fed == len(octets)
+    await decoder.aclose()
+    assert sum(heard) >= 120 * SAMPLE_RATE
+    assert max(heard) <= SAMPLE_RATE  # in small pieces, so that the loop stays free
+
+
+@pytest.mark.parametrize("format", [CONTAINER, as_raw("pcm_s16le", 16_000)])
+async def test_a_chunk_above_the_bound_goes_through_alone(format: AudioFormat) -> None:
+    decoder = open_decoder(format, max_buffered_bytes=1000)
+    octets = wav(voice(3, 16_000), 16_000)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed, decoder, [octets[:50_000], octets[50_000:]])
+        assert sum([len(block.pcm) async for block in decoder]) >= 3 * SAMPLE_RATE
+    await decoder.aclose()
+
+
+async def test_audio_comes_out_as_soon_as_it_went_in() -> None:
+    decoder = open_decoder(CONTAINER)
+    octets = recording("webm", 5.0)
+    chunks = cut(octets, [octets.index(b"\x1f\x43\xb6\x75", 2000)] * 10)
+    await decoder.feed(chunks[0])  # one second, and no more for now
+    block = await anext(aiter(decoder))
+    assert block.start == 0
+    assert len(block.pcm) > 0.3 * SAMPLE_RATE
+    await decoder.aclose()
+
+
+async def test_bytes_behind_a_failure_are_ignored() -> None:
+    decoder = open_decoder(CONTAINER, max_buffered_bytes=1000)
+    await decoder.feed(b"this is no audio at all")
+    with pytest.raises(UnsupportedAudio):
+        await anext(aiter(decoder))
+    for _ in range(100):
+        await decoder.feed(bytes(5000))
+    await decoder.aclose()
+
+
+# A clean end
+
+
+def decoder_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "auscult-decoder"]
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+async def test_closing_leaves_no_thread_wherever_it_is(kind: str) -> None:
+    octets = recording(kind)
+    for fed in (0, 1, 40, 3000, len(octets)):
+        decoder = open_decoder(CONTAINER)
+        await decoder.feed(octets[:fed])
+        await decoder.aclose()
+        assert decoder_threads() == []
+        assert [block async for block in decoder] == []
+
+
+async def test_closing_frees_who_waits() -> None:
+    decoder = open_decoder(CONTAINER, max_buffered_bytes=1000)
+    octets = wav(voice(60, 16_000), 16_000)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed, decoder, cut(octets, [50_000] * 1000))
+        await anyio.wait_all_tasks_blocked()
+        await decoder.aclose()
+    assert decoder_threads() == []
+
+
+async def test_closing_twice_or_before_anything_came_is_harmless() -> None:
+    for format in (CONTAINER, as_raw("pcm_s16le", 8_000)):
+        decoder = open_decoder(format)
+        await decoder.aclose()
+        await decoder.aclose()
+        assert [block async for block in decoder] == []
+
+
+def test_a_loop_that_closes_first_does_not_trouble_the_thread() -> None:
+    async def abandon() -> AudioDecoder:
+        decoder = open_decoder(CONTAINER)
+        await decoder.feed(recording("webm", 5.0))
+        return decoder
+
+    decoder = asyncio.run(abandon())
+    (thread,) = decoder_threads()
+    assert thread.daemon  # it would not even keep the process
+    decoder.end()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+async def test_a_hundred_streams_at_once_are_heard_alike() -> None:
+    octets = recording("webm", 2.0)
+    lengths: list[int] = []
+
+    async def one() -> None:
+        decoder = open_decoder(CONTAINER)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed, decoder, cut(octets, [900] * 1000))
+            lengths.append(sum([len(block.pcm) async for block in decoder]))
+        await decoder.aclose()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(one)
+    assert len(lengths) == 100
+    assert len(set(lengths)) == 1
+    assert decoder_threads() == []
