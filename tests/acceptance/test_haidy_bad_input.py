@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from bench.recordings import Recording
@@ -12,6 +13,7 @@ from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, wait
 from tests.acceptance.test_haidy import encoded, wav
 from tests.audio import video
+from tests.audio import wav as float_wav
 
 GARBAGE = bytes(range(256)) * 40
 
@@ -99,6 +101,22 @@ def test_a_damaged_recording_keeps_what_was_heard_before(api: httpx.Client, head
     task = wait(api, task_id)[-1]
     assert task["status"] == "DONE"
     assert task["result"]["bubbles"]
+
+
+def nonfinite(api: httpx.Client) -> float:
+    lines = api.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("auscult_nonfinite_samples_total "))
+
+
+def test_samples_that_are_no_numbers_become_silence_and_are_counted(api: httpx.Client, headache: Recording) -> None:
+    before = nonfinite(api)
+    samples = headache.mono()[: 16000 * 5].copy()
+    samples[1000:1100], samples[2000:2010] = np.nan, np.inf
+    file = float_wav(samples, 16000, encoding="pcm_f32le")
+    task = wait(api, post(api, chunk(file, final=True, file_format="wav")).json()["task_id"])[-1]
+    assert task["status"] == "DONE"
+    assert task["result"]["bubbles"]
+    assert nonfinite(api) == before + 110
 
 
 @pytest.mark.parametrize("key", [None, "wrong", "auscult_sk_" + "x" * 43])
