@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.notes.questions import ASKED_MIDWAY, WH_WORDS, lead_length, opens_midway
+from pipeline.notes.questions import ASKED_MIDWAY, AUXILIARIES, WH_WORDS, lead_length, opens_midway, opens_question
 from pipeline.notes.vocabulary import word_set
 from pipeline.notes.wording import FUNCTION_WORDS, MARKS
 from pipeline.types import Role
@@ -39,8 +39,12 @@ BINDS_AN_INTENT: Final = word_set(
 )
 CONDITIONALS: Final = frozenset({"if", "unless"})
 CIRCUMSTANCES: Final = CONDITIONALS | {"when", "after", "while"}
-ANSWERS: Final = frozenset({"yes", "no", "yeah", "nope", "yep"})
-BEHIND_AN_ANSWER: Final = word_set("i i'm i've it it's just not no there my")
+ANSWERS: Final = word_set("yes no yeah nope yep none nothing")
+BEHIND_AN_ANSWER: Final = word_set("i i'm i've it it's just not no there my that")
+# Behind a question these begin its answer, where nobody says who speaks.
+REPLYING: Final = word_set("i i'm i've i'd my it's")
+ASKED_WORDS = 3  # a shorter clause is no question that an answer can follow
+BEFORE_A_SUBJECT: Final = AUXILIARIES | word_set("that if when and or but because as than while the what how why where")
 EXAMINED: Final = word_set(
     """
     blood heart lung lungs abdomen belly respiratory temperature oxygen lower upper pulse pulses throat ears eyes
@@ -52,12 +56,14 @@ EXAMINING: Final = word_set(
     check examine feel hear see watch monitor look listen take press move keep lower raise
     """
 )
-POSSIBLE: Final = (
-    frozenset(DISCOURSE_MARKERS)
-    | ANSWERS
-    | ASKED_MIDWAY
-    | WH_WORDS
-    | {"any", "is", "your"}.union(first for first, _ in INTENTS)
+POSSIBLE: Final = frozenset[str]().union(
+    DISCOURSE_MARKERS,
+    ANSWERS,
+    REPLYING,
+    ASKED_MIDWAY,
+    WH_WORDS,
+    ("any", "is", "it", "your"),
+    (one for one, _ in INTENTS),
 )  # no other word begins a clause
 
 
@@ -92,7 +98,7 @@ def awaits_consequence(said: Sequence[str]) -> bool:
 class _Speech:
     """One sentence as the recogniser gave it."""
 
-    __slots__ = ("_count", "_doctor", "_long", "_marked", "_role", "_words")
+    __slots__ = ("_count", "_doctor", "_marked", "_role", "_words")
 
     def __init__(self, sentence: Sequence[str], role: Role) -> None:
         marks = sum(token in MARKS for token in sentence)
@@ -101,13 +107,12 @@ class _Speech:
         self._doctor = role is not Role.PATIENT  # or may be one
         self._marked = marks > 1
         self._count = len(sentence) - marks
-        self._long = self._count > (MARKED_RUN_ON_WORDS if self._marked else RUN_ON_WORDS)
 
     def asks(self, begin: int, at: int) -> bool:
         """Whether a question, or another speaker's answer, begins at `at`."""
         if self._marked:
             return False
-        if self._role is Role.UNSPECIFIED and self._answers(at):
+        if self._role is Role.UNSPECIFIED and (self._answers(at) or self._replies(begin, at)):
             return True
         depends = not CIRCUMSTANCES.isdisjoint(self._words[begin:at])
         return self._doctor and not depends and opens_midway(self._words, at, begin)
@@ -117,11 +122,12 @@ class _Speech:
         if at - begin < CLAUSE_WORDS or len(self._words) - at < CLAUSE_WORDS or self._waits(begin, at):
             return False
         pauses = self._marked and self._words[at - 1] in MARKS and self._count > RUN_ON_WORDS
-        if (self._long or pauses) and self._follows_marker(at):
+        long = len(self._words) - begin > (MARKED_RUN_ON_WORDS if self._marked else RUN_ON_WORDS)
+        if (long or pauses) and self._follows_marker(at):
             return True
-        if self._doctor and self._intends(at) and (self._long or pauses or self._is_plain()):
+        if self._doctor and self._intends(at) and (long or pauses or self._is_plain()):
             return True
-        return self._doctor and self._long and self._turns_to_finding(at)
+        return self._doctor and long and self._turns_to_finding(at)
 
     def _is_plain(self) -> bool:
         return not self._marked and self._count > SHORT_WORDS
@@ -143,6 +149,14 @@ class _Speech:
     def _answers(self, at: int) -> bool:
         """Whether another speaker's answer begins at `at`, in an item that holds both sides."""
         return self._words[at] in ANSWERS and self._next(at) in BEHIND_AN_ANSWER and self._words[at - 1] != "there's"
+
+    def _replies(self, begin: int, at: int) -> bool:
+        """Whether a question ends before `at`, and its answer begins there."""
+        it_is = self._words[at] == "it" and self._next(at) in ("is", "was", "hurts", "started", "comes")
+        if at - begin < ASKED_WORDS or not (it_is or self._words[at] in REPLYING):
+            return False
+        begin += lead_length(self._words[begin:at])
+        return self._words[at - 1] not in BEFORE_A_SUBJECT and opens_question(self._words, begin)
 
     def _waits(self, begin: int, at: int) -> bool:
         """Whether what begins at `at` happens only in the case that was just named."""

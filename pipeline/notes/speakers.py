@@ -52,7 +52,7 @@ def with_guessed_roles(units: Iterable[Unit]) -> list[Unit]:
 
 def _guess(unit: Unit, asked: bool) -> Role:
     first = sum(word in FIRST_PERSON for word in unit.words)
-    second = sum(word in SECOND_PERSON for word in unit.words)
+    second = sum(word in SECOND_PERSON for word in unit.words) + ("your" in unit.words)
     if unit.question:
         return Role.PATIENT if first and not second else Role.DOCTOR
     said = f" {' '.join(unit.words)} "

@@ -102,13 +102,26 @@ def _without_spelling(tokens: list[str]) -> list[str]:
         if end - at >= 4:
             kept.append("".join(tokens[at:end:2]).upper())
             at = end
-        elif tokens[at].lower() == "x" and tokens[at + 1 : at + 2] and tokens[at + 1].lower() in ("ray", "rays"):
-            kept.append(f"{tokens[at]}-{tokens[at + 1]}")
-            at += 2
+        elif tokens[at].lower() == "x" and (length := _ray(tokens, at)):
+            kept.append(f"{tokens[at]}-{tokens[at + length - 1]}")
+            at += length
         else:
             kept.append(tokens[at])
             at += 1
     return kept
+
+
+def _ray(tokens: Sequence[str], at: int) -> int:
+    """Length of "x ray" or "x. rays" at `at`, else 0."""
+    for length in (2, 3):
+        if [token.lower() for token in tokens[at + 1 : at + length]] in (
+            ["ray"],
+            ["rays"],
+            [".", "ray"],
+            [".", "rays"],
+        ):
+            return length
+    return 0
 
 
 def _without_noise(tokens: list[str]) -> list[str]:

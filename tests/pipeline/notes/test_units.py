@@ -42,9 +42,22 @@ def test_an_unmarked_run_on_is_cut_at_discourse_markers() -> None:
     found = said(talk("P: i was walking up the stairs with the laundry and i slipped and fell and it got very swollen"))
     assert [text for text, _ in found] == [
         "i was walking up the stairs with the laundry",
-        "and i slipped and fell",
-        "and it got very swollen",
+        "and i slipped and fell and it got very swollen",
     ]
+
+
+def test_a_short_contrast_stays_with_what_it_contrasts() -> None:
+    line = "i used to smoke but i quit ten years ago"
+    assert len(said(talk(f"P: {line}"))) == 1
+    found = said(without_roles(talk(f"D: yes i am allergic to penicillin it gave me a rash do you smoke {line}")))
+    assert found[-1][0] == "i used to smoke but i quit 10 years ago"
+
+
+def test_without_roles_an_answer_in_the_same_item_is_told_from_its_question() -> None:
+    found = said(without_roles(talk("D: are you allergic to anything else none that i know of")))
+    assert [text for text, _ in found] == ["are you allergic to anything else", "none that i know of"]
+    found = said(without_roles(talk("D: who do you live with i live with my husband")))
+    assert [text for text, _ in found] == ["who do you live with", "i live with my husband"]
 
 
 def test_questions_in_a_row_are_told_apart() -> None:
