@@ -1,7 +1,7 @@
 """Feeding decoders and hearing what comes out."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -11,6 +11,7 @@ from pipeline.engines.pyav import ContainerDecoder, RawDecoder, open_decoder
 from pipeline.errors import InvalidAudio
 from pipeline.ports import AudioDecoder
 from pipeline.types import AudioFormat, Pcm, RestartPoint
+from tests.audio import cut
 
 CONTAINER = AudioFormat()
 
@@ -68,3 +69,33 @@ def decoded(*chunks: bytes, format: AudioFormat = CONTAINER) -> Pcm:
 def as_raw(encoding: str, rate: int, channels: int = 1) -> AudioFormat:
     """Declared, not recognised."""
     return AudioFormat(encoding=encoding, sample_rate=rate, channels=channels)
+
+
+async def follow(
+    chunks: Sequence[bytes], format: AudioFormat, positions: Sequence[int]
+) -> tuple[Pcm, list[RestartPoint]]:
+    """Hear a stream and, while it arrives, ask for restart points as soon as their positions were heard."""
+    decoder = open_decoder(format)
+    pieces: list[Pcm] = []
+    points: list[RestartPoint] = []
+    asked = iter([*sorted(positions), 1 << 62])
+    position = next(asked)
+    feeding = asyncio.create_task(feed(decoder, chunks))
+    async for block in decoder:
+        pieces.append(block.pcm)
+        while position <= block.start:
+            points.append(decoder.restart_point(position))
+            position = next(asked)
+    await feeding
+    points += [decoder.restart_point(late) for late in (position, *asked) if late < 1 << 62]
+    await decoder.aclose()
+    return np.concatenate(pieces), points
+
+
+def again(octets: bytes, point: RestartPoint, sizes: Sequence[int], format: AudioFormat = CONTAINER) -> Pcm:
+    """What a new decoder makes of the header and all that follows the restart point."""
+    header = octets[slice(*point.header)]
+    chunks = [*([header] if header else []), *cut(octets[point.offset :], sizes)]
+    result = heard(*chunks, format=format, restart=point)
+    assert result.error is None
+    return result.pcm

@@ -16,7 +16,7 @@ from av.codec.context import Flags2
 from av.container import InputContainer
 
 from pipeline.containers import Container
-from pipeline.errors import NoAudioTrack, UnsupportedAudio
+from pipeline.errors import NoAudioTrack, UndecodableAudio, UnsupportedAudio
 
 
 class Readable(Protocol):
@@ -79,9 +79,9 @@ def open_untrusted(file: Readable, demuxer: Demuxer) -> InputContainer:
 
 
 def audio_track(opened: InputContainer) -> AudioStream:
-    """The first audio track, ready to decode. Raises `NoAudioTrack`, `UnsupportedAudio`."""
+    """The first audio track, ready to decode. Raises `NoAudioTrack`, `UnsupportedAudio`, `UndecodableAudio`."""
     if not opened.streams.audio:
-        raise NoAudioTrack
+        raise NoAudioTrack if opened.streams.video else UndecodableAudio  # without any track, its header is cut off
     track = opened.streams.audio[0]
     codec = track.codec_context
     if codec is None or codec.name not in CODECS:

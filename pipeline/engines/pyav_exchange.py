@@ -69,7 +69,6 @@ class BytePipe:
         """Nobody reads any more: drop what lies here and what will still be written."""
         with self._condition:
             self._open = False
-            self._max_bytes = 0
             self._files.clear()
             self._waiting = 0
             self._condition.notify()

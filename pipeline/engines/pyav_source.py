@@ -1,11 +1,12 @@
 """The bytes of one file in a stream, as libav reads them: scanned for restart points on their way."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 
 from pipeline.containers.restart import RestartScanner
-from pipeline.engines.pyav_exchange import BytePipe
+from pipeline.engines.pyav_exchange import BytePipe, Discarded
 from pipeline.types import RestartPoint
 
 
@@ -109,5 +110,6 @@ class Source:
 
     def _take(self, size: int) -> bytes:
         if self._pipe.would_block():
-            self._idle()
+            with suppress(Discarded):  # libav could not pass it on; the pipe is about to end as well
+                self._idle()
         return self._pipe.read(size)

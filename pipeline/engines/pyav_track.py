@@ -43,6 +43,7 @@ class Track:
         self._entered = resumed is not None  # in the middle, and nothing was placed yet
         self._lead: RestartPoint | None = None  # leads to a packet that only leads in
         self._led_in = False
+        self._delay = 0  # samples of encoder delay still to be skipped
         self._damaged = 0  # packets in a row
         self._run: Resampling | None = None
 
@@ -98,15 +99,12 @@ class Track:
 
     def _place(self, frame: AudioFrame, restart: RestartPoint | None) -> None:
         """Put a frame behind what came before: directly, or after a hole."""
-        start, end = _padding(frame)
-        if self._entered:
-            start, self._entered = 0, False
+        start, end = self._padding(frame)
+        if start + end >= frame.samples:
+            return
         time = None if frame.time is None else frame.time * SAMPLE_RATE + start * SAMPLE_RATE / frame.sample_rate
         if start or end:
-            restart = None
-            if start + end >= frame.samples:
-                return
-            frame = trimmed(frame, start, end)
+            frame, restart = trimmed(frame, start, end), None
         at = self._audio.position if self._run is None else self._run.position
         hole = 0 if time is None else self._clock.hole_before(time, at)
         if hole or self._run is None or self._run.kind != kind_of(frame):
@@ -118,13 +116,23 @@ class Track:
             self._index.add(replace(restart, position=position, origin=origin))
         self._audio.write(self._run.push(frame))
 
+    def _padding(self, frame: AudioFrame) -> tuple[int, int]:
+        """Samples at the frame's start and end that the encoder added. Its delay may be longer than a frame."""
+        delay, end = _skip_samples(frame)
+        if not self._entered:
+            self._delay += delay
+        self._entered = False
+        start = min(self._delay, frame.samples)
+        self._delay -= start
+        return start, end
+
     def _be_silent(self, samples: int) -> None:
         for begin in range(0, samples, PIECE):
             self._audio.write(np.zeros(min(PIECE, samples - begin), np.float32))
 
 
-def _padding(frame: AudioFrame) -> tuple[int, int]:
-    """Samples at the frame's start and end that the encoder added (libav's AV_FRAME_DATA_SKIP_SAMPLES)."""
+def _skip_samples(frame: AudioFrame) -> tuple[int, int]:
+    """What libav says to skip from the frame's start on, and at its end (AV_FRAME_DATA_SKIP_SAMPLES)."""
     for side in cast(SideDataContainer, frame.side_data):
         if side.type is Type.SKIP_SAMPLES:
             start, end = struct.unpack_from("<II", bytes(side))

@@ -81,6 +81,7 @@ def test_what_is_no_audio_is_not_taken_for_it(octets: bytes) -> None:
     assert not begins_file(octets)
 
 
+@settings(deadline=None)
 @given(octets=st.binary(min_size=MIN_SNIFF_BYTES, max_size=200))
 def test_more_bytes_than_needed_change_nothing(octets: bytes) -> None:
     assert sniff(octets) is sniff(octets[:MIN_SNIFF_BYTES])
@@ -126,7 +127,7 @@ def test_restart_points_are_where_the_elements_are(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["webm", "ogg", "fragmented mp4", "flac"])
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(sizes=SIZES)
 def test_any_chunking_gives_the_same_restart_points(kind: str, sizes: list[int]) -> None:
     octets = recording(kind, 2.0)
@@ -152,6 +153,7 @@ def test_behind_a_lost_chunk_the_walk_reports_nothing_false(kind: str) -> None:
         assert {p.offset if p.offset <= begin else p.offset + lost for p in found} <= offsets
 
 
+@settings(deadline=None)
 @given(octets=st.binary(max_size=300), kind=st.sampled_from(sorted(KINDS)))
 def test_nonsense_is_survived(octets: bytes, kind: str) -> None:
     walk(kind, [octets, octets])
@@ -212,6 +214,7 @@ def header_of(octets: bytes, sizes: list[int] | None = None) -> WavHeader | None
     return None
 
 
+@settings(deadline=None)
 @given(sizes=SIZES, rate=st.sampled_from([8_000, 44_100]), encoding=st.sampled_from(["pcm_s16le", "pcm_f32le", "alaw"]))
 def test_a_wav_header_is_read_in_any_chunking(sizes: list[int], rate: int, encoding: str) -> None:
     octets = wav(TONE, rate, encoding=encoding, extra=b"LIST\x03\0\0\0abc\0")
@@ -276,6 +279,7 @@ def test_a_nonsensical_wav_header_is_refused(octets: bytes, error: type[Exceptio
         header_of(octets)
 
 
+@settings(deadline=None)
 @given(octets=st.binary(max_size=200))
 def test_a_wav_header_of_noise_is_survived(octets: bytes) -> None:
     with suppress(UndecodableAudio, UnsupportedAudio):

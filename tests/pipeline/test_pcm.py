@@ -5,7 +5,7 @@ from typing import cast
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UnsupportedAudio
@@ -50,6 +50,7 @@ def test_g711_agrees_with_libav_on_every_code_word(encoding: str, codec: str) ->
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
+@settings(deadline=None)
 @given(sizes=SIZES, channels=st.integers(1, 3))
 def test_bytes_may_be_cut_anywhere(encoding: str, sizes: list[int], channels: int) -> None:
     octets = raw(VOICE[: 300 * channels], encoding)
@@ -88,6 +89,7 @@ def test_an_unknown_encoding_is_named_with_the_known_ones() -> None:
         encoding_of("mp3")
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 1500), max_size=20))
 def test_windows_hold_every_sample_once(sizes: list[int]) -> None:
     windower = Windower()

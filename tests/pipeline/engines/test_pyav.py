@@ -1,12 +1,9 @@
-"""Live decoding: every container in any chunking, bad input, back-pressure, and a clean end."""
+"""Live decoding: every container in any chunking, and every kind of bad input."""
 
-import asyncio
 import struct
-import threading
 from io import BytesIO
 from pathlib import Path
 
-import anyio
 import numpy as np
 import pytest
 from av.error import FFmpegError
@@ -17,12 +14,12 @@ from pipeline.containers import Container
 from pipeline.engines.pyav import open_decoder
 from pipeline.engines.pyav_demux import DEMUXERS, Demuxer, open_untrusted
 from pipeline.errors import NoAudioTrack, UndecodableAudio, UnsupportedAudio
-from pipeline.ports import AudioDecoder
 from pipeline.types import SAMPLE_RATE, AudioFormat
 from tests.audio import RECIPES, Recipe, cut, encode, lag_of, likeness, raw, recording, video, voice, wav
-from tests.listening import CONTAINER, as_raw, decoded, feed, heard
+from tests.listening import CONTAINER, as_raw, decoded, heard
 
 MS = SAMPLE_RATE // 1000
+TELLS_DELAY = RECIPES.keys() - {"mp3", "aac", "fragmented mp4"}  # how much silence the encoder put in front
 LIVE = ["webm", "ogg", "fragmented mp4", "fragmented mp4 with opus", "mp3", "aac", "flac"]
 
 
@@ -32,9 +29,9 @@ LIVE = ["webm", "ogg", "fragmented mp4", "fragmented mp4 with opus", "mp3", "aac
 @pytest.mark.parametrize("kind", RECIPES)
 def test_a_recording_is_heard_as_it_was_spoken(kind: str) -> None:
     pcm, original = decoded(recording(kind)), voice(20, SAMPLE_RATE)
-    assert abs(len(pcm) - len(original)) < 60 * MS  # an encoder's delay, where the container does not tell it
+    assert abs(len(pcm) - len(original)) < 60 * MS
     lag = lag_of(pcm[:80_000], original[:80_000])
-    assert 0 <= lag < 60 * MS
+    assert lag == 0 if kind in TELLS_DELAY else 0 < lag < 60 * MS
     assert likeness(pcm[40_000 + lag :][:200_000], original[40_000:][:200_000]) > 0.98
 
 
@@ -50,13 +47,13 @@ def test_containers_may_be_cut_anywhere(kind: str, small: list[int], size: int) 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
 @pytest.mark.parametrize("declared", [True, False])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(sizes=st.lists(st.integers(1, 4000), min_size=5, max_size=20))
 def test_raw_samples_may_be_cut_anywhere(rate: int, declared: bool, sizes: list[int]) -> None:
-    pcm = voice(0.2, rate)
+    pcm = voice(0.1, rate)
     octets, format = (raw(pcm, "pcm_s16le"), as_raw("pcm_s16le", rate)) if declared else (wav(pcm, rate), CONTAINER)
     pieces = decoded(*cut(octets, sizes * len(octets)), format=format)
-    assert len(pieces) == SAMPLE_RATE // 5
+    assert len(pieces) == SAMPLE_RATE // 10
     np.testing.assert_allclose(pieces, decoded(octets, format=format), atol=1e-6)
 
 
@@ -152,6 +149,7 @@ def test_a_broken_off_recording_is_heard_as_far_as_it_goes(kind: str, share: flo
         recording("ogg", 2.0)[:129],
         recording("fragmented mp4", 2.0)[:729],
         recording("fragmented mp4", 2.0)[:600],
+        recording("fragmented mp4", 2.0)[:200],
         recording("flac", 2.0)[:300],
         wav(voice(1, 16_000), 16_000)[:44],
         wav(voice(1, 16_000), 16_000)[:20],
@@ -237,133 +235,3 @@ def test_every_demuxer_of_ours_is_on_the_whitelist() -> None:
     for kind, container in {"webm": Container.WEBM, "fragmented mp4": Container.MP4, "mp3": Container.MP3}.items():
         with open_untrusted(BytesIO(recording(kind, 2.0)), DEMUXERS[container]) as opened:
             assert opened.streams.audio
-
-
-# Both sides wait for each other
-
-
-@pytest.mark.parametrize("format", [CONTAINER, as_raw("pcm_s16le", 16_000)])
-async def test_who_feeds_waits_while_nobody_reads(format: AudioFormat) -> None:
-    octets = wav(voice(120, 16_000), 16_000)
-    decoder = open_decoder(format, max_buffered_bytes=100_000)
-    fed = 0
-
-    async def feed_all() -> None:
-        nonlocal fed
-        for chunk in cut(octets, [10_000] * 1000):
-            await decoder.feed(chunk)
-            fed += len(chunk)
-        decoder.end()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(feed_all)
-        before = -1
-        while fed != before:  # until it stands still
-            before = fed
-            await anyio.wait_all_tasks_blocked()
-        assert fed < 1_000_000
-        heard = [len(block.pcm) async for block in decoder]
-        assert fed == len(octets)
-    await decoder.aclose()
-    assert sum(heard) >= 120 * SAMPLE_RATE
-    assert max(heard) <= SAMPLE_RATE  # in small pieces, so that the loop stays free
-
-
-@pytest.mark.parametrize("format", [CONTAINER, as_raw("pcm_s16le", 16_000)])
-async def test_a_chunk_above_the_bound_goes_through_alone(format: AudioFormat) -> None:
-    decoder = open_decoder(format, max_buffered_bytes=1000)
-    octets = wav(voice(3, 16_000), 16_000)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(feed, decoder, [octets[:50_000], octets[50_000:]])
-        assert sum([len(block.pcm) async for block in decoder]) >= 3 * SAMPLE_RATE
-    await decoder.aclose()
-
-
-async def test_audio_comes_out_as_soon_as_it_went_in() -> None:
-    decoder = open_decoder(CONTAINER)
-    octets = recording("webm", 5.0)
-    chunks = cut(octets, [octets.index(b"\x1f\x43\xb6\x75", 2000)] * 10)
-    await decoder.feed(chunks[0])  # one second, and no more for now
-    block = await anext(aiter(decoder))
-    assert block.start == 0
-    assert len(block.pcm) > 0.3 * SAMPLE_RATE
-    await decoder.aclose()
-
-
-async def test_bytes_behind_a_failure_are_ignored() -> None:
-    decoder = open_decoder(CONTAINER, max_buffered_bytes=1000)
-    await decoder.feed(b"this is no audio at all")
-    with pytest.raises(UnsupportedAudio):
-        await anext(aiter(decoder))
-    for _ in range(100):
-        await decoder.feed(bytes(5000))
-    await decoder.aclose()
-
-
-# A clean end
-
-
-def decoder_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "auscult-decoder"]
-
-
-@pytest.mark.parametrize("kind", RECIPES)
-async def test_closing_leaves_no_thread_wherever_it_is(kind: str) -> None:
-    octets = recording(kind)
-    for fed in (0, 1, 40, 3000, len(octets)):
-        decoder = open_decoder(CONTAINER)
-        await decoder.feed(octets[:fed])
-        await decoder.aclose()
-        assert decoder_threads() == []
-        assert [block async for block in decoder] == []
-
-
-async def test_closing_frees_who_waits() -> None:
-    decoder = open_decoder(CONTAINER, max_buffered_bytes=1000)
-    octets = wav(voice(60, 16_000), 16_000)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(feed, decoder, cut(octets, [50_000] * 1000))
-        await anyio.wait_all_tasks_blocked()
-        await decoder.aclose()
-    assert decoder_threads() == []
-
-
-async def test_closing_twice_or_before_anything_came_is_harmless() -> None:
-    for format in (CONTAINER, as_raw("pcm_s16le", 8_000)):
-        decoder = open_decoder(format)
-        await decoder.aclose()
-        await decoder.aclose()
-        assert [block async for block in decoder] == []
-
-
-def test_a_loop_that_closes_first_does_not_trouble_the_thread() -> None:
-    async def abandon() -> AudioDecoder:
-        decoder = open_decoder(CONTAINER)
-        await decoder.feed(recording("webm", 5.0))
-        return decoder
-
-    decoder = asyncio.run(abandon())
-    (thread,) = decoder_threads()
-    assert thread.daemon  # it would not even keep the process
-    decoder.end()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-async def test_a_hundred_streams_at_once_are_heard_alike() -> None:
-    octets = recording("webm", 2.0)
-    lengths: list[int] = []
-
-    async def one() -> None:
-        decoder = open_decoder(CONTAINER)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(feed, decoder, cut(octets, [900] * 1000))
-            lengths.append(sum([len(block.pcm) async for block in decoder]))
-        await decoder.aclose()
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(100):
-            tasks.start_soon(one)
-    assert len(lengths) == 100
-    assert len(set(lengths)) == 1
-    assert decoder_threads() == []

@@ -1,6 +1,6 @@
 """Times, holes and restart points, with lists."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.engines.pyav_clock import (
@@ -33,6 +33,7 @@ def frames(begin_ms: float, count: int) -> list[float]:
 # Holes
 
 
+@settings(deadline=None)
 @given(jitter=st.lists(st.integers(-25, 25), min_size=1, max_size=100), begin=st.integers(-1000, 10**9))
 def test_times_that_only_tremble_leave_no_hole(jitter: list[int], begin: int) -> None:
     holes, _ = stream(Clock(), [begin + 20 * index + tremble for index, tremble in enumerate(jitter)])

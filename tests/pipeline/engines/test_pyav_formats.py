@@ -1,5 +1,6 @@
 """The shared recordings: each behaves as its manifest says, as far as decoding goes. Skipped where they are absent."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from pipeline.containers import sniff
 from pipeline.engines.pyav import open_decoder
 from pipeline.errors import InvalidAudio, NoAudioTrack
 from pipeline.types import SAMPLE_RATE
-from tests.audio import cut
-from tests.listening import CONTAINER, heard
+from tests.audio import cut, lag_of, likeness
+from tests.listening import CONTAINER, again, follow, heard
 
 ENTRIES = [
     *("consult.wav", "consult.flac", "consult.mp3", "consult.ogg", "consult.opus", "consult.m4a", "consult.mp4"),
@@ -53,6 +54,19 @@ def test_every_file_is_decoded_as_far_as_its_manifest_says(
 
 def test_samples_that_are_no_numbers_are_counted(formats: Path) -> None:
     assert heard((formats / "nan_inf_float.wav").read_bytes()).nonfinite > 0
+
+
+@pytest.mark.parametrize("name", ["consult.webm", "consult.ogg", "consult.opus", "consult.mp3", "consult.flac"])
+def test_a_recording_taken_up_again_sounds_the_same(formats: Path, name: str) -> None:
+    octets = (formats / name).read_bytes()
+    positions = [seconds * SAMPLE_RATE for seconds in (17, 58, 101, 199)]
+    original, points = asyncio.run(follow(cut(octets, [20_000] * 1000), CONTAINER, positions))
+    for position, point in zip(positions, points, strict=True):
+        second = again(octets, point, [7_777] * 1000)[position - point.position :]
+        length = 20 * SAMPLE_RATE
+        assert lag_of(second[:length], original[position:][:length]) == 0
+        assert likeness(second[:length], original[position:][:length]) > 0.99
+        assert abs(len(second) - (len(original) - position)) <= 1
 
 
 async def test_a_media_recorder_is_heard_while_it_records(formats: Path) -> None:
