@@ -18,6 +18,7 @@ TENS = {word: 10 * (place + 2) for place, word in enumerate(word_list(_TENS_WORD
 SCALES = {"hundred": 100, "thousand": 1000}
 NUMBER_WORDS = frozenset([*SMALL, *TENS, *SCALES])
 CENTURIES = frozenset({18, 19, 20})  # "nineteen eighty four", "twenty ten"
+LONGEST_NUMBER = 9  # words; longer runs are no single number
 LATEST_YEAR = 2029  # "twenty thirty" is more likely a range
 BEFORE_A_TIME_OF_DAY = frozenset({"at", "around", "by", "until", "till", "from", "before", "after"})
 COUNTED_IN_RANGES = word_set("minutes hours days weeks months years times seconds o'clock am pm people")
@@ -121,6 +122,8 @@ def _may_be_two(words: Sequence[str], at: int, end: int) -> bool:
 def _value(run: Sequence[str]) -> str | None:
     """The number that a whole run says, or None when it can be read in more than one way."""
     words = [part for word in run for part in word.split("-")]
+    if len(words) > LONGEST_NUMBER:
+        return None
     if "point" in words:
         at = words.index("point")
         whole, fraction = _whole(words[:at]), _fraction(words[at + 1 :])

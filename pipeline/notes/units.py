@@ -17,6 +17,7 @@ from pipeline.types import Role, Utterance
 
 JOINED_ITEMS = 3  # at most so many items in one sentence
 JOINED_WORDS = 30  # what already has as many words is not joined further
+LONGEST_SENTENCE = 200  # tokens; nothing near as long is ever written down, so it may be cut anywhere
 FRAGMENT_WORDS = 6  # an item this short may only complete the one before it: "for about three weeks"
 
 # A sentence that ends in one of these goes on in the speaker's next item.
@@ -126,7 +127,7 @@ def _split(run: Sequence[_Part]) -> Iterator[Unit]:
 def _sentences(tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
     start = 0
     for at, token in enumerate(tokens):
-        if token in SENTENCE_ENDS:
+        if token in SENTENCE_ENDS or at - start == LONGEST_SENTENCE:
             yield start, at + 1
             start = at + 1
     if start < len(tokens):

@@ -39,6 +39,7 @@ PHRASE_FILLERS = {
 }
 MAY_REPEAT = frozenset({"had", "that", "very", "really", "so", *MARKS})  # besides numbers
 LONGEST_STUTTER = 3  # words
+STUTTER_PASSES = 5  # a repetition may only show once another one is gone
 
 NEGATIONS = word_set(
     """
@@ -166,18 +167,22 @@ def _is_phrase_filler(lower: Sequence[str], at: int) -> bool:
 
 def _without_stutters(tokens: list[str]) -> list[str]:
     """Immediate repetitions of up to three words, once: "i had i had" → "i had". Numbers stay as they are."""
-    lower = [token.lower() for token in tokens]
-    if len(set(lower)) == len(lower):
-        return tokens
-    kept: list[str] = []
-    at = 0
-    while at < len(tokens):
-        recurs = lower[at] in lower[at + 1 : at + 2 + LONGEST_STUTTER]
-        length = _repeated(lower, at) if recurs else 0
-        if not length:
-            kept.append(tokens[at])
-        at += max(1, length)
-    return kept if len(kept) == len(tokens) else _without_stutters(kept)
+    for _ in range(STUTTER_PASSES):
+        lower = [token.lower() for token in tokens]
+        if len(set(lower)) == len(lower):
+            break
+        kept: list[str] = []
+        at = 0
+        while at < len(tokens):
+            recurs = lower[at] in lower[at + 1 : at + 2 + LONGEST_STUTTER]
+            length = _repeated(lower, at) if recurs else 0
+            if not length:
+                kept.append(tokens[at])
+            at += max(1, length)
+        if len(kept) == len(tokens):
+            break
+        tokens = kept
+    return tokens
 
 
 def _repeated(words: Sequence[str], at: int) -> int:

@@ -229,6 +229,29 @@ def test_two_thousand_items_take_no_more_than_their_share() -> None:
     assert seconds(2000) < 8 * 4 * max(seconds(500), 0.01)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "thousand ",
+        "if any ",
+        "no ",
+        "do you have a cough and ",
+        "i have a cough and i ",
+        "one two hundred ",
+        "m. ",
+        "blood pressure ",
+        "a b b a b ",
+        "-.,'",
+    ],
+)
+@pytest.mark.parametrize("role", "DPU")
+def test_a_line_that_never_ends_is_read_in_linear_time(line: str, role: str) -> None:
+    items = talk(*COUGH, f"{role}: {line * 5000}")
+    began = time.process_time()
+    general(items)
+    assert time.process_time() - began < 3.0
+
+
 # What holds for every transcript
 
 TALK = st.lists(st.sampled_from(LINES), max_size=40).map(lambda lines: talk(*lines))
