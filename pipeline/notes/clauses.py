@@ -31,7 +31,17 @@ DISCOURSE_MARKERS: Final = {
     "alright": _GOES_ON,
     "let's": None,
 }
-INTENTS: Final = frozenset({("i'm", "going"), ("we're", "going"), ("i", "want"), ("i'd", "like"), ("i", "think")})
+INTENTS: Final = frozenset(
+    {
+        ("i'm", "going"),
+        ("we're", "going"),
+        ("i", "want"),
+        ("i'd", "like"),
+        ("i", "think"),
+        ("i", "will"),
+        ("we", "will"),
+    }
+)
 BINDS_AN_INTENT: Final = word_set(
     """
     that think and so but if because what where said guess say know like when as which until
