@@ -8,7 +8,8 @@ depends on the segment's samples alone, not on how often it was looked at nor on
 
 - the noise estimate is reset where a segment begins;
 - the cepstral mean, which a live decoder would carry over from other speech, is measured on the segment's own first
-  two seconds (on 3–4 s segments that costs no accuracy against normalising over the whole segment);
+  two seconds (that costs no accuracy against normalising over the whole segment), or on the first one while there are
+  less than two, or on whatever there is;
 - samples are fed in blocks of 100 ms counted from the segment's start, because pocketsphinx shifts the mean of long
   utterances at block borders.
 
@@ -40,7 +41,7 @@ from pipeline.engines.sphinx_wire import (
 
 BYTES_PER_SECOND = 32_000  # s16 mono at 16 kHz
 BLOCK_BYTES = BYTES_PER_SECOND // 10
-HEAD_BYTES = 2 * BYTES_PER_SECOND  # what the cepstral mean is measured on
+HEADS_BYTES = (2 * BYTES_PER_SECOND, BYTES_PER_SECOND)  # what the cepstral mean is measured on: the first that is there
 FRAME_SAMPLES = 160  # pocketsphinx counts time in frames of 10 ms
 LOG_LEVEL = "FATAL"  # stderr goes nowhere, but a log could hold words
 
@@ -64,6 +65,11 @@ def cepstral_meter() -> Callable[[bytes], str]:
         return mean
 
     return measure
+
+
+def head_of(length: int) -> int:
+    """Bytes that the cepstral mean is measured on in a segment of `length` bytes."""
+    return next((head for head in HEADS_BYTES if head <= length), length)
 
 
 class SegmentDecoder:
@@ -95,13 +101,12 @@ class SegmentDecoder:
         """Whether what was searched so far is how this segment would have been searched from its start."""
         if not self._open or offset == 0 or self._fed > offset:
             return False
-        if final:
-            return self._head == min(len(self._audio), HEAD_BYTES)
-        return self._head == HEAD_BYTES or len(self._audio) < HEAD_BYTES  # a first guess has to do with less
+        guess = not final and len(self._audio) < HEADS_BYTES[-1]  # the first words shown have to do with less
+        return guess or self._head == head_of(len(self._audio))
 
     def _begin(self) -> None:
         self._end()
-        head = bytes(self._audio[:HEAD_BYTES])
+        head = bytes(self._audio[: head_of(len(self._audio))])
         self._decoder.reinit_feat()  # forgets the noise estimate
         if head:
             self._decoder.set_cmn(self._measure(head))
