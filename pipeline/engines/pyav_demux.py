@@ -35,11 +35,11 @@ class Demuxer:
     resyncs: bool = True  # finds its way again behind bytes that make no sense
 
 
-# Half a second is what libav may read ahead to learn about tracks; its default of five delays a webm with video.
-# Frames of mp3 and AAC say everything themselves; with libav's defaults the first audio comes 1.25 s late.
+# How far libav may read ahead to learn about tracks, in microseconds; its default of five seconds delays a webm with
+# video. Frames of mp3 and AAC say everything themselves, and with the defaults their first audio comes 1.25 s late.
 _BRIEF = MappingProxyType({"analyzeduration": "500000"})
-# They look at two frames and then go back to the first, which libav cannot where a short read came in between.
 _SHORTEST = MappingProxyType({"probesize": "1024", "analyzeduration": "0"})
+# Bytes. There it looks at two frames and goes back to the first, which it cannot where a short read came in between.
 _TWO_FRAMES = 2048
 DEMUXERS: Mapping[Container, Demuxer] = MappingProxyType(
     {

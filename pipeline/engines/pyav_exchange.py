@@ -21,7 +21,10 @@ MAX_READY = 16 * SAMPLE_RATE  # samples decoded ahead of the reader
 
 
 class LoopSignal:
-    """Wakes one task of the loop that made it, from any thread."""
+    """Wakes a task of the loop that made it, from any thread.
+
+    Whoever finds, under its owner's lock, that it must wait sets `awaited`, lets the lock go and waits.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -29,12 +32,12 @@ class LoopSignal:
         self.awaited = False
 
     async def wait(self) -> None:
-        """Until the next `set`, or one since `awaited` was last set."""
+        """Until `set` was called since `awaited` was set; now and then sooner, so look again."""
         await self._event.wait()
         self._event.clear()
 
     def set(self) -> None:
-        """Wake the waiting task, if there is one. The owner's lock is held."""
+        """Wake the waiting task, if there is one. To be called under the owner's lock."""
         if self.awaited:
             self.awaited = False
             with suppress(RuntimeError):  # the loop is closing: nobody waits any more
