@@ -21,7 +21,11 @@ CENTURIES = frozenset({18, 19, 20})  # "nineteen eighty four", "twenty ten"
 LONGEST_NUMBER = 9  # words; longer runs are no single number
 LATEST_YEAR = 2029  # "twenty thirty" is more likely a range
 BEFORE_A_TIME_OF_DAY = frozenset({"at", "around", "by", "until", "till", "from", "before", "after"})
-COUNTED_IN_RANGES = word_set("minutes hours days weeks months years times seconds o'clock am pm people")
+COUNTED_IN_RANGES = word_set(
+    """
+    minutes hours days weeks months years times seconds o'clock am pm people
+    """
+)
 HEIGHTS = frozenset((feet, inches) for feet in ("four", "five", "six") for inches in ("ten", "eleven"))
 MURMUR_GRADES = frozenset({"5", "6"})  # "two over six"
 SYSTOLIC_MM_HG = range(60, 261)

@@ -20,7 +20,7 @@ LEADS: Final = word_set(
 )  # never "no"
 TRAILING: Final = word_set(
     """
-    and but so because or then like the a i to of okay ok alright kinda your my that is was yes yeah
+    and but so because or then like the a i to of okay ok alright kinda your my is was yes yeah
     """
 )
 PERSONAL: Final = word_set(
@@ -76,7 +76,7 @@ _PLAN = re.compile(rf"(?:i|we|i'd|we'd)(?: would| do)?{_ALSO} (?:like|want) to{_
 _ADVISED = re.compile(
     rf"(?:i|we|i'd|we'd)(?: would| do)?{_ALSO} (?:like|want|need|advise|encourage) you to{_AHEAD} (?P<what>.+)"
 )
-_COMMANDED = re.compile(r"(?:please )?(?P<not>don't |do not )?(?P<what>[a-z]+ .+)")
+_COMMANDED = re.compile(r"(?:please )?(?:do )?(?P<not>don't |do not )?(?P<what>[a-z]+ .+)")
 _SENSED = re.compile(
     r"(?:i|we)(?P<not> don't| do not| didn't| did not| can't| can not)?(?: do| can| also| still| really)*"
     r" (?P<verb>hear|see|feel|appreciate|notice|find|note|detect)(?: any| an?)? (?P<what>.+)"

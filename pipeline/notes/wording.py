@@ -56,17 +56,17 @@ FUNCTION_WORDS = word_set(
     a an the and or but of to in on at for with from by as is are was were be been being am has have had having do
     does did doing done i you he she it we they me him her us them my your his its our their mine yours theirs
     this that these those there here so if then than just about also any some all will would can could should
-    shall may might must s t d ll m re ve not no nor yes yeah okay ok well now oh like get gets got going go goes
-    not don't doesn't didn't isn't aren't wasn't weren't haven't hasn't hadn't can't couldn't won't wouldn't
-    shouldn't i'm i've i'll i'd you're you've you'll you'd he's she's it's that's there's we're we've we'll we'd
-    they're they've they'll let's what's myself yourself themselves who which what when where how why because up
-    out very really too let one
+    shall may might must s t d ll m re ve not no nor yes yeah okay ok well now oh like likes liked get gets got
+    going go goes not don't doesn't didn't isn't aren't wasn't weren't haven't hasn't hadn't can't couldn't won't
+    wouldn't shouldn't i'm i've i'll i'd you're you've you'll you'd he's she's it's that's there's we're we've
+    we'll we'd they're they've they'll let's what's myself yourself themselves who which what when where how why
+    because up out very really too let one
     """
 )
 NOTE_WORDS = word_set(
     """
     patient patient's doctor doctor's reports report denies deny states asked answered advised said duration onset
-    frequency severity location number amount
+    frequency severity location number amount plan
     """
 )
 

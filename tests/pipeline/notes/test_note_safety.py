@@ -336,6 +336,12 @@ def test_he_and_she_are_the_relative_who_was_just_named() -> None:
         assert family[-1] == "he had a stroke when he was 60."
 
 
+def test_the_dead_are_not_the_patient() -> None:
+    line = "P: had hypertension and died of bowel cancer ten years ago"
+    assert both(line, key="PAST_MEDICAL_HISTORY") == [[], []]
+    assert all(len(family) == 1 for family in both(line, key="FAMILY_HISTORY"))
+
+
 def test_a_child_spoken_for_by_a_parent_keeps_its_medicine() -> None:
     for medications in both("P: She takes amoxicillin twice a day.", key="CURRENT_MEDICATIONS"):
         assert len(medications) == 1
