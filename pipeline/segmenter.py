@@ -69,9 +69,15 @@ class Segmenter:
         """First sample of the open segment (or of the pre-roll)."""
         return self._kept_from
 
+    @property
+    def length(self) -> int:
+        """Samples that the open segment would have if its speech were over: silence counts up to the hangover."""
+        return self._extent() * WINDOW
+
     def audio(self) -> Pcm:
-        """The open segment's audio so far. Shape `(n,)`."""
-        return np.concatenate(self._kept) if self._kept else np.zeros(0, np.float32)
+        """That much of the open segment: always the beginning of what it will be. Shape `(length,)`."""
+        kept = list(self._kept)[: self._extent()]
+        return np.concatenate(kept) if kept else np.zeros(0, np.float32)
 
     def remember(self, window: Pcm) -> None:
         """Take a window that was judged before the restart: it is only buffered."""
@@ -82,7 +88,7 @@ class Segmenter:
         self._keep(window)
         change = self._endpointing.receive(probability)
         if change is Change.ENDED:
-            return self._close(self._endpointing.lasted)
+            return self._split(self._without_silence(self._endpointing.lasted), still_open=False)
         if not self.open:
             self._forget()
         elif len(self._kept) >= self._options.max_segment:
@@ -93,8 +99,7 @@ class Segmenter:
         """The stream ended: close what is open."""
         if not self.open:
             return None
-        quiet = self._endpointing.lasted if self._endpointing.state is STOPPING else 0
-        return self._close(quiet)
+        return self._split(self._extent(), still_open=False)
 
     def resume(self) -> Checkpoint:
         """Where a rebuilt segmenter would have to start now. Only meaningful while no segment is open."""
@@ -118,10 +123,14 @@ class Segmenter:
             self._kept.popleft()
             self._kept_from += WINDOW
 
-    def _close(self, quiet: int) -> Segment:
-        """Close at the hangover; `quiet` windows at the end held no speech."""
+    def _extent(self) -> int:
+        """Kept windows that belong to the segment if no more speech comes."""
+        return self._without_silence(self._endpointing.lasted if self._endpointing.state is STOPPING else 0)
+
+    def _without_silence(self, quiet: int) -> int:
+        """Kept windows up to the hangover, when the last `quiet` ones held no speech."""
         at = len(self._kept) - max(0, quiet - self._options.hangover)
-        return self._split(max(1, at), still_open=False)  # 1: a cut may have left nothing but silence
+        return max(1, at)  # 1: a cut may have left nothing but silence
 
     def _cut(self) -> Segment:
         """Close in the middle of speech, at the quietest window near the limit."""

@@ -206,7 +206,7 @@ class Session:
     def _maybe_ask_partial(self) -> None:
         if not self._options.partial_interval or not self._segmenter.open:
             return
-        length = self._segmenter.position - self._segmenter.start
+        length = self._segmenter.length
         if length - self._asked < self._options.partial_interval:
             return
         self._asked = length

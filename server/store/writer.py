@@ -11,6 +11,7 @@ from typing import Generic, TypeVar, cast
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import checkpoint
 from sqlalchemy import Connection, Engine
 
 from server.errors import ServerError, StoreUnavailable
@@ -56,6 +57,7 @@ class Writer:
         """Serve until cancelled; what was handed in before is still written."""
         try:
             async for first in self._receive:
+                await checkpoint()  # whoever is ready to write in this turn of the loop joins the group
                 await self._commit([first, *self._gathered()])
         finally:
             with anyio.CancelScope(shield=True):

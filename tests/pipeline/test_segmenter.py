@@ -94,3 +94,21 @@ def test_a_rebuilt_segmenter_makes_the_same_segments(runs: list[tuple[bool, int]
     again.append(rebuilt.receive_end())
     rest = [(s.ordinal, s.start, s.end) for s in again if s is not None]
     assert rest == [(s.ordinal, s.start, s.end) for s in segments[chosen + 1 :]]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 80)), max_size=12))
+def test_a_look_at_an_open_segment_is_the_beginning_of_what_it_becomes(runs: list[tuple[bool, int]]) -> None:
+    segmenter = Segmenter(OPTIONS, Checkpoint())
+    looks: dict[int, list[Pcm]] = {}
+    closed: list[Segment | None] = []
+    for number, loud in enumerate(loud for loud, length in runs for _ in range(length)):
+        closed.append(segmenter.receive(window(loud, number), float(loud)))
+        if segmenter.open:
+            looks.setdefault(segmenter.ordinal, []).append(segmenter.audio())
+    closed.append(segmenter.receive_end())
+    for segment in closed:
+        if segment is not None:
+            for look in looks.get(segment.ordinal, []):
+                if len(look) <= len(segment.pcm):  # a cut may fall before the place of a look
+                    assert np.array_equal(look, segment.pcm[: len(look)])
