@@ -23,7 +23,7 @@ ASKING_AGAIN: Final = word_set(
 )  # another question in the same breath
 
 _SOME = r"(?:any |some |an? |the |like |for example,? )*"
-_OFTEN = r"(?: ever| also| recently| still| currently| usually| been| had)*"
+_OFTEN = r"(?: ever| also| been| had)*"  # not "still" or "recently": a denial without them would deny more
 _HAVING: Final = tuple(
     re.compile(pattern)
     for pattern in (
@@ -37,21 +37,19 @@ _HAVING: Final = tuple(
     )
 )
 _RELATIVES = re.compile(
-    r"(?:does|do|did|has|have|is there) (?:anyone|anybody|any)(?: else)? (?:in|of) (?:the|your)(?: immediate)? family"
+    r"(?:does|do|did|has|have|is there) (?:anyone|anybody|any)(?: else)? (?:in|of) (?:the|your) family"
     r"(?: ever)? (?:have|had|has|with|have a history of|been diagnosed with|suffer from)"
     r" (?:any |an? |the )?(?P<what>.+)"
 )
 _ARE = re.compile(r"are you (?P<what>(?!any |an? |the ).+)")
 _WERE = re.compile(r"were you (?P<what>.+)")
-_DONE = re.compile(
-    r"have you(?: ever| recently)? (?P<what>(?:been|taken|tried|seen|used|done|gone|lost|gained|\w+ed)\b.*)"
-)
+_DONE = re.compile(r"have you(?: ever)? (?P<what>(?:been|taken|tried|seen|used|done|gone|lost|gained|\w+ed)\b.*)")
 _DID = re.compile(r"did you(?: ever)? (?P<what>.+)")
-_DOES = re.compile(r"do you(?: ever| still| currently| also)* (?P<verb>[a-z]+)(?P<what>.*)")
+_DOES = re.compile(r"do you(?: ever| also)* (?P<verb>[a-z]+)(?P<what>.*)")
 _THING_DOES = re.compile(
     r"does (?P<thing>it|that|this|(?:the|your|this|that) \w+(?: \w+)?) (?P<verb>[a-z]+)(?P<what>.*)"
 )
-_AT_ALL = re.compile(r"(?: or)?(?: at all| anything like that| lately| recently)$")
+_AT_ALL = re.compile(r"(?:(?: or)?(?: at all| anything like that))+$")
 _THEIRS: Final = {
     "your": ("their",),
     "you're": ("they", "are"),
@@ -154,7 +152,7 @@ def _doing(question: str, yes: bool) -> str:
         match = pattern.fullmatch(question)
         if match is None or match["verb"] not in BASE_VERBS:
             continue
-        thing = "the patient" if pattern is _DOES else match["thing"].replace("your ", "the ")
+        thing = "the patient" if pattern is _DOES else match["thing"].replace("your ", "their ")
         does = third_person(match["verb"]) if yes else f"does not {match['verb']}"
         return _completed(f"{thing} {does}", match["what"].strip(), yes)
     if yes and question.startswith(("you ", "you're ", "you've ")):

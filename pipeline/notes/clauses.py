@@ -54,7 +54,15 @@ BEHIND_AN_ANSWER: Final = word_set("i i'm i've it it's just not no there my that
 # Behind a question these begin its answer, where nobody says who speaks.
 REPLYING: Final = word_set("i i'm i've i'd my it's")
 ASKED_WORDS = 3  # a shorter clause is no question that an answer can follow
-BEFORE_A_SUBJECT: Final = AUXILIARIES | word_set("that if when and or but because as than while the what how why where")
+BEFORE_A_SUBJECT: Final = AUXILIARIES | word_set(
+    """
+    that if when and or but because as than while the what how why where whether until since after before once unless
+    think know say said feel mean see believe guess notice remember tell want mind sure hope wonder like need
+    """
+)
+BEFORE_AN_OBJECT: Final = word_set(
+    "to of for with about on in at from by"
+)  # "… for my pain", but "… live with | I live"
 EXAMINED: Final = word_set(
     """
     blood heart lung lungs abdomen belly respiratory temperature oxygen lower upper pulse pulses throat ears eyes
@@ -165,8 +173,10 @@ class _Speech:
         it_is = self._words[at] == "it" and self._next(at) in ("is", "was", "hurts", "started", "comes")
         if at - begin < ASKED_WORDS or not (it_is or self._words[at] in REPLYING):
             return False
-        begin += lead_length(self._words[begin:at])
-        return self._words[at - 1] not in BEFORE_A_SUBJECT and opens_question(self._words, begin)
+        before = self._words[at - 1]
+        if before in BEFORE_A_SUBJECT or (self._words[at] in ("my", "it") and before in BEFORE_AN_OBJECT):
+            return False
+        return opens_question(self._words, begin + lead_length(self._words[begin:at]))
 
     def _waits(self, begin: int, at: int) -> bool:
         """Whether what begins at `at` happens only in the case that was just named."""

@@ -39,6 +39,7 @@ SELF_STANDING: Final = word_set("i i'm i've i'd i'll my")
 OPENS_AN_OBJECT: Final = word_set("a an the some any my been had no very really just also")
 # Openings of a choice: "no" to "is it dry or wet" says nothing; to "any A, B or C" it denies them all.
 CHOOSING: Final = word_set("is was does has can could would will should it it's you your")
+OF_THE_PATIENT: Final = word_set("any have do did are were")  # openings to which "it is" is no answer
 # Questions that ask nothing by themselves.
 EMPTY: Final = word_set(
     """
@@ -132,6 +133,8 @@ def agreed_answer(question: Sequence[str], said: Sequence[str]) -> Answer:
     topic = content_words(asked)
     if answer is Answer.OTHER or negations(asked) or SIDES.intersection(asked):
         return Answer.OTHER
+    if "it" in said and "it" not in asked and asked[0] in OF_THE_PATIENT:
+        return Answer.OTHER  # "yes it is" answers something else
     if not all(word in AGREEING or word in YES or word in NO or stem(word) in topic for word in said):
         return Answer.OTHER
     if answer is Answer.YES:

@@ -6,23 +6,16 @@ from typing import Final
 
 from pipeline.notes.note import Topic
 from pipeline.notes.persons import doctor_in_third_person, patient_in_third_person
+from pipeline.notes.questions import only_leads
 from pipeline.notes.units import Unit
 from pipeline.notes.verbs import BASE_VERBS
 from pipeline.notes.vocabulary import word_list, word_set
 from pipeline.notes.wording import MARKS, clean, is_negation, join, negations, numbers, sides, split, words
 from pipeline.types import Role
 
-LEADS: Final = word_set(
-    """
-    and so but okay ok alright then well also oh yeah yes hey hi lastly again anyway gosh um now because cause
-    though sure great perfect hello
-    """
-)  # never "no"
-TRAILING: Final = word_set(
-    """
-    and but so because or then like the a i to of okay ok alright kinda your my is was yes yeah
-    """
-)
+LEADS: Final = word_set("and so but okay ok alright then well also oh yeah yes hey hi lastly anyway gosh um sure great")
+TRAILING: Final = word_set("and but or because the a an i my your")
+TAGS: Final = word_set("okay ok alright right yes yeah")  # only behind a mark: not "I feel okay", "on the right"
 PERSONAL: Final = word_set(
     """
     i i'm i've i'd i'll me my mine myself we we're we've us our you your you're you've you'll
@@ -117,15 +110,20 @@ def keeps_meaning(source: Sequence[str], rewritten: Sequence[str]) -> bool:
 
 
 def trimmed(tokens: Sequence[str]) -> tuple[str, ...]:
-    """Tokens without the words that only lead in or trail off."""
+    """Tokens without the words that only lead in (never "no") or trail off."""
+    lower = [token.lower() for token in tokens]
     begin, end = 0, len(tokens)
-    while end > begin + 1 and (tokens[end - 1] in MARKS or tokens[end - 1].lower() in TRAILING):
+    while end > begin + 1 and (lower[end - 1] in MARKS or lower[end - 1] in TRAILING or _is_tag(lower, end)):
         end -= 1
-    while end - begin > 2 and (tokens[begin] in MARKS or tokens[begin].lower() in LEADS):
+    while end - begin > 2 and (lower[begin] in MARKS or (lower[begin] in LEADS and only_leads(lower[:end], begin))):
         begin += 1
-    if [token.lower() for token in tokens[begin : begin + 2]] == ["all", "right"] and end - begin > 3:
+    if lower[begin : begin + 2] == ["all", "right"] and end - begin > 3:
         return trimmed(tokens[begin + 2 : end])
     return tuple(tokens[begin:end])
+
+
+def _is_tag(lower: Sequence[str], end: int) -> bool:
+    return end > 1 and lower[end - 1] in TAGS and lower[end - 2] in MARKS
 
 
 def _without_asides(tokens: Sequence[str]) -> tuple[str, ...]:

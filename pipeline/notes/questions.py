@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.notes.vocabulary import word_set
-from pipeline.notes.wording import FUNCTION_WORDS
+from pipeline.notes.wording import FUNCTION_WORDS, MARKS
 
 LEADS: Final = word_set(
     """
     and so but okay ok alright all now then well great good perfect right yeah oh sorry sure also hey hi hello
     thanks thank excellent fine wonderful anyway gosh wow gotcha um
     """
-)  # "all right" and "thank you" lose their second word too, see `lead_length`
+)
+PAIRED_LEADS: Final = frozenset({("all", "right"), ("thank", "you")})
+DESCRIBING: Final = word_set("all well great good perfect right fine sure excellent wonderful")  # "great toe"
 AUXILIARIES: Final = word_set(
     """
     do does did have has are is was were can could would will should don't doesn't didn't haven't hasn't aren't
@@ -35,7 +37,7 @@ BEHIND_HOW: Final = word_set(
     """
 )
 NOT_BEHIND_WHICH: Final = word_set("is was are were i you we means makes would will can has had it he she")
-NOT_BEHIND_ANY: Final = word_set("time way day one more case event rate")
+NOT_BEHIND_ANY: Final = word_set("time way day one more case event rate on in of at for to with")
 CONTRACTED: Final = word_set("what's how's where's when's who's how'd what're how're")
 ASKING_ALONE: Final = word_set("anything anybody anyone")
 
@@ -56,20 +58,40 @@ HELD_BY_VERB: Final = word_set(
     """
     notice noticed notices noticing experience experienced experiencing see seen hear hearing feel feeling take
     taking taken using use used give given want wanted need needed drink eat doing getting report reported
-    appreciate find found show shows need without cause make during after before
+    appreciate find found saw show shows need without cause make during after before
     """
 )  # "any" behind one of these (or behind a function word) belongs to it
 
 
+OPENS_A_CLAUSE: Final = SUBJECTS.union(
+    AUXILIARIES,
+    CONTRACTED,
+    WH_WORDS,
+    word_set(
+        "i'm i've i'll i'd it's that's there's he's she's we're we'll we've they're you're you've let's let any no if"
+    ),
+)
+
+
 def lead_length(words: Sequence[str]) -> int:
-    """How many words at the beginning only lead in: "okay so", "all right then"."""
+    """How many words at the beginning only lead in: "okay so", "all right then"; not "right knee", "great toe"."""
     at = 0
     while at < len(words) and words[at] in LEADS:
-        pair = words[at : at + 2]
-        if words[at] == "all" and pair != ["all", "right"] and pair != ("all", "right"):
+        pair = tuple(words[at : at + 2])
+        if pair in PAIRED_LEADS:
+            at += 2
+        elif only_leads(words, at):
+            at += 1
+        else:
             break
-        at += 2 if words[at] == "thank" and len(pair) == 2 and pair[1] == "you" else 1
     return at
+
+
+def only_leads(words: Sequence[str], at: int) -> bool:
+    """Whether a word that may lead in does so at `at`, and does not describe what follows."""
+    following = words[at + 1] if at + 1 < len(words) else ""
+    free = not following or following in MARKS or following in LEADS or following in OPENS_A_CLAUSE
+    return free or words[at] not in DESCRIBING
 
 
 def opens_question(words: Sequence[str], at: int = 0) -> bool:

@@ -17,6 +17,7 @@ ADJACENT = 0.4  # what follows the story belongs to it more likely
 # Diseases that are the present complaint more often than a past one.
 ACUTE: Final = word_set("cold flu virus viral infection sprain strain covid fracture tear broken bronchitis")
 ONGOING: Final = word_set("have has had diagnosed history with i've got as")
+UNSURE: Final = word_set("wonder wondering worried afraid scared concerned thought might maybe could if think")
 PRESENT_TAKING: Final = word_set("take takes taking use using on i'm")
 PAST_TAKING: Final = word_set("took tried stopped used ran quit gave")
 
@@ -100,7 +101,7 @@ def _present(passage: Passage, found: Found, before: Topic | None) -> Place | No
         return Place(Topic.MEDICATIONS, 1.5 + found[Cue.DRUG])
     if found[Cue.SOCIAL] and not found[Cue.SYMPTOM]:
         return Place(Topic.SOCIAL, 1.5 + min(2, found[Cue.SOCIAL]))
-    if found[Cue.CONDITION] and not found[Cue.SYMPTOM] and said & ONGOING and not said & ACUTE:
+    if found[Cue.CONDITION] and not found[Cue.SYMPTOM] and said & ONGOING and not said & (ACUTE | UNSURE):
         return Place(Topic.PAST_MEDICAL, 1.5 + found[Cue.CONDITION])
     score = _history_score(passage, found) + (ADJACENT if before is Topic.HISTORY else 0.0)
     return Place(Topic.HISTORY, score) if score >= HISTORY_SCORE else None

@@ -31,6 +31,8 @@ def answer(question: str, reply: str) -> Answer:
         ("Is it the left knee?", "Yes.", Answer.OTHER),
         ("Don't you have any pain?", "No.", Answer.OTHER),
         ("No chest pain?", "No.", Answer.OTHER),
+        ("Any other medications?", "Yes, it is.", Answer.OTHER),
+        ("Does it hurt?", "Yes, it does.", Answer.YES),
     ],
 )
 def test_only_a_reply_that_agrees_throughout_is_a_yes_or_a_no(question: str, reply: str, expected: Answer) -> None:

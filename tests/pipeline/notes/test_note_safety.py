@@ -174,6 +174,36 @@ def test_a_filler_that_carries_meaning_is_not_stripped() -> None:
     assert note.count("er positive") == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("P: Since then my stomach hurts but I feel okay.", "but they feel okay."),
+        ("P: I have had stomach pain ever since then.", "since then."),
+        ("P: I still have some pain but not as bad as I used to.", "used to."),
+        ("P: Great toe pain keeps me awake.", "great toe pain"),
+        ("D: Well controlled diabetes is what I see here, and hypertension.", "well controlled diabetes"),
+    ],
+)
+def test_the_edges_of_a_sentence_keep_their_meaning(line: str, said: str) -> None:
+    assert written(line).count(said) == 2
+
+
+def test_a_denial_is_not_wider_than_the_question() -> None:
+    for question in (
+        "Have you had a fever recently?",
+        "Are you still having a fever?",
+        "Do you currently have a fever?",
+    ):
+        assert "denies fever." not in written(f"D: {question}", "P: No.")
+        assert "denies a fever." not in written(f"D: {question}", "P: No.")
+
+
+def test_a_side_asked_about_is_not_lost_in_the_answer() -> None:
+    note = written("D: Right knee pain?", "P: No.")
+    assert "denies knee pain" not in note
+    assert 'asked "right knee pain": "no".' in note
+
+
 # Allergies
 
 
@@ -345,6 +375,16 @@ def test_the_dead_are_not_the_patient() -> None:
 def test_a_child_spoken_for_by_a_parent_keeps_its_medicine() -> None:
     for medications in both("P: She takes amoxicillin twice a day.", key="CURRENT_MEDICATIONS"):
         assert len(medications) == 1
+
+
+def test_a_worry_is_no_disease_of_the_past() -> None:
+    for line in ("P: I wonder if I have cancer.", "P: I thought I had diabetes."):
+        assert both(line, key="PAST_MEDICAL_HISTORY") == [[], []]
+
+
+def test_without_roles_a_question_is_not_turned_into_a_statement() -> None:
+    items = without_roles(unmarked(visit("P: Do you think I have pneumonia?", "D: Are you sure I need an antibiotic?")))
+    assert not any("pneumonia" in text or "antibiotic" in text for text in texts(general(items)))
 
 
 # Exam talk

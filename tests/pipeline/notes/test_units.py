@@ -70,6 +70,11 @@ def test_an_any_that_belongs_to_a_statement_cuts_nothing() -> None:
     assert [text for text, _ in said(talk(f"D: {line}"))] == [line]
 
 
+def test_an_any_behind_a_verb_is_no_question_of_its_own() -> None:
+    found = said(talk("D: do you take any blood thinners i don't think i saw any on your list"))
+    assert not any(text.startswith("any") for text, _ in found)
+
+
 def test_a_tag_that_asks_for_agreement_makes_no_question() -> None:
     items = talk("D: I want you to weigh yourself every day, okay?")
     (unit,) = units(items, {item.id: clean(item.text) for item in items})
