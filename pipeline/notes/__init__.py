@@ -1,0 +1,6 @@
+"""Notes. The embedded writer is a pipeline of its own, read downward:
+
+`wording` cleans an item's words, `units` joins and cuts them into sentences, `speakers` guesses who spoke where nobody
+said so, `exchanges` pairs questions with answers, `topics` decides what is noted where, `phrasing` and `answers` put it
+into the third person, `grounding` checks it against what was said, `selection` chooses, `extractive` composes.
+"""
