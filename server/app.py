@@ -31,6 +31,7 @@ from pipeline.session import SessionOptions
 from pipeline.types import to_samples
 from server import ops
 from server.auth import Authenticator
+from server.closing import Closing
 from server.encounters import Encounters, Limits
 from server.errors import Conflict, ServerError
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
@@ -141,13 +142,15 @@ class Server:
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._batcher = Batcher(make_recogniser(settings))
+        self._studio = self._make_studio()
+        self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()
         self._watch()
         self.app = self._make_app()
 
-    def _make_encounters(self) -> Encounters:
+    def _make_studio(self) -> Studio:
         settings = self._settings
-        studio = Studio(
+        return Studio(
             batcher=self._batcher,
             voice_activity=make_voice_activity(settings),
             open_decoder=open_decoder,
@@ -159,11 +162,14 @@ class Server:
             gather_ms=settings.live.gather_ms,
             max_session_ms=settings.limits.max_session_minutes * 60_000,
         )
+
+    def _make_encounters(self) -> Encounters:
+        settings = self._settings
         limits = Limits(max_sessions=settings.limits.max_sessions, idle_timeout_s=settings.limits.http_idle_timeout_s)
         return Encounters(
-            studio=studio,
+            studio=self._studio,
             keyring=KeyRing(read_or_make_key(settings.key_path)),
-            blobs=DirectoryBlobs(settings.data_path / "blobs"),
+            blobs=self._blobs,
             notes=Notes(read_templates(config_directory() / "templates")),
             glossaries=read_glossaries(config_directory() / "glossaries"),
             limits=limits,
@@ -222,11 +228,12 @@ class Server:
             working = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(working.cancel_scope.cancel)
             working.start_soon(self._recognise)
+            closing = Closing(self._encounters, self._studio, self._blobs)
             jobs_engine = self._engine
             if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody
                 jobs_engine = open_engine(f"sqlite:///{self._settings.data_path / 'jobs.db'}")
                 stack.callback(jobs_engine.dispose)
-            jobs = await stack.enter_async_context(open_jobs(self._encounters, jobs_engine, EXECUTOR))
+            jobs = await stack.enter_async_context(open_jobs(closing, jobs_engine, EXECUTOR))
             self._encounters.start(working, jobs)
             await self._encounters.recover()
             working.start_soon(self._sweep)

@@ -1,7 +1,7 @@
 """The use-cases of one consultation: open, append audio, close, follow, read, erase; and the steps of closing one."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -17,9 +17,11 @@ from pipeline.errors import AuscultError, LanguageUnsupported, Overloaded, Unsup
 from pipeline.ports import Recogniser
 from pipeline.types import Utterance
 from server.access import Action, record
-from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Failure, Stage, State
+from server.chunk_log import Channel
+from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, EpochLost, NotFound
-from server.live import LiveEncounter, Studio, Update
+from server.following import Update
+from server.live import LiveEncounter, Studio
 from server.metrics import Metrics
 from server.notes import FALLBACK, Notes
 from server.store import encounters as sql
@@ -29,8 +31,6 @@ from server.store.seal import KeyRing, Seal
 T = TypeVar("T")
 
 log = structlog.get_logger()
-
-ARCHIVE_CHUNKS = 64  # chunks read at a time when the log becomes a blob
 
 
 class Jobs(Protocol):
@@ -138,16 +138,11 @@ class Encounters:
         self, caller: Caller, encounter: str, body: bytes, *, client_key: str | None = None, final: bool = False
     ) -> None:
         """Log a chunk of the encounter's only stream; see `LiveEncounter.append` for what it raises."""
-        row = await self._row(caller, encounter)
-        live = await self._held(row)
-        if live is None:
-            if client_key is not None and await self._read(partial(sql.has_chunk, encounter=encounter, key=client_key)):
-                return
-            raise AlreadyFinal
-        try:
-            await live.append(0, body, client_key=client_key, final=final)
-        except EpochLost:  # closed in this moment, by the idle timer or by another process
-            raise AlreadyFinal from None
+        row = await self._owned(caller, encounter)
+        if row.state is not State.LIVE:
+            await self._refuse_unless_repeated(row, body, client_key=client_key, final=final)
+            return
+        await self._append(row, body, client_key=client_key, final=final)
         self._metrics.audio_bytes.inc(len(body))
         if final:
             await self._closed(encounter, caller)
@@ -168,18 +163,18 @@ class Encounters:
         await self._closed(encounter, caller)
 
     async def follow(self, caller: Caller, live: LiveEncounter) -> AsyncIterator[Update]:
-        """The live transcript, from its beginning: see `LiveEncounter.follow`."""
+        """The live transcript, from its beginning: see `LiveTranscript.follow`."""
         await self._record(caller, Action.FOLLOW, live.id)
-        async for update in live.follow():
+        async for update in live.transcript.follow():
             yield update
 
     async def view(self, caller: Caller, encounter: str) -> EncounterView:
         """Everything that is known so far. Raises `NotFound`, also for another tenant's encounter."""
-        return await self._view(await self._row(caller, encounter))
+        return await self._view(await self._owned(caller, encounter))
 
     async def progress(self, caller: Caller, encounter: str) -> EncounterRow:
         """How far it is, without what was said. Raises `NotFound`."""
-        return await self._row(caller, encounter)
+        return await self._owned(caller, encounter)
 
     async def collect(self, caller: Caller, encounter: str) -> bool:
         """Give out a completed encounter; True for the first time."""
@@ -229,64 +224,43 @@ class Encounters:
         for row in await self._read(partial(sql.in_states, states=(State.LIVE, State.CLOSING))):
             if row.state is State.CLOSING:
                 await self._start_closing(row.id)
-            elif await self._held(row) is not None and not row.options.resumable:
+            elif await self.held(row) is not None and not row.options.resumable:
                 await self.close(row.id)
 
-    # Steps of the closing job: each may run again after a crash
+    # For the closing job
 
-    async def finish_transcript(self, encounter: str) -> None:
-        """Hear everything that was logged, to the end."""
-        row = await self._read(partial(sql.get, encounter=encounter))
-        if row.state in (State.DONE, State.FAILED) or Stage.TRANSCRIBED in row.stages:
-            return
-        live = await self._held(row)
-        if live is None:
+    async def row(self, encounter: str) -> EncounterRow:
+        """An encounter as stored. Raises `NotFound`."""
+        return await self._read(partial(sql.get, encounter=encounter))
+
+    async def held(self, row: EncounterRow) -> LiveEncounter | None:
+        """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work."""
+        if row.id in self._live:
+            return self._live[row.id]
+        lock = self._opening.setdefault(row.id, anyio.Lock())
+        async with lock:
+            if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
+                await self._take_over(row)
+        self._opening.pop(row.id, None)
+        return self._live.get(row.id)
+
+    async def items(self, row: EncounterRow) -> Sequence[Utterance]:
+        """Its finals, in the order in which they were told."""
+        if (live := self._live.get(row.id)) is not None:
+            return live.transcript.items
+        return await self._read(partial(sql.read_items, seal=self.seal(row), encounter=row.id))
+
+    def seal(self, row: EncounterRow) -> Seal:
+        """What opens its words. Raises `NotFound` once it is erased."""
+        if row.data_key is None:
             raise NotFound
-        live.resume_closing()
-        await live.gone.wait()
-        if not live.transcribed.is_set():
-            raise EpochLost
+        return self._keyring.unwrap(row.id, row.data_key)
 
-    async def write_note(self, encounter: str) -> None:
-        """Write the note, or remember why there is none."""
-        row = await self._read(partial(sql.get, encounter=encounter))
-        if row.state in (State.DONE, State.FAILED) or not row.options.note:
-            return
-        seal = self._seal(row)
-        items = await self._items(row)
-        note = await anyio.to_thread.run_sync(self.notes.write, row.options, items)
-        at = self._studio.now()
-        await self._studio.writer.write(partial(sql.put_note, seal=seal, encounter=encounter, note=note, at=at))
-
-    async def archive_audio(self, encounter: str) -> None:
-        """Move the chunk log into blobs: written outside the transaction that then drops the rows."""
-        row = await self._read(partial(sql.get, encounter=encounter))
-        known = await self._read(partial(sql.blob_keys, encounter=encounter))
-        kept: list[tuple[int, str, int]] = []
-        for stream in range(len(row.options.streams)):
-            if (key := f"{encounter}-{stream}") not in known:  # else the step ran before, and the log is gone
-                kept.append((stream, key, await self._read(partial(self._archive, row=row, stream=stream, key=key))))
-        at = self._studio.now()
-        await self._studio.writer.write(partial(sql.drop_log, encounter=encounter, kept=kept, at=at))
-
-    async def complete(self, encounter: str) -> None:
-        """Say the last word."""
-        row = await self._read(partial(sql.get, encounter=encounter))
+    def completed(self, encounter: str) -> None:
+        """The last word on it is stored: this process lets it go, and tells those who wait."""
         self._live.pop(encounter, None)
-        failure = self._failure(row, await self._items(row))
-        at = self._studio.now()
-        await self._studio.writer.write(partial(sql.complete, encounter=encounter, at=at, failure=failure))
-        self._metrics.sessions_completed.labels(outcome="done" if failure is None else failure.code).inc()
         if (waiting := self._completed.pop(encounter, None)) is not None:
             waiting.set()
-
-    def _failure(self, row: EncounterRow, items: Sequence[Utterance]) -> Failure | None:
-        """Why nothing useful came out; None where something did, or where simply nothing was said."""
-        try:
-            self.check_language(row.options)
-        except LanguageUnsupported as exc:
-            return Failure(code=exc.code, message=str(exc))
-        return None if items else row.failure
 
     # Inside
 
@@ -322,52 +296,67 @@ class Encounters:
         at = self._studio.now()
         await self._studio.writer.write(partial(record, caller=caller, action=action, encounter=encounter, at=at))
 
-    async def _row(self, caller: Caller, encounter: str) -> EncounterRow:
+    async def _append(self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool) -> None:
+        for _ in range(2):  # once more, where this process had let go of it without knowing
+            live = await self.held(row)
+            if live is None:
+                break
+            try:
+                await live.append(0, body, client_key=client_key, final=final)
+            except EpochLost:
+                self._live.pop(row.id, None)
+                row = await self.row(row.id)
+            else:
+                return
+        raise AlreadyFinal
+
+    async def _refuse_unless_repeated(
+        self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool
+    ) -> None:
+        """Behind the end only what was taken before is taken again: an answer may have been lost on its way."""
+        if final and not body:
+            return
+        if client_key is not None and await self._read(partial(sql.has_chunk, encounter=row.id, key=client_key)):
+            return
+        live = self._live.get(row.id)
+        if live is None:
+            raise AlreadyFinal
+        await live.append(0, body)  # raises AlreadyFinal, but for the last chunk again
+
+    async def _owned(self, caller: Caller, encounter: str) -> EncounterRow:
         row = await self._read(partial(sql.get, encounter=encounter))
         if row.tenant_id != caller.tenant_id:
             raise NotFound
         return row
 
     async def _view(self, row: EncounterRow) -> EncounterView:
-        note = await self._read(partial(sql.get_note, seal=self._seal(row), encounter=row.id))
-        return EncounterView(row=row, items=tuple(await self._items(row)), note=note)
-
-    async def _items(self, row: EncounterRow) -> Sequence[Utterance]:
-        if (live := self._live.get(row.id)) is not None:
-            return live.items
-        return await self._read(partial(sql.read_items, seal=self._seal(row), encounter=row.id))
-
-    async def _held(self, row: EncounterRow) -> LiveEncounter | None:
-        """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work."""
-        if row.id in self._live:
-            return self._live[row.id]
-        lock = self._opening.setdefault(row.id, anyio.Lock())
-        async with lock:
-            if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
-                await self._take_over(row)
-        self._opening.pop(row.id, None)
-        return self._live.get(row.id)
+        note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=row.id))
+        return EncounterView(row=row, items=tuple(await self.items(row)), note=note)
 
     async def _take_over(self, row: EncounterRow) -> None:
         epoch = await self._studio.writer.write(partial(sql.take_over, encounter=row.id, owner=self._owner))
-        live = await self._restored(row, self._seal(row), epoch=epoch)
+        live = await self._restored(row, self.seal(row), epoch=epoch)
         if row.state is State.CLOSING:
-            live.resume_closing()
+            live.end()
         self._metrics.takeovers.inc()
         log.info("encounter.taken_over", encounter=row.id, epoch=epoch)
         self._begin(live)
 
     async def _restored(self, row: EncounterRow, seal: Seal, *, epoch: int) -> LiveEncounter:
-        terms = tuple(term for name in row.options.glossaries for term in self._glossaries.get(name, ()))
+        states = await self._read(partial(sql.stream_states, seal=seal, encounter=row.id))
+        ends = await self._read(partial(sql.log_ends, encounter=row.id))
+        channels = []
+        for ordinal, spec in enumerate(row.options.streams):
+            seq, offset = ends.get(ordinal, (0, 0))
+            channels.append(Channel(ordinal=ordinal, spec=spec, state=states[ordinal], seq=seq, offset=offset))
         return LiveEncounter(
             row,
             seal,
             self._studio,
             epoch=epoch,
-            glossary=terms,
-            states=await self._read(partial(sql.stream_states, seal=seal, encounter=row.id)),
-            ends=await self._read(partial(sql.log_ends, encounter=row.id)),
-            items=await self._items(row),
+            glossary=tuple(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
+            channels=channels,
+            items=await self.items(row),
             listens=row.options.base_language in self.recogniser.languages,
         )
 
@@ -409,22 +398,6 @@ class Encounters:
     async def _start_closing(self, encounter: str) -> None:
         assert self._jobs is not None, "Encounters.start was not called"
         await self._jobs.start_closing(encounter)
-
-    def _archive(self, connection: Connection, *, row: EncounterRow, stream: int, key: str) -> int:
-        seal = self._seal(row)
-
-        def pieces() -> Iterator[bytes]:
-            begin = 0
-            while chunks := sql.read_log(connection, seal, row.id, stream, begin=begin, most=ARCHIVE_CHUNKS):
-                yield b"".join(chunk.body for chunk in chunks)
-                begin = chunks[-1].offset + len(chunks[-1].body)
-
-        return self._blobs.write(key, seal, pieces())
-
-    def _seal(self, row: EncounterRow) -> Seal:
-        if row.data_key is None:
-            raise NotFound
-        return self._keyring.unwrap(row.id, row.data_key)
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await self._studio.reader.read(query)

@@ -17,7 +17,7 @@ from dbos import DBOS, SetWorkflowID
 from dbos._serialization import Serializer
 from sqlalchemy import Engine
 
-from server.encounters import Encounters
+from server.closing import Closing
 
 APPLICATION_VERSION = "1"  # raised only for incompatible workflows: jobs of another version would never be taken up
 MAX_RECOVERIES = 1000  # a server may be killed often during one job
@@ -47,17 +47,17 @@ def _plain(data: Any) -> Any:
 class DbosJobs:
     """The closing of an encounter as a durable workflow."""
 
-    def __init__(self, encounters: Encounters, portal: BlockingPortal) -> None:
+    def __init__(self, closing: Closing, portal: BlockingPortal) -> None:
         def step(name: str, use_case: Callable[[str], Awaitable[None]]) -> Callable[[str], None]:
             def run(encounter: str) -> None:
                 portal.call(use_case, encounter)
 
             return DBOS.step(name=name, retries_allowed=True, max_attempts=ATTEMPTS, interval_seconds=0.2)(run)
 
-        finish_transcript = step("finish_transcript", encounters.finish_transcript)
-        write_note = step("write_note", encounters.write_note)
-        complete = step("complete", encounters.complete)
-        archive_audio = step("archive_audio", encounters.archive_audio)
+        finish_transcript = step("finish_transcript", closing.finish_transcript)
+        write_note = step("write_note", closing.write_note)
+        complete = step("complete", closing.complete)
+        archive_audio = step("archive_audio", closing.archive_audio)
 
         @DBOS.workflow(name="close_encounter", max_recovery_attempts=MAX_RECOVERIES)
         def close_encounter(encounter: str) -> None:
@@ -86,7 +86,7 @@ class DbosJobs:
 
 
 @asynccontextmanager
-async def open_jobs(encounters: Encounters, engine: Engine, executor: str) -> AsyncIterator[DbosJobs]:
+async def open_jobs(closing: Closing, engine: Engine, executor: str) -> AsyncIterator[DbosJobs]:
     """DBOS on the server's own database; unfinished workflows of this executor are taken up again."""
     async with BlockingPortal() as portal:
         DBOS(
@@ -103,7 +103,7 @@ async def open_jobs(encounters: Encounters, engine: Engine, executor: str) -> As
             }
         )
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        jobs = DbosJobs(encounters, portal)
+        jobs = DbosJobs(closing, portal)
         await anyio.to_thread.run_sync(DBOS.launch)
         try:
             yield jobs

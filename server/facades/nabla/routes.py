@@ -16,6 +16,7 @@ from server.domain import Caller
 from server.encounters import Encounters
 from server.errors import BadRequest
 from server.facades.nabla import convert, schema
+from server.following import Finished, Problem, Update
 from server.ingest.websocket import (
     INTERNAL_ERROR,
     NORMAL,
@@ -28,7 +29,7 @@ from server.ingest.websocket import (
     SocketError,
     first_error,
 )
-from server.live import Finished, LiveEncounter, Problem, Update
+from server.live import LiveEncounter
 from server.metrics import Metrics
 
 log = structlog.get_logger()

@@ -1,0 +1,145 @@
+"""The durable log of an encounter's audio: chunks as the client sent them, in order, sealed."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from sqlalchemy import Connection
+
+from pipeline.containers import Container, sniff
+from pipeline.runner import Stream
+from server.domain import StoredChunk, StreamSpec, StreamState
+from server.store import encounters as sql
+from server.store.database import Reader
+from server.store.seal import Seal
+from server.store.writer import Writer
+
+SNIFFED = 4096  # bytes from which a container is recognised
+TIMED = frozenset({Container.WEBM, Container.MP4, Container.OGG})  # containers whose audio carries times
+FEED_AHEAD = 16  # chunks that may be logged but not yet decoded; beyond it the client waits
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Channel:
+    """One stream of an encounter: the end of its log, and what is on its way to its decoder."""
+
+    ordinal: int
+    spec: StreamSpec
+    state: StreamState  # stored progress
+    seq: int = 0  # of the next chunk
+    offset: int = 0  # of the next byte
+    container: Container | None = None
+    last_digest: bytes = b""  # of the last chunk, to recognise an exact repeat
+    gathered: bytearray = field(default_factory=bytearray)  # heard, but not yet logged (sockets without acks)
+    stream: Stream | None = None
+    to_decode: MemoryObjectSendStream[bytes] = field(init=False)
+    logged: MemoryObjectReceiveStream[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.to_decode, self.logged = anyio.create_memory_object_stream[bytes](FEED_AHEAD)
+
+    def is_repeat(self, body: bytes) -> bool:
+        """Whether a chunk is the last one again.
+
+        Only in containers that carry times: the same bytes twice in PCM or WAV may be a muted microphone.
+        """
+        if self.container is None and self.spec.encoding == "container":
+            self.container = sniff(body)
+        return bool(body) and self.container in TIMED and sha256(body).digest() == self.last_digest
+
+    async def hand_over(self, body: bytes) -> None:
+        """Pass a chunk to the decoder, waiting while it is behind, whoever else is no longer waiting."""
+        self.last_digest = sha256(body).digest()
+        try:
+            with anyio.CancelScope(shield=True):
+                await self.to_decode.send(body)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # this process let go of the encounter: its next owner finds the chunk in the log
+
+    def take_gathered(self) -> bytes:
+        """What was gathered since the last call."""
+        taken, self.gathered = bytes(self.gathered), bytearray()
+        return taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NewChunk:
+    """A chunk to be logged."""
+
+    channel: Channel
+    body: bytes
+    client_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChunkLog:
+    """The log of one encounter, written at one epoch."""
+
+    encounter: str
+    epoch: int
+    seal: Seal
+    writer: Writer
+    reader: Reader
+    now: Callable[[], float]
+
+    async def append(self, chunks: Sequence[NewChunk], *, final: bool = False) -> None:
+        """Log chunks in one operation, and the end with them. Returns after the commit.
+
+        Raises `EpochLost`, `DuplicateChunk`, `StoreUnavailable`; then nothing is logged.
+        """
+        entries = [(new, self._stored(new)) for new in chunks]
+        sealed = [self.seal.seal(f"chunk/{new.channel.ordinal}/{chunk.seq}", chunk.body) for new, chunk in entries]
+
+        def operation(connection: Connection) -> None:
+            for (new, chunk), body in zip(entries, sealed, strict=True):
+                sql.append_chunk(
+                    connection,
+                    self.encounter,
+                    self.epoch,
+                    new.channel.ordinal,
+                    chunk,
+                    client_key=new.client_key,
+                    sealed=body,
+                )
+            if final:
+                sql.close(connection, self.encounter, self.epoch, self.now())
+
+        if chunks or final:
+            await self.writer.write(operation)
+        for new, chunk in entries:
+            new.channel.seq += 1
+            new.channel.offset += len(chunk.body)
+
+    async def has(self, client_key: str | None) -> bool:
+        """Whether a chunk with this key was logged."""
+        if client_key is None:
+            return False
+        return await self.reader.read(partial(sql.has_chunk, encounter=self.encounter, key=client_key))
+
+    async def replay(self, channel: Channel) -> AsyncIterator[bytes]:
+        """What a former owner logged and a new decoder needs: the container's header, then all from the restart point.
+
+        Pieces keep the borders of the chunks: one that begins with a file's header begins another file.
+        """
+        restart, end = channel.state.restart, channel.offset
+        if end and channel.spec.encoding == "container":
+            head = [chunk.body async for chunk in self._read(channel, 0, min(end, SNIFFED))]
+            channel.container = sniff(b"".join(head))
+        for begin, until in (restart.header, (restart.offset, end)):
+            async for chunk in self._read(channel, begin, until):
+                yield chunk.body[max(0, begin - chunk.offset) : until - chunk.offset]
+                channel.last_digest = sha256(chunk.body).digest()
+
+    async def _read(self, channel: Channel, begin: int, end: int) -> AsyncIterator[StoredChunk]:
+        query = partial(sql.read_log, seal=self.seal, encounter=self.encounter, stream=channel.ordinal, end=end)
+        while begin < end:
+            for chunk in await self.reader.read(partial(query, begin=begin)):
+                yield chunk
+                begin = chunk.offset + len(chunk.body)
+
+    @staticmethod
+    def _stored(new: NewChunk) -> StoredChunk:
+        return StoredChunk(seq=new.channel.seq, offset=new.channel.offset, body=new.body)

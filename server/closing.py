@@ -1,0 +1,91 @@
+"""The steps that close an encounter. Each may run again after a crash, and does then what is left to do."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import anyio.to_thread
+from sqlalchemy import Connection
+
+from pipeline.errors import LanguageUnsupported
+from pipeline.types import Utterance
+from server.domain import EncounterRow, Failure, Stage, State
+from server.encounters import Encounters
+from server.errors import EpochLost, NotFound
+from server.live import Studio
+from server.store import encounters as sql
+from server.store.blobs import DirectoryBlobs
+from server.store.seal import Seal
+
+ARCHIVE_CHUNKS = 64  # chunks read at a time when the log becomes a blob
+FINISHED = (State.DONE, State.FAILED)
+
+
+class Closing:
+    """Finish the transcript, write the note, say the last word, archive the audio."""
+
+    def __init__(self, encounters: Encounters, studio: Studio, blobs: DirectoryBlobs) -> None:
+        self._encounters = encounters
+        self._studio = studio
+        self._blobs = blobs
+
+    async def finish_transcript(self, encounter: str) -> None:
+        """Hear everything that was logged, to the end."""
+        row = await self._encounters.row(encounter)
+        if row.state in FINISHED or Stage.TRANSCRIBED in row.stages:
+            return
+        live = await self._encounters.held(row)
+        if live is None:
+            raise NotFound
+        live.end()
+        await live.gone.wait()
+        if not live.transcribed.is_set():
+            raise EpochLost
+
+    async def write_note(self, encounter: str) -> None:
+        """Write the note, or remember why there is none."""
+        row = await self._encounters.row(encounter)
+        if row.state in FINISHED or not row.options.note:
+            return
+        items = await self._encounters.items(row)
+        note = await anyio.to_thread.run_sync(self._encounters.notes.write, row.options, items)
+        store = partial(sql.put_note, seal=self._encounters.seal(row), encounter=encounter, note=note)
+        await self._studio.writer.write(partial(store, at=self._studio.now()))
+
+    async def complete(self, encounter: str) -> None:
+        """Say the last word."""
+        row = await self._encounters.row(encounter)
+        failure = self._failure(row, await self._encounters.items(row))
+        store = partial(sql.complete, encounter=encounter, failure=failure)
+        await self._studio.writer.write(partial(store, at=self._studio.now()))
+        self._studio.metrics.sessions_completed.labels(outcome="done" if failure is None else failure.code).inc()
+        self._encounters.completed(encounter)
+
+    async def archive_audio(self, encounter: str) -> None:
+        """Move the chunk log into blobs: written outside the transaction that then drops the rows."""
+        row = await self._encounters.row(encounter)
+        seal = self._encounters.seal(row)
+        known = await self._studio.reader.read(partial(sql.blob_keys, encounter=encounter))
+        kept: list[tuple[int, str, int]] = []
+        for stream in range(len(row.options.streams)):
+            if (key := f"{encounter}-{stream}") not in known:  # else the step ran before, and the log is gone
+                archive = partial(self._archive, seal=seal, encounter=encounter, stream=stream, key=key)
+                kept.append((stream, key, await self._studio.reader.read(archive)))
+        at = self._studio.now()
+        await self._studio.writer.write(partial(sql.drop_log, encounter=encounter, kept=kept, at=at))
+
+    def _failure(self, row: EncounterRow, items: Sequence[Utterance]) -> Failure | None:
+        """Why nothing useful came out; None where something did, or where simply nothing was said."""
+        try:
+            self._encounters.check_language(row.options)
+        except LanguageUnsupported as exc:
+            return Failure(code=exc.code, message=str(exc))
+        return None if items else row.failure
+
+    def _archive(self, connection: Connection, *, seal: Seal, encounter: str, stream: int, key: str) -> int:
+        def pieces() -> Iterator[bytes]:
+            begin = 0
+            while chunks := sql.read_log(connection, seal, encounter, stream, begin=begin, most=ARCHIVE_CHUNKS):
+                yield b"".join(chunk.body for chunk in chunks)
+                begin = chunks[-1].offset + len(chunks[-1].body)
+
+        return self._blobs.write(key, seal, pieces())

@@ -1,0 +1,98 @@
+"""What a live encounter tells, and those who follow it, each at its own pace."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import anyio
+
+from pipeline.errors import AuscultError
+from pipeline.events import Partial, PartialWithdrawn
+from pipeline.types import Utterance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Every final of the encounter is stored and was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something of the encounter went wrong; what was stored stays."""
+
+    error: AuscultError
+
+
+Update: TypeAlias = Utterance | Partial | PartialWithdrawn | Problem | Finished
+
+
+class LiveTranscript:
+    """Finals, which only grow, and the newest partial of each open segment."""
+
+    def __init__(self, items: Sequence[Utterance]) -> None:
+        self.items = list(items)  # stored finals, in the order in which they were told
+        self._partials: dict[str, tuple[int, Partial]] = {}
+        self._version = 0  # of the newest partial
+        self._others: list[PartialWithdrawn | Problem] = []
+        self._complete = False
+        self._over = False
+        self._changed = anyio.Event()
+
+    def show(self, partial: Partial) -> None:
+        """A partial takes the place of the last one with its id."""
+        self._version += 1
+        self._partials[partial.id] = (self._version, partial)
+        self._tell()
+
+    def withdraw(self, withdrawn: PartialWithdrawn) -> None:
+        """A partial turned out to be nothing."""
+        self._partials.pop(withdrawn.id, None)
+        self._others.append(withdrawn)
+        self._tell()
+
+    def add(self, items: Sequence[Utterance]) -> None:
+        """Finals that are stored."""
+        for item in items:
+            self._partials.pop(item.id, None)
+        self.items.extend(items)
+        self._tell()
+
+    def report(self, error: AuscultError) -> None:
+        """Followers should know of an error."""
+        self._others.append(Problem(error=error))
+        self._tell()
+
+    def end(self, *, complete: bool) -> None:
+        """Nothing more will come; `complete` says whether everything was told."""
+        self._complete, self._over = complete, True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def follow(self) -> AsyncIterator[Update]:
+        """Everything from the beginning, then live: finals in order and complete, of partials only the newest.
+
+        Each follower reads the shared lists at its own pace, so a slow one misses partials and never a final. Ends
+        with `Finished`, or without it when the encounter is lost.
+        """
+        items = others = version = 0
+        while True:
+            changed, over = self._changed, self._over
+            while items < len(self.items):
+                items += 1
+                yield self.items[items - 1]
+            while others < len(self._others):
+                others += 1
+                yield self._others[others - 1]
+            fresh = [partial for number, partial in self._partials.values() if number > version]
+            version = self._version
+            for partial in fresh:
+                if partial.id in self._partials:  # it may have become final while the follower was slow
+                    yield partial
+            if over:
+                if self._complete:
+                    yield Finished()
+                return
+            await changed.wait()
