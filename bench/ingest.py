@@ -160,9 +160,13 @@ async def _counters(server: RunningServer) -> dict[str, float]:
 
 def show(report: Report, console: Console) -> None:
     """Print the figures as a table."""
-    table = Table("", "median", "p95", "max", box=None, pad_edge=False, title_justify="left")
+    table = Table("", "median", "p95", "max", box=None, pad_edge=False)
     acknowledged = "acknowledged" if report.acknowledge else "not acknowledged"
-    table.title = f"{report.sessions} sockets, {report.streams} streams, {report.seconds:g} s, chunks {acknowledged}"
+    console.print(
+        f"{report.sessions} sockets, {report.streams} streams, {report.seconds:g} s, chunks {acknowledged}",
+        style="bold",
+        soft_wrap=True,
+    )
     table.columns[0].no_wrap = True
     table.add_row("server, % of a core per stream", f"{report.cpu_per_stream:.2%}")
     table.add_row("server, cores", f"{report.cpu:.2f}")

@@ -150,8 +150,10 @@ def finals_of(received: Iterable[Received], begun: float) -> list[Final]:
 
 def show(report: Report, console: Console) -> None:
     """Print the figures as a table."""
-    table = Table("", "median", "p95", "max", box=None, pad_edge=False, title_justify="left")
-    table.title = f"{report.recording} · {report.recogniser} · {report.speed:g} × real time"
+    table = Table("", "median", "p95", "max", box=None, pad_edge=False)
+    console.print(
+        f"{report.recording} · {report.recogniser} · {report.speed:g} × real time", style="bold", soft_wrap=True
+    )
     table.columns[0].no_wrap = True
     for who, words in report.word_errors.items():
         table.add_row(f"word error rate, {who} ({words.errors.words} words)", _share(words.rate))

@@ -1,0 +1,110 @@
+"""The commands as an operator runs them: processes of their own, against the real server."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from bench import ingest, live
+
+LIMIT_S = 120.0
+LINE = re.compile(r"\d\d:\d\d\.\d\d\d (doctor |patient) \S")
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "bench.cli", *arguments]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_an_unknown_recording_is_one_line_that_names_those_there_are() -> None:
+    done = bench("live", "--recording", "nope")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "auscult-bench: no recording 'nope'; there are: cough, headache"
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    done = bench("demo", "--url", "http://127.0.0.1:1", "--key", "k")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_demonstration_prints_what_is_said_and_the_note() -> None:
+    done = bench("demo", "--recording", "headache", "--recogniser", "sphinx", "--speed", "8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *lines = done.stdout.splitlines()
+    assert first.startswith("Demonstration: ")
+    assert "Recogniser: sphinx" in first
+    assert sum(LINE.match(line) is not None for line in lines) > 10
+    said = {line[:9] for line in lines if LINE.match(line)}
+    cited = set(re.findall(r"\d\d:\d\d\.\d\d\d", "\n".join(line for line in lines if not LINE.match(line))))
+    assert cited
+    assert cited <= said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demonstration_ends_its_server(number: signal.Signals) -> None:
+    with running("demo", "--recogniser", "scripted") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if LINE.match(line):
+                break
+        servers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        rest = process.communicate(timeout=LIMIT_S)[0]
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert servers
+    assert not any(server.is_running() for server in servers)
+
+
+@pytest.mark.slow
+def test_live_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench("live", "--recording", "headache", "--recogniser", "scripted", "--speed", "8", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    report = msgspec.json.decode(path.read_bytes(), type=live.Report)
+    assert report.speaker_accuracy == 1.0
+    assert report.lost_items_at_ms == ()
+    assert report.start_error_ms is not None
+    assert report.start_error_ms.median < 400  # the scripted recogniser starts with the pre-roll
+    assert report.close_code == 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ack", ["--ack", "--no-ack"])
+def test_ingest_loses_nothing(ack: str, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench("ingest", "--sessions", "3", "--seconds", "2", ack, "--directory", str(tmp_path), "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = msgspec.json.decode(path.read_bytes(), type=ingest.Report)
+    assert (report.lost_chunks, report.errors, report.broken) == (0, 0, 0)
+    assert (report.acknowledgement_ms is not None) == (ack == "--ack")
+    assert report.chunks_per_s == pytest.approx(60, rel=0.2)
+    assert list(tmp_path.iterdir()) == [path]
