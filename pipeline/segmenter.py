@@ -34,6 +34,7 @@ class Segment:
 
     ordinal: int
     start: int  # first sample in the stream
+    speech_start: int  # where speech began, behind the pre-roll
     pcm: Pcm
     resume: Checkpoint
 
@@ -52,6 +53,7 @@ class Segmenter:
         self._kept: deque[Pcm] = deque()  # windows of the open segment, or the pre-roll while there is none
         self._kept_from = checkpoint.audio_from  # stream position of the first kept window
         self.position = checkpoint.audio_from  # first sample not yet received
+        self.speech_start = checkpoint.audio_from  # of the open segment
         self.ordinal = checkpoint.segment  # of the open segment, or of the next one
 
     @property
@@ -87,6 +89,8 @@ class Segmenter:
         """Take the next window of `(512,)` samples; return the segment that it closed, if any."""
         self._keep(window)
         change = self._endpointing.receive(probability)
+        if change is Change.BEGAN:
+            self.speech_start = self.position - self._endpointing.lasted * WINDOW
         if change is Change.ENDED:
             return self._split(self._without_silence(self._endpointing.lasted), still_open=False)
         if not self.open:
@@ -143,11 +147,13 @@ class Segmenter:
 
     def _split(self, at: int, *, still_open: bool) -> Segment:
         """The first `at` kept windows become the segment; the rest stays."""
-        start, ordinal = self._kept_from, self.ordinal
+        start, speech_start, ordinal = self._kept_from, self.speech_start, self.ordinal
         taken = [self._kept.popleft() for _ in range(at)]
         self._kept_from += at * WINDOW
+        self.speech_start = self._kept_from
         self.ordinal += 1
         if not still_open:
             self._endpointing = Endpointing(self._options.thresholds)
             self._forget()
-        return Segment(ordinal=ordinal, start=start, pcm=np.concatenate(taken), resume=self.resume())
+        pcm = np.concatenate(taken)
+        return Segment(ordinal=ordinal, start=start, speech_start=speech_start, pcm=pcm, resume=self.resume())

@@ -33,6 +33,7 @@ from pipeline.types import (
 
 IDLE_CHECKPOINT = 30 * SAMPLE_RATE  # samples of silence after which a checkpoint is worth writing
 CONTEXT_CHARACTERS = 400  # of committed text handed on as prompt; Whisper reads at most 224 tokens
+ONSET = 2 * WINDOW  # samples: detection may come that much later than the speech itself
 ATTEMPTS = 2  # how often a segment is sent to the recogniser before it counts as lost
 
 
@@ -116,7 +117,7 @@ class Session:
         if request.purpose is Purpose.PARTIAL:
             self._show(request, words)
         elif (pending := self._find(request)) is not None:
-            pending.words = words
+            pending.words = _not_before(pending.segment.speech_start, words)
             self._publish()
 
     def receive_failure(self, request: RecognitionRequest, error: AuscultError) -> None:
@@ -213,6 +214,7 @@ class Session:
         now = Segment(
             ordinal=self._segmenter.ordinal,
             start=self._segmenter.start,
+            speech_start=self._segmenter.speech_start,
             pcm=self._segmenter.audio(),
             resume=Checkpoint(),
         )
@@ -223,7 +225,7 @@ class Session:
         if stale or self._ended or not self._segmenter.open:
             return
         self._answered = len(request.pcm)
-        words = self._agreement.receive(words)
+        words = _not_before(self._segmenter.speech_start, self._agreement.receive(words))
         if not words:
             return
         self._shown = item_id(self.stream, request.segment)
@@ -280,3 +282,11 @@ class Session:
         quiet = not self._segmenter.open and not self._pending and not self._segmenter.starting
         if quiet and self._segmenter.position - self._checkpointed >= IDLE_CHECKPOINT:
             self._emit((), replace(self._segmenter.resume(), vad_state=self._voice.state()))
+
+
+def _not_before(speech_start: int, words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Some recognisers (Whisper) let the first word begin with the segment: it cannot begin in the pre-roll."""
+    earliest = speech_start - ONSET
+    return tuple(
+        word if word.start >= earliest else replace(word, start=earliest, end=max(word.end, earliest)) for word in words
+    )

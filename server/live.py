@@ -133,7 +133,7 @@ class LiveEncounter:
                 self.end()
 
     async def hear(self, stream: int, body: bytes) -> None:
-        """Decode at once, log within `gather_ms`: for sockets that acknowledge nothing."""
+        """Decode at once, log within `gather_ms`, or with the next `log_heard`: for sockets."""
         channel = self._channels[stream]
         if not self.ended:
             self._check_length(channel)
@@ -141,6 +141,11 @@ class LiveEncounter:
             self._gathering.set()
             self.active.set()
             await channel.hand_over(body)
+
+    async def log_heard(self) -> None:
+        """Log what `hear` took so far; returns after the commit. What comes meanwhile is for the next call."""
+        async with self._taking:
+            await self._log_gathered()
 
     async def close(self) -> None:
         """End the audio without a last chunk. Nothing happens the second time."""
@@ -171,8 +176,7 @@ class LiveEncounter:
             await self._gathering.wait()
             await anyio.sleep(self._studio.gather_ms / 1000)  # the promised bound, not a poll
             self._gathering = anyio.Event()
-            async with self._taking:
-                await self._log_gathered()
+            await self.log_heard()
 
     # The work
 

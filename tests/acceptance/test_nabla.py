@@ -171,7 +171,9 @@ async def test_acknowledgements_are_cumulative_where_they_are_enabled(scripted_s
             )
         await say(socket, END)
         messages = await read(socket)
-    assert [m["ack_id"] for m in messages if m["object"] == "audio_chunk_ack"] == list(range(10))
+    acknowledged = [m["ack_id"] for m in messages if m["object"] == "audio_chunk_ack"]
+    assert acknowledged == sorted(set(acknowledged))
+    assert acknowledged[-1] == 9
 
 
 async def test_too_little_said_for_a_note_is_the_vendors_error(

@@ -188,3 +188,14 @@ def test_a_rebuilt_session_makes_the_same_items(
     again = play(session(first[cut].checkpoint))
     items = [item for event in first[cut + 1 :] for item in event.utterances]
     assert [item for event in again for item in event.utterances] == items
+
+
+def test_a_word_cannot_begin_in_the_pre_roll() -> None:
+    subject = session()
+    subject.receive_audio(audio(silence(1024), speech(800), silence(1000)))
+    (request,) = finals(subject.recognition_requests())
+    subject.receive_hypothesis(request, hypothesis("hello there"))
+    (event,) = [e for e in subject.events() if isinstance(e, Committed)]
+    (item,) = event.utterances
+    assert abs(item.start_ms - 1024) <= 64
+    assert item.words[1].start >= item.words[0].start

@@ -140,6 +140,7 @@ class Nabla:
         self, connection: Connection, config: schema.ListenConfig, live: LiveEncounter, caller: Caller
     ) -> None:
         """Listen and tell at the same time, until everything said is told."""
+        acknowledgements = Acknowledgements(connection, live, self._metrics, enabled=config.enable_audio_chunk_ack)
         silence = Silence([stream.id for stream in config.streams], self._limits.stream_silence_timeout_s)
         async with anyio.create_task_group() as tasks:
             watcher = anyio.CancelScope()
@@ -149,19 +150,27 @@ class Nabla:
                     await silence.watch()
 
             async def listen() -> None:
-                await self._hear(connection, config, live, silence)
+                await self._hear(connection, config, live, silence, acknowledgements)
                 watcher.cancel()
+                await acknowledgements.settle()
                 await self._encounters.close(live.id, caller)
                 while True:  # audio after the end is ignored, and a client that leaves is noticed
                     await self._receive(connection)
 
             tasks.start_soon(watch)
+            if config.enable_audio_chunk_ack:
+                tasks.start_soon(acknowledgements.run)
             tasks.start_soon(listen)
             await self._tell(connection, config, self._encounters.follow(caller, live))
             tasks.cancel_scope.cancel()
 
     async def _hear(
-        self, connection: Connection, config: schema.ListenConfig, live: LiveEncounter, silence: Silence
+        self,
+        connection: Connection,
+        config: schema.ListenConfig,
+        live: LiveEncounter,
+        silence: Silence,
+        acknowledgements: "Acknowledgements",
     ) -> None:
         """Take audio until `end`. A frame that cannot be used is answered and dropped; the session goes on."""
         ordinals = {stream.id: ordinal for ordinal, stream in enumerate(config.streams)}
@@ -176,13 +185,13 @@ class Nabla:
                 await connection.send(convert.error(problem))
                 continue
             silence.heard(message.stream_id)
-            await self._take(connection, config, live, ordinals[message.stream_id], message)
+            await self._take(connection, live, acknowledgements, ordinals[message.stream_id], message)
 
     async def _take(
         self,
         connection: Connection,
-        config: schema.ListenConfig,
         live: LiveEncounter,
+        acknowledgements: "Acknowledgements",
         stream: int,
         message: schema.AudioChunk,
     ) -> None:
@@ -192,12 +201,9 @@ class Nabla:
             await connection.send(convert.error(exc))
             return
         self._metrics.audio_bytes.inc(len(body))
-        if config.enable_audio_chunk_ack and message.seq_id is not None:
-            with self._metrics.append_seconds.time():
-                await live.append(stream, body)
-            await connection.send(schema.AudioChunkAck(ack_id=message.seq_id))
-        else:
-            await live.hear(stream, body)
+        await live.hear(stream, body)
+        if message.seq_id is not None:
+            acknowledgements.received(message.seq_id)
 
     async def _receive(self, connection: Connection) -> schema.ClientMessage | None:
         """The next message; None for one that was answered with an error."""
@@ -226,3 +232,40 @@ class Nabla:
             await connection.send(convert.note(stored.note))
         elif stored is not None and stored.absence is not None:
             await connection.send(convert.error(stored.absence))
+
+
+class Acknowledgements:
+    """Cumulative acknowledgements of one socket: while one commit is flushed, chunks gather for the next."""
+
+    def __init__(self, connection: Connection, live: LiveEncounter, metrics: Metrics, *, enabled: bool) -> None:
+        self._connection = connection
+        self._live = live
+        self._metrics = metrics
+        self._enabled = enabled
+        self._newest: int | None = None  # highest number received
+        self._told: int | None = None  # highest number acknowledged
+        self._arrived = anyio.Event()
+        self._settling = anyio.Lock()
+
+    def received(self, seq_id: int) -> None:
+        """The live encounter has heard this chunk."""
+        self._newest = seq_id if self._newest is None else max(self._newest, seq_id)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Acknowledge until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived = anyio.Event()
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Log what was heard so far and acknowledge it."""
+        async with self._settling:
+            newest = self._newest
+            if not self._enabled or newest is None or newest == self._told:
+                return
+            with self._metrics.append_seconds.time():
+                await self._live.log_heard()
+            self._told = newest
+            await self._connection.send(schema.AudioChunkAck(ack_id=newest))
