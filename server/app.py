@@ -35,7 +35,8 @@ from server.closing import Closing
 from server.encounters import Encounters, Limits
 from server.errors import Conflict, ServerError
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
-from server.facades.nabla.routes import Nabla, SocketLimits
+from server.facades.nabla.conversation import SocketLimits
+from server.facades.nabla.routes import Nabla
 from server.jobs import open_jobs
 from server.live import Studio
 from server.metrics import Metrics

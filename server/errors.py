@@ -4,6 +4,7 @@ ServerError (pipeline's AuscultError)
 ├── BadRequest           malformed input; the message says what to change
 │   ├── TooLarge         over a limit
 │   └── AlreadyFinal     audio after the end
+├── SessionTooLong       more audio than one session may have
 ├── Unauthorized         no key, or not a valid one
 ├── NotFound             unknown, expired, or somebody else's
 ├── EpochLost            another process took the session over
@@ -37,6 +38,12 @@ class AlreadyFinal(BadRequest):
     """The session was already ended by its final chunk: start a new one."""
 
     code = "already_final"
+
+
+class SessionTooLong(ServerError):
+    """The session has reached its longest duration: end it and start a new one."""
+
+    code = "session_too_long"
 
 
 class Unauthorized(ServerError):

@@ -22,7 +22,7 @@ from pipeline.session import Session, SessionOptions
 from pipeline.types import AudioFormat, RestartPoint, StreamOptions, Utterance, to_ms
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Failure, Stage, StreamState
-from server.errors import AlreadyFinal, EpochLost, TooLarge
+from server.errors import AlreadyFinal, EpochLost, SessionTooLong
 from server.following import LiveTranscript
 from server.metrics import Metrics
 from server.store import encounters as sql
@@ -109,7 +109,7 @@ class LiveEncounter:
         """Log a chunk, then hand it to the decoder; returns after the commit. An empty final chunk only ends.
 
         A repeat (the same `client_key`, or the same bytes twice in a row in a container that carries times) is
-        taken silently. Raises `AlreadyFinal`, `TooLarge`, `EpochLost`, `StoreUnavailable`.
+        taken silently. Raises `AlreadyFinal`, `SessionTooLong`, `EpochLost`, `StoreUnavailable`.
         """
         channel = self._channels[stream]
         async with self._taking:
@@ -163,7 +163,7 @@ class LiveEncounter:
     def _check_length(self, channel: Channel) -> None:
         if channel.stream and to_ms(channel.stream.duration) > self._studio.max_session_ms:
             minutes = self._studio.max_session_ms // 60_000
-            raise TooLarge(f"The session is longer than {minutes} minutes: end it and start a new one.")
+            raise SessionTooLong(f"The session is longer than {minutes} minutes: end it and start a new one.")
 
     async def _log_gathered(self, *, final: bool = False) -> None:
         """Log what `hear` has gathered. The caller holds `_taking`."""

@@ -26,6 +26,7 @@ from server.store.database import open_engine
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
 from tests.acceptance.test_haidy import wav
+from tests.acceptance.test_nabla import CONFIG, dialled, play, read, say
 
 
 def auscult(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -211,3 +212,27 @@ async def test_a_kept_task_can_be_fetched_again(tmp_path: Path, headache: Record
             task_id = send(api, [wav(headache, 3)])
             first = wait(api, task_id)[-1]
             assert poll(api, task_id).json() == first
+
+
+async def test_a_session_ends_at_its_longest_duration_and_keeps_what_was_said(
+    tmp_path: Path, headache: Recording
+) -> None:
+    environment = {"AUSCULT_LIMITS_MAX_SESSION_MINUTES": "1"}
+    minute = (headache.mono() * 32767).astype("<i2").tobytes() + bytes(32_000 * 15)
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(minute, file_format="pcm")).json()["task_id"]
+            until = time.monotonic() + 20
+            while (answer := post(api, chunk(bytes(32_000), task_id, file_format="pcm"))).status_code == 200:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            assert answer.status_code == 413
+            assert "1 minutes" in answer.json()
+            post(api, chunk(b"", task_id, final=True, file_format="pcm"))
+            assert wait(api, task_id)[-1]["result"]["bubbles"]
+        async with dialled(server) as socket:
+            await say(socket, CONFIG)
+            await play(socket, {"d": minute + bytes(32_000 * 5), "p": b""})
+            messages = await read(socket, 30)
+            assert socket.close_code == 1008
+        assert "start a new one" in messages[-1]["message"]

@@ -212,6 +212,7 @@ STATUS_CODES = {
     "unauthorized": 401,
     "not_found": 404,
     "too_large": 413,
+    "session_too_long": 413,
     "overloaded": 503,
     "store_unavailable": 503,
     "epoch_lost": 503,
