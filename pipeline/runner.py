@@ -32,6 +32,7 @@ class Stream:
         self._batcher = batcher
         self._sink = sink
         self._heard = session.hears_from  # first sample not yet given to the session
+        self._fault: Exception | None = None  # what broke while an answer was taken
         self._changed = anyio.Event()  # an answer came: there may be room, or the session may be finished
 
     async def feed(self, chunk: bytes) -> None:
@@ -61,12 +62,13 @@ class Stream:
         try:
             await self._hear()
         finally:
-            self._batcher.cancel(f"{self._session.stream.encounter}/{self._session.stream.stream}")
+            self._batcher.cancel(self._session.id)
 
     async def _hear(self) -> None:
         try:
             async for block in self._decoder:
                 await self._room()
+                self._check()
                 self._session.receive_audio(self._unheard(block))
                 self._pass_on()
                 await checkpoint()  # audio that is already decoded must not keep the loop from other streams
@@ -91,13 +93,21 @@ class Stream:
     async def _answer(self) -> None:
         self._changed = anyio.Event()
         await self._changed.wait()
+        self._check()
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _reply(self, request: RecognitionRequest, answer: Answer) -> None:
-        if isinstance(answer, RecognitionFailed):
-            self._session.receive_failure(request, answer)
-        else:
-            self._session.receive_hypothesis(request, answer)
-        self._pass_on()
+        try:
+            if isinstance(answer, RecognitionFailed):
+                self._session.receive_failure(request, answer)
+            else:
+                self._session.receive_hypothesis(request, answer)
+            self._pass_on()
+        except Exception as exc:  # it is this stream's fault, not the batcher's who calls
+            self._fault = exc
         self._changed.set()
 
     def _pass_on(self) -> None:

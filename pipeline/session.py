@@ -67,6 +67,7 @@ class Session:
     ) -> None:
         checkpoint = checkpoint or Checkpoint()
         self.stream = stream
+        self.id = f"{stream.encounter}/{stream.stream}/{id(self):x}"  # of requests: no two sessions share one
         self.hears_from = checkpoint.audio_from  # first sample that `receive_audio` must be given
         self.finished = False  # nothing more will come out
         self._options = options
@@ -81,7 +82,7 @@ class Session:
         self._agreement = LocalAgreement()  # of the open segment
         self._asked = 0  # length in samples of the open segment when it was last sent as partial
         self._answered = 0  # length of the longest partial answered
-        self._shown: str | None = None  # id of the item last shown as partial
+        self._shown: set[str] = set()  # ids of items shown as partials and not yet committed
         self._ended = False
         self._duration = checkpoint.audio_from
         self._requests: list[RecognitionRequest] = []
@@ -192,7 +193,7 @@ class Session:
 
     def _request(self, segment: Segment, purpose: Purpose) -> RecognitionRequest:
         return RecognitionRequest(
-            stream_id=f"{self.stream.encounter}/{self.stream.stream}",
+            stream_id=self.id,
             segment=segment.ordinal,
             purpose=purpose,
             start=segment.start,
@@ -228,10 +229,11 @@ class Session:
         words = _not_before(self._segmenter.speech_start, self._agreement.receive(words))
         if not words:
             return
-        self._shown = item_id(self.stream, request.segment)
+        shown = item_id(self.stream, request.segment)
+        self._shown.add(shown)
         self._events.append(
             Partial(
-                id=self._shown,
+                id=shown,
                 stream=self.stream.stream,
                 role=self._role,
                 start=words[0].start,
@@ -262,8 +264,10 @@ class Session:
                 SegmentLost(stream=self.stream.stream, start=segment.start, end=segment.end, error=pending.error)
             )
         shown = item_id(self.stream, segment.ordinal)
-        if not items and self._shown == shown:
-            self._events.append(PartialWithdrawn(id=shown, stream=self.stream.stream))
+        if shown in self._shown:
+            self._shown.discard(shown)
+            if not items:
+                self._events.append(PartialWithdrawn(id=shown, stream=self.stream.stream))
         self._emit(items, segment.resume)
 
     def _emit(self, items: tuple[Utterance, ...], resume: Checkpoint) -> None:

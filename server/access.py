@@ -18,7 +18,6 @@ class Action(StrEnum):
     CLOSE = "encounter.close"
     READ = "encounter.read"  # transcript and note were given out
     FOLLOW = "encounter.follow"  # the live transcript is given out
-    ERASE = "encounter.erase"
 
 
 def record(connection: Connection, caller: Caller, action: Action, encounter: str | None, at: float) -> None:

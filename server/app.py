@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ from server.store.writer import Writer
 log = structlog.get_logger()
 
 EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
-SWEEP_S = 3600.0  # how often what has expired is erased
+TEND_S = 60.0  # how often encounters that were left alone are seen to
 
 
 def make_voice_activity(settings: Settings) -> VoiceActivityModel:
@@ -174,7 +174,6 @@ class Server:
             notes=Notes(read_templates(config_directory() / "templates")),
             glossaries=read_glossaries(config_directory() / "glossaries"),
             limits=limits,
-            metrics=self.metrics,
             owner=EXECUTOR,
         )
 
@@ -225,10 +224,10 @@ class Server:
             stack.callback(self._engine.dispose)
             storing = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(storing.cancel_scope.cancel)
-            storing.start_soon(self._writer.run)
+            storing.start_soon(self._vital, self._writer.run)
             working = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(working.cancel_scope.cancel)
-            working.start_soon(self._recognise)
+            working.start_soon(self._vital, self._recognise)
             closing = Closing(self._encounters, self._studio, self._blobs)
             jobs_engine = self._engine
             if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody
@@ -236,9 +235,19 @@ class Server:
                 stack.callback(jobs_engine.dispose)
             jobs = await stack.enter_async_context(open_jobs(closing, jobs_engine, EXECUTOR))
             self._encounters.start(working, jobs)
-            await self._encounters.recover()
-            working.start_soon(self._sweep)
+            await jobs.launch()
+            await self._encounters.tend()
+            working.start_soon(self._vital, self._tend)
             yield
+
+    async def _vital(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run what the server cannot do without: if it breaks, the process ends and whoever watches it restarts it."""
+        try:
+            await work()
+        except Exception as exc:
+            log.critical("server.broken", exc_info=exc)
+            self._waiting_for = "a restart"
+            self._fatal(ServerError("The server is broken and stops: its log says where. Restart it."))
 
     async def _recognise(self) -> None:
         """Load the recogniser, then serve it. A model that cannot be loaded ends the server, with one clear error."""
@@ -256,14 +265,15 @@ class Server:
             with anyio.CancelScope(shield=True):
                 await recogniser.aclose()
 
-    async def _sweep(self) -> None:
-        """Erase what was completed longer ago than the settings keep it."""
+    async def _tend(self) -> None:
+        """Every minute: see to encounters that were left alone, and erase what the settings keep no longer."""
+        keep_s = self._settings.tasks.expire_hours * 3600
         while True:
-            keep_s = self._settings.tasks.expire_hours * 3600
             erased = await self._encounters.erase_completed_before(time.time() - keep_s)
             if erased:
                 log.info("encounters.erased", count=erased)
-            await anyio.sleep(SWEEP_S)
+            await anyio.sleep(TEND_S)
+            await self._encounters.tend()
 
 
 def message_limit(settings: Settings) -> int:

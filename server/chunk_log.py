@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from pipeline.containers import Container, sniff
 from pipeline.runner import Stream
 from server.domain import StoredChunk, StreamSpec, StreamState
+from server.errors import ServerError
 from server.store import encounters as sql
 from server.store.database import Reader
 from server.store.seal import Seal
@@ -20,6 +21,12 @@ from server.store.writer import Writer
 SNIFFED = 4096  # bytes from which a container is recognised
 TIMED = frozenset({Container.WEBM, Container.MP4, Container.OGG})  # containers whose audio carries times
 FEED_AHEAD = 16  # chunks that may be logged but not yet decoded; beyond it the client waits
+
+
+class LogBroken(ServerError):
+    """A part of the stored audio is missing."""
+
+    code = "log_broken"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -46,13 +53,17 @@ class Channel:
 
         Only in containers that carry times: the same bytes twice in PCM or WAV may be a muted microphone.
         """
-        if self.container is None and self.spec.encoding == "container":
-            self.container = sniff(body)
         return bool(body) and self.container in TIMED and sha256(body).digest() == self.last_digest
+
+    def look_at(self, body: bytes) -> None:
+        """The stream's first chunk says what its container is."""
+        if self.container is None and self.spec.encoding == "container" and self.offset == len(body):
+            self.container = sniff(body)
 
     async def hand_over(self, body: bytes) -> None:
         """Pass a chunk to the decoder, waiting while it is behind, whoever else is no longer waiting."""
         self.last_digest = sha256(body).digest()
+        self.look_at(body)
         try:
             with anyio.CancelScope(shield=True):
                 await self.to_decode.send(body)
@@ -85,7 +96,7 @@ class ChunkLog:
     reader: Reader
     now: Callable[[], float]
 
-    async def append(self, chunks: Sequence[NewChunk], *, final: bool = False) -> None:
+    async def append(self, chunks: Sequence[NewChunk], *, final: bool = False, last_key: str | None = None) -> None:
         """Log chunks in one operation, and the end with them. Returns after the commit.
 
         Raises `EpochLost`, `DuplicateChunk`, `StoreUnavailable`; then nothing is logged.
@@ -105,7 +116,7 @@ class ChunkLog:
                     sealed=body,
                 )
             if final:
-                sql.close(connection, self.encounter, self.epoch, self.now())
+                sql.close(connection, self.encounter, self.epoch, self.now(), last_key)
 
         if chunks or final:
             await self.writer.write(operation)
@@ -136,7 +147,10 @@ class ChunkLog:
     async def _read(self, channel: Channel, begin: int, end: int) -> AsyncIterator[StoredChunk]:
         query = partial(sql.read_log, seal=self.seal, encounter=self.encounter, stream=channel.ordinal, end=end)
         while begin < end:
-            for chunk in await self.reader.read(partial(query, begin=begin)):
+            chunks = await self.reader.read(partial(query, begin=begin))
+            if not chunks:
+                raise LogBroken
+            for chunk in chunks:
                 yield chunk
                 begin = chunk.offset + len(chunk.body)
 

@@ -23,7 +23,7 @@ from server.app import Server, chosen, hold, message_limit, models_directory
 from server.app import models as engine_models
 from server.doctor import examine
 from server.errors import ServerError
-from server.logs import configure_logging
+from server.logs import configure_logging, log_uncaught_errors
 from server.settings import Flag, Settings, load_settings
 from server.store import keys as key_store
 from server.store.database import database_url, migrate, open_engine
@@ -81,6 +81,7 @@ def serve(
         },
     )
     configure_logging(settings.log)
+    log_uncaught_errors()
     with hold(settings.data_path):
         out.print(_recogniser_line(settings), markup=False)
         _first_key(settings)
@@ -112,6 +113,7 @@ def _run(settings: Settings) -> int:
             ssl_keyfile=settings.server.tls_key or None,
             forwarded_allow_ips=settings.server.forwarded_allow_ips,
             ws_max_size=2 * message_limit(settings),  # a little over our own limit, so that the client reads our words
+            ws_ping_interval=None,  # a socket that is being slowed down reads no pongs; silence is noticed by ourselves
             ws_per_message_deflate=False,  # base64 PCM hardly shrinks, and deflating it costs more than the rest
             log_config=None,
             access_log=False,

@@ -16,7 +16,6 @@ from server.store import encounters as sql
 from server.store.blobs import DirectoryBlobs
 from server.store.seal import Seal
 
-ARCHIVE_CHUNKS = 64  # chunks read at a time when the log becomes a blob
 FINISHED = (State.DONE, State.FAILED)
 
 
@@ -75,17 +74,19 @@ class Closing:
 
     def _failure(self, row: EncounterRow, items: Sequence[Utterance]) -> Failure | None:
         """Why nothing useful came out; None where something did, or where simply nothing was said."""
+        if items:
+            return None
         try:
             self._encounters.check_language(row.options)
         except LanguageUnsupported as exc:
             return Failure(code=exc.code, message=str(exc))
-        return None if items else row.failure
+        return row.failure
 
     def _archive(self, connection: Connection, *, seal: Seal, encounter: str, stream: int, key: str) -> int:
         def pieces() -> Iterator[bytes]:
             begin = 0
-            while chunks := sql.read_log(connection, seal, encounter, stream, begin=begin, most=ARCHIVE_CHUNKS):
-                yield b"".join(chunk.body for chunk in chunks)
+            while chunks := sql.read_log(connection, seal, encounter, stream, begin=begin):
+                yield from (chunk.body for chunk in chunks)
                 begin = chunks[-1].offset + len(chunks[-1].body)
 
         return self._blobs.write(key, seal, pieces())

@@ -123,6 +123,7 @@ class EncounterRow(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     owner: str
     data_key: bytes | None
+    last_key: str | None  # the last chunk's, so that a repeat is recognised when the log is archived
     created_at: float
     active_at: float
     completed_at: float | None

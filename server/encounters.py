@@ -1,4 +1,4 @@
-"""The use-cases of one consultation: open, append audio, close, follow, read, erase; and the steps of closing one."""
+"""The use-cases of one consultation: open, append audio, close, follow, read, erase; and tending those left alone."""
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -13,16 +13,15 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from pipeline.containers import MIN_SNIFF_BYTES, sniff
-from pipeline.errors import AuscultError, LanguageUnsupported, Overloaded, UnsupportedAudio
+from pipeline.errors import LanguageUnsupported, Overloaded, UnsupportedAudio
 from pipeline.ports import Recogniser
 from pipeline.types import Utterance
 from server.access import Action, record
-from server.chunk_log import Channel
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
-from server.errors import AlreadyFinal, EpochLost, NotFound
+from server.errors import AlreadyFinal, EpochLost, NotFound, StoreUnavailable
 from server.following import Update
+from server.holding import Holding
 from server.live import LiveEncounter, Studio
-from server.metrics import Metrics
 from server.notes import FALLBACK, Notes
 from server.store import encounters as sql
 from server.store.blobs import DirectoryBlobs
@@ -38,6 +37,10 @@ class Jobs(Protocol):
 
     async def start_closing(self, encounter: str) -> None:
         """See that the encounter's closing steps are all done, whatever dies. Harmless when called again."""
+        ...
+
+    async def forget(self, encounter: str) -> None:
+        """Delete what is recorded of the encounter's jobs."""
         ...
 
 
@@ -60,7 +63,6 @@ class Encounters:
         notes: Notes,
         glossaries: Mapping[str, tuple[str, ...]],
         limits: Limits,
-        metrics: Metrics,
         owner: str,
     ) -> None:
         self.notes = notes
@@ -69,18 +71,22 @@ class Encounters:
         self._blobs = blobs
         self._glossaries = glossaries
         self._limits = limits
-        self._metrics = metrics
         self._owner = owner
-        self._live: dict[str, LiveEncounter] = {}
-        self._opening: dict[str, anyio.Lock] = {}  # held while an encounter is being rebuilt
+        self._holding = Holding(
+            studio=studio,
+            keyring=keyring,
+            glossaries=glossaries,
+            owner=owner,
+            idle_timeout_s=limits.idle_timeout_s,
+        )
+        self._opening = 0  # encounters about to be held
         self._completed: dict[str, anyio.Event] = {}  # for those who wait for the last word
         self._jobs: Jobs | None = None
-        self._tasks: TaskGroup | None = None
 
     def start(self, tasks: TaskGroup, jobs: Jobs) -> None:
         """Live encounters run as tasks of `tasks`; closing goes through `jobs`."""
-        self._tasks = tasks
         self._jobs = jobs
+        self._holding.start(tasks, self.close)
 
     @property
     def recogniser(self) -> Recogniser:
@@ -88,7 +94,7 @@ class Encounters:
 
     def live_count(self) -> int:
         """Encounters held by this process."""
-        return len(self._live)
+        return len(self._holding)
 
     # Use-cases
 
@@ -100,66 +106,47 @@ class Encounters:
         `head` is its first chunk, looked at before anything is stored. Raises `UnsupportedAudio`, `Overloaded`.
         """
         self._check_head(options, head)
-        if len(self._live) >= self._limits.max_sessions:
+        known = client_key and await self._read(partial(sql.find, tenant=caller.tenant_id, client_key=client_key))
+        if known:
+            return known
+        if len(self._holding) + self._opening >= self._limits.max_sessions:
             raise Overloaded
-        at, warnings = self._studio.now(), self._warnings(options)
-        options = self._understood(options)
-        seal, wrapped = self._keyring.new(encounter := secrets.token_hex(12))
-        row = EncounterRow(
-            id=encounter,
-            tenant_id=caller.tenant_id,
-            options=options,
-            state=State.LIVE,
-            stages={Stage.CREATED: at, Stage.QUEUED: at},
-            percentage=0,
-            failure=None,
-            warnings=tuple(warnings),
-            epoch=1,
-            owner=self._owner,
-            data_key=wrapped,
-            created_at=at,
-            active_at=at,
-            completed_at=None,
-            fetched_at=None,
-        )
-
-        def operation(connection: Connection) -> str:
-            opened = sql.create(connection, row, client_key)
-            record(connection, caller, Action.OPEN, opened, at)
-            return opened
-
-        opened = await self._studio.writer.write(operation)
-        if opened == encounter:
-            self._begin(await self._restored(row, seal, epoch=row.epoch))
-            self._metrics.sessions_opened.labels(api=options.api).inc()
-        return opened
+        self._opening += 1
+        try:
+            return await self._open(caller, options, client_key)
+        finally:
+            self._opening -= 1
 
     async def append(
         self, caller: Caller, encounter: str, body: bytes, *, client_key: str | None = None, final: bool = False
     ) -> None:
         """Log a chunk of the encounter's only stream; see `LiveEncounter.append` for what it raises."""
         row = await self._owned(caller, encounter)
-        if row.state is not State.LIVE:
+        if row.state is State.LIVE:
+            await self._append(row, body, client_key=client_key, final=final)
+            self._studio.metrics.audio_bytes.inc(len(body))
+        else:
             await self._refuse_unless_repeated(row, body, client_key=client_key, final=final)
-            return
-        await self._append(row, body, client_key=client_key, final=final)
-        self._metrics.audio_bytes.inc(len(body))
-        if final:
-            await self._closed(encounter, caller)
+        if final:  # also for one that says it again: its first answer may have been an error
+            await self._closed(encounter, caller if row.state is State.LIVE else None)
 
     def live(self, encounter: str) -> LiveEncounter:
         """An encounter that this process holds, for sockets. Raises `NotFound`."""
-        try:
-            return self._live[encounter]
-        except KeyError:
-            raise NotFound from None
+        live = self._holding.get(encounter)
+        if live is None:
+            raise NotFound
+        return live
 
     async def close(self, encounter: str, caller: Caller | None = None) -> None:
         """The audio is over, whether or not a last chunk said so; `caller` is who ended it, if somebody did."""
-        live = self._live.get(encounter)
+        live = self._holding.get(encounter)
         if live is None or live.ended:
             return
-        await live.close()
+        try:
+            await live.close()
+        except (EpochLost, StoreUnavailable):
+            self._holding.let_go(live)  # tending finds it again
+            raise
         await self._closed(encounter, caller)
 
     async def follow(self, caller: Caller, live: LiveEncounter) -> AsyncIterator[Update]:
@@ -181,33 +168,55 @@ class Encounters:
         at = self._studio.now()
 
         def operation(connection: Connection) -> bool:
-            record(connection, caller, Action.READ, encounter, at)
-            return sql.mark_fetched(connection, encounter, at)
+            first = sql.mark_fetched(connection, encounter, at)
+            if first:
+                record(connection, caller, Action.READ, encounter, at)
+            return first
 
         return await self._studio.writer.write(operation)
 
-    async def outcome(self, encounter: str) -> EncounterView:
+    async def outcome(self, caller: Caller, encounter: str) -> EncounterView:
         """Wait for the last word on an encounter: done (with its note, if any) or failed."""
         completed = self._completed.setdefault(encounter, anyio.Event())
-        row = await self._read(partial(sql.get, encounter=encounter))
-        if row.state not in (State.DONE, State.FAILED):
+        row = await self.row(encounter)
+        if row.state in (State.DONE, State.FAILED):
+            self._completed.pop(encounter, None)
+        else:
             await completed.wait()
-            row = await self._read(partial(sql.get, encounter=encounter))
+            row = await self.row(encounter)
+        await self._record(caller, Action.READ, encounter)
         return await self._view(row)
 
     async def erase(self, encounter: str) -> None:
-        """Destroy an encounter: its data key, then everything sealed under it."""
+        """Destroy an encounter: its data key, then everything sealed under it, and its jobs' records."""
         keys = await self._read(partial(sql.blob_keys, encounter=encounter))
         await self._studio.writer.write(partial(sql.erase, encounter=encounter))
         for key in keys:
             await anyio.to_thread.run_sync(self._blobs.delete, key)
+        await self._started_jobs().forget(encounter)
 
     async def erase_completed_before(self, at: float) -> int:
-        """Erase what was completed before a time; returns how many."""
-        expired = await self._read(partial(sql.completed_before, at=at))
-        for encounter in expired:
-            await self.erase(encounter)
-        return len(expired)
+        """Erase what was completed before a time; returns how many. One that cannot be erased keeps no other."""
+        erased = 0
+        for encounter in await self._read(partial(sql.completed_before, at=at)):
+            try:
+                await self.erase(encounter)
+            except Exception as exc:  # a file that cannot be removed, a locked database: the next sweep tries again
+                log.error("encounter.not_erased", encounter=encounter, exc_info=exc)
+            else:
+                erased += 1
+        return erased
+
+    async def tend(self) -> None:
+        """See that nothing is left alone: at start, and now and then, because a write may have failed in between.
+
+        What was ended is being closed; what lives is held; what lives and has lost its client for good is closed.
+        """
+        for row in await self._read(partial(sql.in_states, states=(State.LIVE, State.CLOSING))):
+            try:
+                await self._tend(row)
+            except Exception as exc:  # one that is damaged must not keep the others from being tended
+                log.error("encounter.not_tended", encounter=row.id, exc_info=exc)
 
     def check_language(self, options: EncounterOptions) -> None:
         """Raises `LanguageUnsupported`, naming the recogniser and the command that mends it."""
@@ -217,16 +226,6 @@ class Encounters:
                 f"{options.language}: fetch a model that does with `auscult models fetch small` and restart the server."
             )
 
-    # Recovery
-
-    async def recover(self) -> None:
-        """At start: sessions whose client cannot come back are closed, the others wait for their clients."""
-        for row in await self._read(partial(sql.in_states, states=(State.LIVE, State.CLOSING))):
-            if row.state is State.CLOSING:
-                await self._start_closing(row.id)
-            elif await self.held(row) is not None and not row.options.resumable:
-                await self.close(row.id)
-
     # For the closing job
 
     async def row(self, encounter: str) -> EncounterRow:
@@ -234,35 +233,97 @@ class Encounters:
         return await self._read(partial(sql.get, encounter=encounter))
 
     async def held(self, row: EncounterRow) -> LiveEncounter | None:
-        """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work."""
-        if row.id in self._live:
-            return self._live[row.id]
-        lock = self._opening.setdefault(row.id, anyio.Lock())
-        async with lock:
-            if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
-                await self._take_over(row)
-        self._opening.pop(row.id, None)
-        return self._live.get(row.id)
+        """See `Holding.held`."""
+        return await self._holding.held(row)
 
     async def items(self, row: EncounterRow) -> Sequence[Utterance]:
-        """Its finals, in the order in which they were told."""
-        if (live := self._live.get(row.id)) is not None:
-            return live.transcript.items
-        return await self._read(partial(sql.read_items, seal=self.seal(row), encounter=row.id))
+        """See `Holding.items`."""
+        return await self._holding.items(row)
 
     def seal(self, row: EncounterRow) -> Seal:
-        """What opens its words. Raises `NotFound` once it is erased."""
-        if row.data_key is None:
-            raise NotFound
-        return self._keyring.unwrap(row.id, row.data_key)
+        """See `Holding.seal`."""
+        return self._holding.seal(row)
 
     def completed(self, encounter: str) -> None:
         """The last word on it is stored: this process lets it go, and tells those who wait."""
-        self._live.pop(encounter, None)
+        self._holding.release(encounter)
         if (waiting := self._completed.pop(encounter, None)) is not None:
             waiting.set()
 
     # Inside
+
+    async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None) -> str:
+        at, warnings = self._studio.now(), self._warnings(options)
+        seal, wrapped = self._keyring.new(encounter := secrets.token_hex(12))
+        row = EncounterRow(
+            id=encounter,
+            tenant_id=caller.tenant_id,
+            options=self._understood(options),
+            state=State.LIVE,
+            stages={Stage.CREATED: at, Stage.QUEUED: at},
+            percentage=0,
+            failure=None,
+            warnings=tuple(warnings),
+            epoch=1,
+            owner=self._owner,
+            data_key=wrapped,
+            last_key=None,
+            created_at=at,
+            active_at=at,
+            completed_at=None,
+            fetched_at=None,
+        )
+
+        def operation(connection: Connection) -> str:
+            opened = sql.create(connection, row, client_key)
+            record(connection, caller, Action.OPEN, opened, at)
+            return opened
+
+        opened = await self._studio.writer.write(operation)
+        if opened == encounter:
+            await self._holding.begin(row, seal)
+            self._studio.metrics.sessions_opened.labels(api=options.api).inc()
+        return opened
+
+    async def _append(self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool) -> None:
+        for _ in range(2):  # once more, where this process had let go of it without knowing
+            live = await self._holding.held(row)
+            if live is None:
+                break
+            try:
+                await live.append(0, body, client_key=client_key, final=final)
+            except EpochLost:
+                self._holding.let_go(live)
+                row = await self.row(row.id)
+            except StoreUnavailable:
+                self._holding.let_go(live)  # whether the chunk was stored is read from the store again
+                raise
+            else:
+                return
+        raise AlreadyFinal
+
+    async def _refuse_unless_repeated(
+        self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool
+    ) -> None:
+        """Behind the end only what was taken before is taken again: an answer may have been lost on its way."""
+        if final and not body:
+            return
+        if client_key is not None and (
+            client_key == row.last_key or await self._read(partial(sql.has_chunk, encounter=row.id, key=client_key))
+        ):
+            return
+        live = self._holding.get(row.id)
+        if live is None:
+            raise AlreadyFinal
+        await live.append(0, body)  # raises AlreadyFinal, but for the last chunk again
+
+    async def _tend(self, row: EncounterRow) -> None:
+        if row.state is State.CLOSING:
+            await self._started_jobs().start_closing(row.id)
+            return
+        live = await self._holding.held(row)
+        if live is not None and not row.options.resumable and not live.attended:
+            await self.close(row.id)
 
     def _check_head(self, options: EncounterOptions, head: bytes) -> None:
         container = any(stream.encoding == "container" for stream in options.streams)
@@ -274,7 +335,7 @@ class Encounters:
         return msgspec.structs.replace(
             options,
             template=options.template if self.notes.known(options.template) else FALLBACK,
-            glossaries=tuple(name for name in options.glossaries if name in self._glossaries),
+            glossaries=tuple(name for name in dict.fromkeys(options.glossaries) if name in self._glossaries),
         )
 
     def _warnings(self, options: EncounterOptions) -> list[str]:
@@ -292,39 +353,8 @@ class Encounters:
             warnings.append(str(exc))
         return warnings
 
-    async def _record(self, caller: Caller, action: Action, encounter: str) -> None:
-        at = self._studio.now()
-        await self._studio.writer.write(partial(record, caller=caller, action=action, encounter=encounter, at=at))
-
-    async def _append(self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool) -> None:
-        for _ in range(2):  # once more, where this process had let go of it without knowing
-            live = await self.held(row)
-            if live is None:
-                break
-            try:
-                await live.append(0, body, client_key=client_key, final=final)
-            except EpochLost:
-                self._live.pop(row.id, None)
-                row = await self.row(row.id)
-            else:
-                return
-        raise AlreadyFinal
-
-    async def _refuse_unless_repeated(
-        self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool
-    ) -> None:
-        """Behind the end only what was taken before is taken again: an answer may have been lost on its way."""
-        if final and not body:
-            return
-        if client_key is not None and await self._read(partial(sql.has_chunk, encounter=row.id, key=client_key)):
-            return
-        live = self._live.get(row.id)
-        if live is None:
-            raise AlreadyFinal
-        await live.append(0, body)  # raises AlreadyFinal, but for the last chunk again
-
     async def _owned(self, caller: Caller, encounter: str) -> EncounterRow:
-        row = await self._read(partial(sql.get, encounter=encounter))
+        row = await self.row(encounter)
         if row.tenant_id != caller.tenant_id:
             raise NotFound
         return row
@@ -333,71 +363,20 @@ class Encounters:
         note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=row.id))
         return EncounterView(row=row, items=tuple(await self.items(row)), note=note)
 
-    async def _take_over(self, row: EncounterRow) -> None:
-        epoch = await self._studio.writer.write(partial(sql.take_over, encounter=row.id, owner=self._owner))
-        live = await self._restored(row, self.seal(row), epoch=epoch)
-        if row.state is State.CLOSING:
-            live.end()
-        self._metrics.takeovers.inc()
-        log.info("encounter.taken_over", encounter=row.id, epoch=epoch)
-        self._begin(live)
-
-    async def _restored(self, row: EncounterRow, seal: Seal, *, epoch: int) -> LiveEncounter:
-        states = await self._read(partial(sql.stream_states, seal=seal, encounter=row.id))
-        ends = await self._read(partial(sql.log_ends, encounter=row.id))
-        channels = []
-        for ordinal, spec in enumerate(row.options.streams):
-            seq, offset = ends.get(ordinal, (0, 0))
-            channels.append(Channel(ordinal=ordinal, spec=spec, state=states[ordinal], seq=seq, offset=offset))
-        return LiveEncounter(
-            row,
-            seal,
-            self._studio,
-            epoch=epoch,
-            glossary=tuple(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
-            channels=channels,
-            items=await self.items(row),
-            listens=row.options.base_language in self.recogniser.languages,
-        )
-
-    def _begin(self, live: LiveEncounter) -> None:
-        assert self._tasks is not None, "Encounters.start was not called"
-        self._live[live.id] = live
-        self._tasks.start_soon(self._run, live, name=f"encounter {live.id}")
-
-    async def _run(self, live: LiveEncounter) -> None:
-        """The end of the line for anything that goes wrong in one encounter: no other one notices."""
-        try:
-            async with anyio.create_task_group() as owner:
-                if live.row.options.resumable:
-                    owner.start_soon(self._close_when_idle, live)
-                await live.run()
-                owner.cancel_scope.cancel()
-        except* Exception as group:  # it is let go; its next chunk, or the next start, takes it over again
-            self._live.pop(live.id, None)
-            for exc in group.exceptions:
-                code = exc.code if isinstance(exc, AuscultError) else "error"
-                log.error("encounter.let_go", encounter=live.id, code=code, exc_info=exc)
-
-    async def _close_when_idle(self, live: LiveEncounter) -> None:
-        """A session whose client never says `final` is closed as if it had."""
-        while not live.ended:
-            live.active = anyio.Event()
-            with anyio.move_on_after(self._limits.idle_timeout_s) as waiting:
-                await live.active.wait()
-            if waiting.cancelled_caught:
-                await self.close(live.id)
-
     async def _closed(self, encounter: str, caller: Caller | None) -> None:
         """Behind a stored end: whoever is waiting for this may leave, the closing job is started all the same."""
         with anyio.CancelScope(shield=True):
+            await self._started_jobs().start_closing(encounter)
             if caller is not None:
                 await self._record(caller, Action.CLOSE, encounter)
-            await self._start_closing(encounter)
 
-    async def _start_closing(self, encounter: str) -> None:
+    async def _record(self, caller: Caller, action: Action, encounter: str) -> None:
+        at = self._studio.now()
+        await self._studio.writer.write(partial(record, caller=caller, action=action, encounter=encounter, at=at))
+
+    def _started_jobs(self) -> Jobs:
         assert self._jobs is not None, "Encounters.start was not called"
-        await self._jobs.start_closing(encounter)
+        return self._jobs
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await self._studio.reader.read(query)

@@ -84,10 +84,18 @@ class DbosJobs:
 
         await anyio.to_thread.run_sync(start)
 
+    async def forget(self, encounter: str) -> None:
+        """Delete what is recorded of the encounter's closing."""
+        await anyio.to_thread.run_sync(DBOS.delete_workflow, f"close-{encounter}")
+
+    async def launch(self) -> None:
+        """Take up unfinished workflows, and take new ones."""
+        await anyio.to_thread.run_sync(DBOS.launch)
+
 
 @asynccontextmanager
 async def open_jobs(closing: Closing, engine: Engine, executor: str) -> AsyncIterator[DbosJobs]:
-    """DBOS on the server's own database; unfinished workflows of this executor are taken up again."""
+    """DBOS on the server's own database, to be launched when the use-cases are ready."""
     async with BlockingPortal() as portal:
         DBOS(
             config={
@@ -99,12 +107,11 @@ async def open_jobs(closing: Closing, engine: Engine, executor: str) -> AsyncIte
                 "serializer": JsonSerializer(),
                 "log_level": "ERROR",
                 "enable_otlp": False,
-                "notification_listener_polling_interval_sec": 5.0,
+                "notification_listener_polling_interval_sec": 1.0,
             }
         )
         logging.getLogger("dbos").setLevel(logging.ERROR)
         jobs = DbosJobs(closing, portal)
-        await anyio.to_thread.run_sync(DBOS.launch)
         try:
             yield jobs
         finally:

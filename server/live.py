@@ -86,6 +86,8 @@ class LiveEncounter:
         self.gone = anyio.Event()  # this process no longer holds the encounter
         self.active = anyio.Event()  # audio came; replaced by whoever waits for it
         self.ended = False  # the last chunk was received
+        self.attended = False  # a socket listens and speaks to it
+        self.scope = anyio.CancelScope()  # whoever runs it runs it in here
         self._studio = studio
         self._seal = seal
         self._epoch = epoch
@@ -120,10 +122,11 @@ class LiveEncounter:
                 raise AlreadyFinal
             if self.gone.is_set():
                 raise EpochLost
-            self._check_length(channel)
+            if body:
+                self._check_length(channel)
             new = [] if repeat or not body else [NewChunk(channel=channel, body=body, client_key=client_key)]
             try:
-                await self._log.append(new, final=final)
+                await self._log.append(new, final=final, last_key=client_key)
             except sql.DuplicateChunk:
                 return
             self.active.set()
@@ -167,8 +170,9 @@ class LiveEncounter:
 
     async def _log_gathered(self, *, final: bool = False) -> None:
         """Log what `hear` has gathered. The caller holds `_taking`."""
-        taken = [NewChunk(channel=channel, body=channel.take_gathered()) for channel in self._channels]
-        await self._log.append([new for new in taken if new.body], final=final)
+        with anyio.CancelScope(shield=True):  # what is taken out of the box must reach the log
+            taken = [NewChunk(channel=channel, body=channel.take_gathered()) for channel in self._channels]
+            await self._log.append([new for new in taken if new.body], final=final)
 
     async def _keep_logging(self) -> None:
         """Log what `hear` gathers, at most `gather_ms` after it came."""

@@ -1,7 +1,7 @@
 """A WebSocket with limits: messages in with a deadline, messages out with a deadline, errors that end it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
 
 import anyio
@@ -111,16 +111,34 @@ class Silence:
     def __init__(self, streams: list[str], timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._deadlines = dict.fromkeys(streams, anyio.current_time() + timeout_s)
+        self._pause: anyio.Event | None = None  # set when the server has caught up
 
     def heard(self, stream: str) -> None:
         """A chunk of the stream came."""
         self._deadlines[stream] = anyio.current_time() + self._timeout_s
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While the server itself keeps the client waiting, nobody is silent."""
+        pause = self._pause = anyio.Event()
+        began = anyio.current_time()
+        try:
+            yield
+        finally:
+            waited = anyio.current_time() - began
+            self._deadlines = {stream: deadline + waited for stream, deadline in self._deadlines.items()}
+            self._pause = None
+            pause.set()
+
     async def watch(self) -> None:
         """Raises `StreamSilent` when a stream's deadline passes."""
-        # The clock itself is awaited here, so there is no event to wait for instead.
-        while (deadline := min(self._deadlines.values())) > anyio.current_time():  # noqa: ASYNC110
-            await anyio.sleep_until(deadline)
+        while True:
+            if (deadline := min(self._deadlines.values())) > anyio.current_time():
+                await anyio.sleep_until(deadline)
+            elif self._pause is not None:
+                await self._pause.wait()
+            else:
+                break
         raise StreamSilent(f"A declared stream received no audio for {self._timeout_s:g} seconds.")
 
 

@@ -34,6 +34,11 @@ class DirectoryBlobs:
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # the name itself must survive a power cut: the log is deleted next
+        finally:
+            os.close(directory)
         return size
 
     def read(self, key: str, seal: Seal) -> Iterator[bytes]:

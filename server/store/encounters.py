@@ -24,6 +24,8 @@ from server.errors import AlreadyFinal, EpochLost, NotFound
 from server.store import tables as t
 from server.store.seal import Seal
 
+READ_BYTES = 1 << 22  # of the log that are opened at a time
+
 _encode = msgspec.json.encode
 
 
@@ -35,12 +37,8 @@ class DuplicateChunk(AlreadyFinal):
 
 def create(connection: Connection, row: EncounterRow, client_key: str | None) -> str:
     """Insert a new encounter and its streams. Returns its id, or the id of the one with the same client key."""
-    if client_key is not None:
-        known = select(t.encounters.c.id).where(
-            t.encounters.c.tenant_id == row.tenant_id, t.encounters.c.client_key == client_key
-        )
-        if (found := connection.execute(known).scalar()) is not None:
-            return str(found)
+    if client_key is not None and (known := find(connection, row.tenant_id, client_key)) is not None:
+        return known
     connection.execute(
         insert(t.encounters).values(
             id=row.id,
@@ -73,6 +71,13 @@ def create(connection: Connection, row: EncounterRow, client_key: str | None) ->
         ],
     )
     return row.id
+
+
+def find(connection: Connection, tenant: str, client_key: str) -> str | None:
+    """The encounter that was opened with this key."""
+    query = select(t.encounters.c.id).where(t.encounters.c.tenant_id == tenant, t.encounters.c.client_key == client_key)
+    found = connection.execute(query).scalar()
+    return None if found is None else str(found)
 
 
 def get(connection: Connection, encounter: str) -> EncounterRow:
@@ -181,16 +186,24 @@ def read_log(
     end: int | None = None,
     most: int = 64,
 ) -> list[StoredChunk]:
-    """The next chunks that overlap the byte range [begin, end) of a stream, at most `most`, opened."""
+    """The next chunks that overlap the byte range [begin, end) of a stream, opened.
+
+    At most `most`, and no more than `READ_BYTES` of them, but always one where there is one.
+    """
     c = t.chunks.c
-    query = select(c.seq, c.offset, c.sealed).where(
-        c.encounter_id == encounter, c.stream == stream, c.offset + c.size > begin
-    )
+    wanted = [c.encounter_id == encounter, c.stream == stream, c.offset + c.size > begin]
     if end is not None:
-        query = query.where(c.offset < end)
+        wanted.append(c.offset < end)
+    last, total = -1, 0
+    for row in connection.execute(select(c.seq, c.size).where(*wanted).order_by(c.seq).limit(most)):
+        total += row.size
+        if total > READ_BYTES and last >= 0:
+            break
+        last = row.seq
+    query = select(c.seq, c.offset, c.sealed).where(*wanted, c.seq <= last).order_by(c.seq)
     return [
         StoredChunk(seq=row.seq, offset=row.offset, body=seal.open(f"chunk/{stream}/{row.seq}", row.sealed))
-        for row in connection.execute(query.order_by(c.seq).limit(most))
+        for row in connection.execute(query)
     ]
 
 
@@ -269,13 +282,13 @@ def set_failure(connection: Connection, encounter: str, failure: Failure) -> Non
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
 
 
-def close(connection: Connection, encounter: str, epoch: int, at: float) -> None:
-    """No more audio: the closing job takes over. Raises `EpochLost`."""
+def close(connection: Connection, encounter: str, epoch: int, at: float, last_key: str | None) -> None:
+    """No more audio: the closing job takes over. `last_key` is the last chunk's. Raises `EpochLost`."""
     own(connection, encounter, epoch)
     connection.execute(
         update(t.encounters)
         .where(t.encounters.c.id == encounter, t.encounters.c.state == State.LIVE)
-        .values(state=State.CLOSING, active_at=at)
+        .values(state=State.CLOSING, active_at=at, last_key=last_key)
     )
 
 
@@ -353,6 +366,7 @@ def _row(found: Row[tuple[object, ...]]) -> EncounterRow:
         epoch=found.epoch,
         owner=found.owner,
         data_key=found.data_key,
+        last_key=found.last_key,
         created_at=found.created_at,
         active_at=found.active_at,
         completed_at=found.completed_at,

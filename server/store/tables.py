@@ -55,6 +55,7 @@ encounters = Table(
     Column("epoch", Integer, nullable=False),  # fences a former owner's writes
     Column("owner", String(100), nullable=False),  # executor id of the process that holds the live session
     Column("lease_until", Float, nullable=False),
+    Column("last_key", String(200)),  # key of the last chunk
     Column("data_key", LargeBinary),  # wrapped by the key-encryption key; NULL once erased
     Column("created_at", Float, nullable=False),
     Column("active_at", Float, nullable=False),  # last audio or change

@@ -11,12 +11,15 @@ from typing import Generic, TypeVar, cast
 
 import anyio
 import anyio.to_thread
+import structlog
 from anyio.lowlevel import checkpoint
 from sqlalchemy import Connection, Engine
 
 from server.errors import ServerError, StoreUnavailable
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 MAX_WAITING = 4096  # writes that may wait; beyond it the caller waits too, and so does its client
 MAX_GROUP = 512  # writes in one transaction
@@ -46,7 +49,10 @@ class Writer:
         Raises what the operation raised (its group's other operations are not touched), or `StoreUnavailable`.
         """
         write = _Write(operation=operation)
-        await self._send.send(cast(_Write[object], write))
+        try:
+            await self._send.send(cast(_Write[object], write))
+        except anyio.BrokenResourceError:  # the writer has ended: the server is stopping
+            raise StoreUnavailable from None
         with anyio.CancelScope(shield=True):  # a write once handed in is done, whoever is still waiting for it
             await write.done.wait()
         if write.error is not None:
@@ -63,6 +69,7 @@ class Writer:
             with anyio.CancelScope(shield=True):
                 while group := self._gathered():
                     await self._commit(group)
+            self._receive.close()
 
     def _gathered(self) -> list[_Write[object]]:
         group: list[_Write[object]] = []
@@ -87,7 +94,8 @@ class Writer:
             with self._engine.begin() as connection:
                 for write in group:
                     self._run(write, connection)
-        except Exception:  # the group is rolled back; find out whose fault it was
+        except Exception as exc:  # the group is rolled back; find out whose fault it was
+            log.error("store.failed", writes=len(group), exc_info=exc)
             for write in group:
                 self._transact_alone(write)
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import msgspec
 from msgspec import UNSET
@@ -21,7 +22,8 @@ LANGUAGES = ("de", "fr", "it", "en", "es", "de-CH")  # the page's list
 RAW_FORMATS = frozenset({"pcm", "raw", "pcm_s16le"})  # raw audio carries no signature, so it must be declared
 RAW_RATES = range(8_000, 48_001)  # hertz
 DATA_URL = re.compile(r"^data:[^,]{0,200};base64,")  # what a browser's FileReader puts before the audio
-KEY_LENGTH = 150
+GLOSSARIES = 32  # names in one request
+TASK_ID = re.compile(r"[0-9a-f]{24}")
 
 STATUS: dict[Stage, schema.Status] = {
     Stage.CREATED: "CREATED",
@@ -41,7 +43,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     task_id: str | None  # None: a new session
     audio: bytes
     final: bool
-    client_key: str | None
+    session_key: str | None  # makes a retried opening safe
+    client_key: str | None  # makes a retried chunk safe
     options: EncounterOptions
 
 
@@ -52,20 +55,16 @@ def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
             raise BadRequest(f"Field '{name}' is required")
     assert request.task_id is not UNSET
     assert request.final is not UNSET
-    encoded = request.audio_base64 if isinstance(request.audio_base64, str) else ""
-    if not encoded and not request.final:
+    body = audio(request.audio_base64 if isinstance(request.audio_base64, str) else "")
+    if not body and not request.final:
         raise BadRequest("No audio file provided")
-    if request.chunk_index is not None:
-        client_key: str | None = f"index:{request.chunk_index}"
-    else:
-        client_key = f"key:{idempotency_key}" if idempotency_key else None
-    if client_key is not None and len(client_key) > KEY_LENGTH:
-        raise BadRequest(f"The Idempotency-Key header is longer than {KEY_LENGTH - 4} characters")
+    key = None if idempotency_key is None else sha256(idempotency_key.encode()).hexdigest()  # may say who is treated
     return Chunk(
         task_id=None if request.task_id == NEW else request.task_id,
-        audio=audio(encoded),
+        audio=body,
         final=request.final,
-        client_key=client_key,
+        session_key=key,
+        client_key=key if request.chunk_index is None else f"index:{request.chunk_index}",
         options=options(request),
     )
 
@@ -118,15 +117,17 @@ def language(code: str) -> str:
 
 
 def glossaries(given: list[str] | str | None) -> tuple[str, ...]:
-    """Glossary names, from a list, one name, or a JSON array in a string."""
-    if given is None or given == "":
-        return ()
+    """Glossary names, from a list, one name, or a JSON array in a string. Raises `BadRequest`."""
     if isinstance(given, list):
-        return tuple(given)
-    try:
-        return tuple(msgspec.json.decode(given, type=list[str]))
-    except (msgspec.DecodeError, RecursionError):
-        return (given,)
+        names = given
+    else:
+        try:
+            names = msgspec.json.decode(given, type=list[str]) if given else []
+        except (msgspec.DecodeError, RecursionError):
+            names = [str(given)]
+    if len(names) > GLOSSARIES:
+        raise BadRequest(f"At most {GLOSSARIES} glossaries can be used")
+    return tuple(names)
 
 
 def started(row: EncounterRow) -> schema.Task:

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from pipeline.errors import AuscultError, Overloaded
 from server.auth import Authenticator, bearer
-from server.domain import State
+from server.domain import Caller, State
 from server.encounters import Encounters
 from server.errors import NotFound, TooLarge
 from server.facades.haidy import convert, schema
@@ -49,13 +49,12 @@ class Haidy:
         with self._metrics.append_seconds.time():
             chunk = await self._chunk(request)
             if chunk.task_id is not None:
+                await self._known(caller, chunk.task_id)
                 await self._encounters.append(
                     caller, chunk.task_id, chunk.audio, client_key=chunk.client_key, final=chunk.final
                 )
                 return _json(convert.task(await self._encounters.progress(caller, chunk.task_id)))
-            opened = await self._encounters.open(
-                caller, chunk.options, head=chunk.audio, client_key=chunk.client_key and f"haidy {chunk.client_key}"
-            )
+            opened = await self._encounters.open(caller, chunk.options, head=chunk.audio, client_key=chunk.session_key)
             first = chunk.client_key or "first"  # so that a retried opening does not log its chunk twice
             await self._encounters.append(caller, opened, chunk.audio, client_key=first, final=chunk.final)
             return _json(convert.started(await self._encounters.progress(caller, opened)))
@@ -64,12 +63,21 @@ class Haidy:
         """A task with what it has so far. What is done or failed is given out once, unless a setting keeps it."""
         caller = await self._authenticator.caller(bearer(request.headers))
         task_id = decode(await body(request, ENVELOPE_BYTES), schema.TaskRequest).task_id
+        await self._known(caller, task_id)
         view = await self._encounters.view(caller, task_id)
         if view.row.state in (State.DONE, State.FAILED):
             first = await self._encounters.collect(caller, task_id)
             if not (first or self._keep_after_fetch):
                 raise NotFound
         return _json(convert.full_task(view))
+
+    async def _known(self, caller: Caller, task_id: str) -> None:
+        """Raises `NotFound` for what is no task of this API, and for one that was given out."""
+        if not convert.TASK_ID.fullmatch(task_id):
+            raise NotFound
+        row = await self._encounters.progress(caller, task_id)
+        if row.options.api != convert.API or (row.fetched_at is not None and not self._keep_after_fetch):
+            raise NotFound
 
     async def _chunk(self, request: Request) -> convert.Chunk:
         limit = int(self._max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES

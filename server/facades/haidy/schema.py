@@ -1,6 +1,6 @@
 """Haidy's bytes, named as on the vendor's page. What is ours beyond the page is marked *extension*."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -23,7 +23,7 @@ class ChunkRequest(Struct, kw_only=True):
     sample_rate: float | UnsetType = UNSET  # hertz
     file_format: str | UnsetType = UNSET
     parameters: Parameters | UnsetType = UNSET
-    chunk_index: int | None = None  # extension: makes a retry safe
+    chunk_index: Annotated[int, msgspec.Meta(ge=0, le=2**31)] | None = None  # extension: makes a retry safe
 
 
 class TaskRequest(Struct, kw_only=True):

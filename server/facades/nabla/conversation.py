@@ -92,14 +92,17 @@ class Conversation:
         if options.note:
             self._encounters.notes.require(options.template)
         encounter = await self._encounters.open(self._caller, options)
+        live = self._encounters.live(encounter)
+        live.attended = True
         try:
-            yield self._encounters.live(encounter)
+            yield live
         finally:
+            live.attended = False
             with anyio.CancelScope(shield=True):
                 await self._encounters.close(encounter)
 
     async def _send_note(self, encounter: str) -> None:
-        stored = (await self._encounters.outcome(encounter)).note
+        stored = (await self._encounters.outcome(self._caller, encounter)).note
         if stored is not None and stored.note is not None:
             await self._connection.send(convert.note(stored.note))
         elif stored is not None and stored.absence is not None:
@@ -172,7 +175,8 @@ class _Session:
         silence.heard(message.stream_id)
         body = convert.pcm(message.payload)
         self._metrics.audio_bytes.inc(len(body))
-        await self._live.hear(self._ordinals[message.stream_id], body)
+        with silence.paused():
+            await self._live.hear(self._ordinals[message.stream_id], body)
         if self._acknowledgements is not None and message.seq_id is not None:
             self._acknowledgements.received(message.seq_id)
 

@@ -74,6 +74,8 @@ def role(speaker_type: str) -> Role:
 
 def pcm(payload: str) -> bytes:
     """Raises `BadRequest`."""
+    if not payload:
+        raise BadRequest("payload is empty: send audio also in silence.")
     try:
         return base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):

@@ -1,5 +1,6 @@
 import base64
 import re
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ def row(**more: Any) -> EncounterRow:
         "epoch": 1,
         "owner": "me",
         "data_key": b"",
+        "last_key": None,
         "created_at": 0.0,
         "active_at": 1.0,
         "completed_at": None,
@@ -105,17 +107,29 @@ def test_other_languages_are_refused_with_the_list(code: str) -> None:
 
 @pytest.mark.parametrize(
     ("given_as", "names"),
-    [(["a", "b"], ("a", "b")), ('["a", "b"]', ("a", "b")), ("a", ("a",)), ("", ()), (None, ()), ("[" * 5000, None)],
+    [
+        (["a", "b"], ("a", "b")),
+        ('["a", "b"]', ("a", "b")),
+        ("a", ("a",)),
+        ("", ()),
+        (None, ()),
+        ("[" * 5000, ("[" * 5000,)),
+    ],
 )
 def test_glossaries_come_as_list_as_json_in_a_string_or_as_one_name(given_as: Any, names: tuple[str, ...]) -> None:
-    assert convert.glossaries(given_as) == names or names is None
+    assert convert.glossaries(given_as) == names
+
+
+def test_more_glossaries_than_there_can_be_are_refused() -> None:
+    with pytest.raises(BadRequest, match="glossaries"):
+        convert.glossaries(["cardiology"] * 1000)
 
 
 @pytest.mark.parametrize(
     ("more", "header", "key"),
     [
         ({}, None, None),
-        ({}, "abc", "key:abc"),
+        ({}, "abc", sha256(b"abc").hexdigest()),
         ({"chunk_index": 3}, None, "index:3"),
         ({"chunk_index": 3}, "abc", "index:3"),
     ],

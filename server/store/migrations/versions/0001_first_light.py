@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("owner", sa.String(100), nullable=False),
         sa.Column("lease_until", sa.Float, nullable=False),
+        sa.Column("last_key", sa.String(200)),
         sa.Column("data_key", sa.LargeBinary),
         sa.Column("created_at", sa.Float, nullable=False),
         sa.Column("active_at", sa.Float, nullable=False),

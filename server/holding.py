@@ -1,0 +1,148 @@
+"""The live encounters that this process holds: taken over, run, closed when idle, let go when something breaks."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from pipeline.errors import AuscultError
+from pipeline.types import Utterance
+from server.chunk_log import Channel
+from server.domain import EncounterRow, State
+from server.errors import NotFound
+from server.live import LiveEncounter, Studio
+from server.store import encounters as sql
+from server.store.seal import KeyRing, Seal
+
+log = structlog.get_logger()
+
+
+class Holding:
+    """See the module. One per process."""
+
+    def __init__(
+        self,
+        *,
+        studio: Studio,
+        keyring: KeyRing,
+        glossaries: Mapping[str, tuple[str, ...]],
+        owner: str,
+        idle_timeout_s: float,
+    ) -> None:
+        self._studio = studio
+        self._keyring = keyring
+        self._glossaries = glossaries
+        self._owner = owner
+        self._idle_timeout_s = idle_timeout_s
+        self._live: dict[str, LiveEncounter] = {}
+        self._taking_over = anyio.Lock()
+        self._tasks: TaskGroup | None = None
+        self._close: Callable[[str], Awaitable[None]] | None = None
+
+    def start(self, tasks: TaskGroup, close: Callable[[str], Awaitable[None]]) -> None:
+        """Encounters run as tasks of `tasks`; those that fall idle are closed by `close`."""
+        self._tasks, self._close = tasks, close
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def get(self, encounter: str) -> LiveEncounter | None:
+        """The encounter, if this process holds it."""
+        return self._live.get(encounter)
+
+    async def begin(self, row: EncounterRow, seal: Seal) -> None:
+        """Hold an encounter that was just opened."""
+        self._begin(await self._restored(row, seal, epoch=row.epoch))
+
+    async def held(self, row: EncounterRow) -> LiveEncounter | None:
+        """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work."""
+        if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
+            async with self._taking_over:
+                if row.id not in self._live:
+                    await self._take_over(row)
+        return self._live.get(row.id)
+
+    def let_go(self, live: LiveEncounter) -> None:
+        """Stop working on it: its next chunk, or the next round of tending, takes it over again from the store."""
+        if self._live.get(live.id) is live:
+            del self._live[live.id]
+        live.scope.cancel()
+
+    def release(self, encounter: str) -> None:
+        """It is completed: nothing is left to hold."""
+        self._live.pop(encounter, None)
+
+    async def items(self, row: EncounterRow) -> Sequence[Utterance]:
+        """Its finals, in the order in which they were told."""
+        if (live := self._live.get(row.id)) is not None:
+            return live.transcript.items
+        return await self._studio.reader.read(partial(sql.read_items, seal=self.seal(row), encounter=row.id))
+
+    def seal(self, row: EncounterRow) -> Seal:
+        """What opens its words. Raises `NotFound` once it is erased."""
+        if row.data_key is None:
+            raise NotFound
+        return self._keyring.unwrap(row.id, row.data_key)
+
+    async def _take_over(self, row: EncounterRow) -> None:
+        epoch = await self._studio.writer.write(partial(sql.take_over, encounter=row.id, owner=self._owner))
+        live = await self._restored(row, self.seal(row), epoch=epoch)
+        if row.state is State.CLOSING:
+            live.end()
+        self._studio.metrics.takeovers.inc()
+        log.info("encounter.taken_over", encounter=row.id, epoch=epoch)
+        self._begin(live)
+
+    async def _restored(self, row: EncounterRow, seal: Seal, *, epoch: int) -> LiveEncounter:
+        read = self._studio.reader.read
+        states = await read(partial(sql.stream_states, seal=seal, encounter=row.id))
+        ends = await read(partial(sql.log_ends, encounter=row.id))
+        channels = []
+        for ordinal, spec in enumerate(row.options.streams):
+            seq, offset = ends.get(ordinal, (0, 0))
+            channels.append(Channel(ordinal=ordinal, spec=spec, state=states[ordinal], seq=seq, offset=offset))
+        return LiveEncounter(
+            row,
+            seal,
+            self._studio,
+            epoch=epoch,
+            glossary=tuple(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
+            channels=channels,
+            items=await read(partial(sql.read_items, seal=seal, encounter=row.id)),
+            listens=row.options.base_language in self._studio.batcher.recogniser.languages,
+        )
+
+    def _begin(self, live: LiveEncounter) -> None:
+        assert self._tasks is not None, "Holding.start was not called"
+        self._live[live.id] = live
+        self._tasks.start_soon(self._run, live, name=f"encounter {live.id}")
+
+    async def _run(self, live: LiveEncounter) -> None:
+        """The end of the line for anything that goes wrong in one encounter: no other one notices."""
+        try:
+            with live.scope:
+                async with anyio.create_task_group() as owner:
+                    if live.row.options.resumable:
+                        owner.start_soon(self._close_when_idle, live)
+                    await live.run()
+                    owner.cancel_scope.cancel()
+        except* Exception as group:
+            self.let_go(live)
+            for exc in group.exceptions:
+                code = exc.code if isinstance(exc, AuscultError) else "error"
+                log.error("encounter.let_go", encounter=live.id, code=code, exc_info=exc)
+
+    async def _close_when_idle(self, live: LiveEncounter) -> None:
+        """A session whose client never says `final` is closed as if it had."""
+        assert self._close is not None, "Holding.start was not called"
+        while not live.ended:
+            live.active = anyio.Event()
+            with anyio.move_on_after(self._idle_timeout_s) as waiting:
+                await live.active.wait()
+            if waiting.cancelled_caught:
+                try:
+                    await self._close(live.id)
+                except AuscultError as exc:  # the store is not there at the moment: the next round tries again
+                    log.warning("encounter.not_closed", encounter=live.id, code=exc.code)
