@@ -199,3 +199,18 @@ def test_a_word_cannot_begin_in_the_pre_roll() -> None:
     (item,) = event.utterances
     assert abs(item.start_ms - 1024) <= 64
     assert item.words[1].start >= item.words[0].start
+
+
+def test_a_partial_is_withdrawn_although_the_next_segment_is_already_shown() -> None:
+    subject = session()
+    subject.receive_audio(speech(700))
+    (first,) = subject.recognition_requests()
+    subject.receive_hypothesis(first, hypothesis("um"))
+    subject.receive_audio(audio(silence(800), speech(700)))
+    requests = subject.recognition_requests()
+    for request in requests:
+        if request.purpose is Purpose.PARTIAL:
+            subject.receive_hypothesis(request, hypothesis("next"))
+    subject.events()
+    subject.receive_hypothesis(finals(requests)[0], hypothesis(""))
+    assert [type(event) for event in subject.events()] == [PartialWithdrawn, Committed]
