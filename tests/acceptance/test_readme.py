@@ -16,7 +16,8 @@ README = Path(__file__).parent.parent.parent / "README.md"
 
 
 def client(number: int) -> str:
-    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[number]
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    return blocks[number]
 
 
 def run(code: str, *arguments: str) -> str:
