@@ -171,7 +171,11 @@ class Server:
             studio=self._studio,
             keyring=KeyRing(read_or_make_key(settings.key_path)),
             blobs=self._blobs,
-            notes=Notes(read_templates(config_directory() / "templates")),
+            notes=Notes(
+                read_templates(config_directory() / "templates"),
+                template=settings.notes.template,
+                style=settings.notes.style,
+            ),
             glossaries=read_glossaries(config_directory() / "glossaries"),
             limits=limits,
             owner=EXECUTOR,

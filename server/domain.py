@@ -74,8 +74,8 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     api: str  # façade that opened it: it decides what a closed connection means
     streams: tuple[StreamSpec, ...]
     language: str = "en"  # as the client wrote it ("de-CH")
-    template: str = "SOAP"
-    style: str = "auto"
+    template: str = ""  # empty: the operator's default
+    style: str = ""  # auto | paragraphs | bullet_points; empty: the operator's default
     glossaries: tuple[str, ...] = ()
     split_by_sentence: bool = False
     note: bool = True  # whether a note is wanted at the end

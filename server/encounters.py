@@ -334,9 +334,13 @@ class Encounters:
         """The options without names that mean nothing here: what is stored in the clear holds only our own words."""
         return msgspec.structs.replace(
             options,
-            template=options.template if self.notes.known(options.template) else FALLBACK,
+            template=options.template if self.notes.known(options.template) else self._fallback(options),
+            style=options.style or self.notes.default_style,
             glossaries=tuple(name for name in dict.fromkeys(options.glossaries) if name in self._glossaries),
         )
+
+    def _fallback(self, options: EncounterOptions) -> str:
+        return FALLBACK if options.template else self.notes.default_template
 
     def _warnings(self, options: EncounterOptions) -> list[str]:
         """What the client should know although its request was accepted."""
@@ -344,7 +348,7 @@ class Encounters:
         if not set(options.glossaries) <= set(self._glossaries):
             known = ", ".join(sorted(self._glossaries))
             warnings.append(f"A glossary is unknown here and ignored. Known ones: {known}.")
-        if not self.notes.known(options.template):
+        if options.template and not self.notes.known(options.template):
             known = ", ".join(sorted(self.notes.templates))
             warnings.append(f"The template is unknown here: the note is written as {FALLBACK}. Known ones: {known}.")
         try:

@@ -19,8 +19,12 @@ FALLBACK = "SOAP"  # for a template nobody here knows, together with a warning
 class Notes:
     """Writes notes from finals, with the embedded writer."""
 
-    def __init__(self, templates: Mapping[str, Template]) -> None:
+    def __init__(self, templates: Mapping[str, Template], *, template: str = FALLBACK, style: str = "auto") -> None:
+        """`template` and `style` are used where a client names none. Raises `UnknownTemplate`."""
         self.templates = templates
+        self.default_template = template
+        self.default_style = style
+        self.require(template)
 
     def known(self, template: str) -> bool:
         """Whether there is such a template."""
@@ -33,9 +37,10 @@ class Notes:
 
     def write(self, options: EncounterOptions, items: Sequence[Utterance]) -> StoredNote:
         """The note, or why there is none: a failed note never fails the transcript."""
-        template = self.templates[options.template]
+        template = self.templates[options.template or self.default_template]
+        style = options.style or self.default_style
         try:
-            note = write_note(chronological(items), template, language=options.base_language, style=options.style)
+            note = write_note(chronological(items), template, language=options.base_language, style=style)
         except NoteError as exc:
             return StoredNote(absence=Failure(code=exc.code, message=str(exc)))
         except Exception as exc:  # a bug in the writer ends this note, not the transcript

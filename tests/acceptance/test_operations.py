@@ -237,3 +237,12 @@ async def test_a_session_ends_at_its_longest_duration_and_keeps_what_was_said(
             messages = await read(socket, 30)
             assert socket.close_code == 1008
         assert "start a new one" in messages[-1]["message"]
+
+
+async def test_the_operators_template_is_used_where_the_client_names_none(tmp_path: Path, headache: Recording) -> None:
+    environment = {"AUSCULT_NOTES_TEMPLATE": "de-internal-medicine"}
+    async with running_server(recogniser="sphinx", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(wav(headache), final=True, parameters={"language": "en"})).json()["task_id"]
+            sections = wait(api, task_id)[-1]["result"]["note"]["sections"]
+    assert "Aktuelle Anamnese" in [section["title"] for section in sections]

@@ -87,7 +87,7 @@ def options(request: schema.ChunkRequest) -> EncounterOptions:
     assert isinstance(request.file_format, str)
     if not isinstance(request.parameters.language, str):
         raise BadRequest("Field 'parameters.language' is required")
-    template = request.parameters.template if isinstance(request.parameters.template, str) else "SOAP"
+    template = request.parameters.template if isinstance(request.parameters.template, str) else ""
     return EncounterOptions(
         api=API,
         streams=(stream(request.file_format, request.sample_rate),),
