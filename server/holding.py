@@ -60,7 +60,8 @@ class Holding:
         """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work."""
         if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
             async with self._taking_over:
-                if row.id not in self._live:
+                row = await self._studio.reader.read(partial(sql.get, encounter=row.id))  # it may be over by now
+                if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
                     await self._take_over(row)
         return self._live.get(row.id)
 
