@@ -290,6 +290,7 @@ async def test_a_config_that_never_comes_and_a_stream_that_falls_silent_end_the_
         both.create_task(silent_stream())
 
 
+@pytest.mark.slow
 async def test_a_client_that_stops_reading_harms_nobody(scripted_server: RunningServer, headache: Recording) -> None:
     async with dialled(scripted_server, max_queue=1) as deaf, dialled(scripted_server) as socket:
         await say(deaf, CONFIG)

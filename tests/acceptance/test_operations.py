@@ -29,6 +29,8 @@ from tests.acceptance.haidy import chunk, poll, post, send, wait
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, dialled, play, read, say
 
+pytestmark = pytest.mark.slow  # nearly every test starts a server or a command of its own
+
 
 def auscult(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "server.cli", *arguments]
@@ -124,7 +126,6 @@ def test_the_doctor_names_the_recogniser_that_would_run() -> None:
     assert "auscult models fetch" in " ".join(said.stdout.split())
 
 
-@pytest.mark.slow
 def test_a_recording_is_transcribed_without_a_server(headache: Recording) -> None:
     printed = auscult("transcribe", str(headache.mono_path), "--recogniser", "sphinx", "--template", "SOAP", "--json")
     assert printed.returncode == 0, printed.stderr
