@@ -9,7 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
-from server.errors import BadRequest, TooLarge
+from server.errors import TooLarge
+from server.wire import reading_json
 
 log = structlog.get_logger()
 
@@ -33,22 +34,8 @@ async def body(request: Request, limit: int) -> bytes:
 
 def decode(raw: bytes | str, kind: type[S]) -> S:
     """JSON → struct. Unknown fields are ignored. Raises `BadRequest`, which names fields and types, never values."""
-    try:
+    with reading_json():
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.ValidationError as exc:
-        raise BadRequest(_without_values(str(exc))) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadRequest("The message is not valid JSON.") from None
-
-
-def _without_values(message: str) -> str:
-    """msgspec's messages name paths and types, but quote a wrong enum value."""
-    return (
-        message
-        if "Invalid enum value" not in message
-        else "A field has a value that is not allowed"
-        + (f" - at {message.rpartition(' - at ')[2]}" if " - at " in message else ".")
-    )
 
 
 def guarded(handler: Handler, error_response: ErrorResponse) -> Handler:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from pipeline.errors import NoteError, UnknownTemplate
+from pipeline.errors import NoteError
 from pipeline.notes.extractive import write_note
-from pipeline.notes.templates import Template
+from pipeline.notes.templates import Template, choose_template
 from pipeline.transcript import chronological
 from pipeline.types import Utterance
 from server.domain import EncounterOptions, Failure, StoredNote
@@ -32,8 +32,7 @@ class Notes:
 
     def require(self, template: str) -> None:
         """Raises `UnknownTemplate`, naming those there are."""
-        if not self.known(template):
-            raise UnknownTemplate(f"Unknown note template: use one of {', '.join(sorted(self.templates))}.")
+        choose_template(self.templates, template)
 
     def write(self, options: EncounterOptions, items: Sequence[Utterance]) -> StoredNote:
         """The note, or why there is none: a failed note never fails the transcript."""

@@ -19,11 +19,6 @@ class Container(StrEnum):
     FLAC = "flac"
     ADTS = "adts"  # bare AAC
 
-    @property
-    def timed(self) -> bool:
-        """Whether its audio carries times that a fresh demuxer finds again in mid-stream."""
-        return self in (Container.WEBM, Container.MP4, Container.OGG, Container.FLAC)
-
 
 EBML, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675  # RFC 8794 §11.2.1, RFC 9559 §5.1
 ISO_FIRST = frozenset({b"ftyp", b"styp", b"moof", b"moov", b"sidx", b"free", b"skip", b"wide", b"mdat", b"pdin"})

@@ -9,7 +9,8 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pipeline.errors import AuscultError
-from server.errors import BadRequest, TooLarge
+from server.errors import TooLarge
+from server.wire import reading_json
 
 Inbound = TypeVar("Inbound")
 
@@ -78,12 +79,8 @@ class Socket(Generic[Inbound]):
             raise NotText
         if len(text) > self._max_bytes:
             raise TooLarge(f"The message is larger than {self._max_bytes} bytes: send smaller chunks.")
-        try:
+        with reading_json():
             return self._decoder.decode(text)
-        except msgspec.ValidationError as exc:
-            raise BadRequest(_plain(str(exc))) from None
-        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-            raise BadRequest("The message is not valid JSON.") from None
 
     async def send(self, message: msgspec.Struct) -> None:
         """Send a message. Raises `SlowReader` when the client does not take it in time, `ClientGone`."""
@@ -140,11 +137,6 @@ class Silence:
             else:
                 break
         raise StreamSilent(f"A declared stream received no audio for {self._timeout_s:g} seconds.")
-
-
-def _plain(message: str) -> str:
-    """msgspec's messages name paths and types; only a wrong tag or enum quotes the client's value."""
-    return "The message has an unknown value." if "Invalid" in message else message
 
 
 @asynccontextmanager
