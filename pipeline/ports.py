@@ -43,13 +43,18 @@ class Recogniser(Protocol):
     languages: frozenset[str]  # ISO 639-1 codes
     capacity: int  # calls of `recognise` that may run at the same time
     max_batch: int  # requests in one call
+    speculates: bool  # whether a segment that goes on can be recognised as if it had ended
+    temperatures: tuple[float, ...]  # of decoding, for successive tries of a text that looks wrong; (0.0,): only one
 
     async def start(self) -> None:
         """Load what is needed. Raises `RecogniserUnavailable` with the command that mends it."""
         ...
 
     async def recognise(self, batch: Sequence[RecognitionRequest]) -> Sequence[Hypothesis | RecognitionFailed]:
-        """One answer for each request, in order. Never raises for a single bad request."""
+        """One answer for each request, in order. Never raises for a single bad request.
+
+        An answer to a request with `committed` words begins with them where the engine can decode behind a text.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -115,7 +115,7 @@ class Session:
         words = tuple(
             replace(word, start=word.start + request.start, end=word.end + request.start) for word in heard(hypothesis)
         )
-        if request.purpose is Purpose.PARTIAL:
+        if not request.purpose.whole:
             self._show(request, words)
         elif (pending := self._find(request)) is not None:
             pending.words = _not_before(pending.segment.speech_start, words)
@@ -219,7 +219,7 @@ class Session:
             pcm=self._segmenter.audio(),
             resume=Checkpoint(),
         )
-        self._requests.append(self._request(now, Purpose.PARTIAL))
+        self._requests.append(self._request(now, Purpose.REFRESH if self._answered else Purpose.FIRST_PARTIAL))
 
     def _show(self, request: RecognitionRequest, words: tuple[Word, ...]) -> None:
         stale = request.segment != self._segmenter.ordinal or len(request.pcm) <= self._answered

@@ -61,8 +61,15 @@ class Hypothesis:
 class Purpose(IntEnum):
     """Why a segment is recognised; lower is served first."""
 
-    FINAL = 0
-    PARTIAL = 1
+    FINAL = 0  # the segment is closed
+    SPECULATIVE = 1  # its speech paused: this is the final, unless speech goes on
+    FIRST_PARTIAL = 2  # nothing of the segment was shown yet
+    REFRESH = 3  # a later look at what is still being said
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer may become final, so that it is worth all the care an engine can take."""
+        return self <= Purpose.SPECULATIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,9 +85,13 @@ class RecognitionRequest:
     purpose: Purpose
     start: int  # first sample of `pcm` in the stream
     pcm: Pcm
-    language: str  # ISO 639-1, never empty
+    language: str  # ISO 639-1; empty: to be detected, and named in the answer
     prompt: str = ""  # what was said before in this stream
     glossary: tuple[str, ...] = ()
+    committed: str = ""  # words of this segment that are committed: an engine that can goes on behind them
+    temperature: float = 0.0  # of decoding; above 0 it samples: a later try of a text that looked wrong
+    tenant: str = ""  # who shares the recogniser fairly with whom
+    live: bool = True  # somebody waits; a file can
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +122,11 @@ class StreamOptions:
     encounter: str  # encounter id: the name space of item ids
     stream: str  # the stream's own name, unique in its encounter
     role: Role = Role.UNSPECIFIED  # as declared by the client
-    language: str = "en"  # ISO 639-1
+    language: str = "en"  # ISO 639-1; empty: detected from the first seconds
     glossary: tuple[str, ...] = ()
     split_by_sentence: bool = False
+    tenant: str = ""  # who shares the recogniser fairly with whom
+    live: bool = True  # somebody waits; a file can
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

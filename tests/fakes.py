@@ -61,6 +61,8 @@ class EchoRecogniser:
     name = "echo"
     model = "none"
     languages = frozenset({"en"})
+    speculates = False
+    temperatures: tuple[float, ...] = (0.0,)
 
     def __init__(self, capacity: int = 1, max_batch: int = 1, failing: frozenset[int] = frozenset()) -> None:
         self.capacity = capacity

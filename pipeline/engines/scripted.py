@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from pipeline.errors import RecognitionFailed
-from pipeline.types import SAMPLE_RATE, Hypothesis, Purpose, RecognitionRequest, Word
+from pipeline.types import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
 
 WORD = SAMPLE_RATE * 4 // 10  # samples a word lasts, 400 ms
 SPOKEN = WORD * 7 // 8  # samples of it that are sound
@@ -30,6 +30,8 @@ class ScriptedRecogniser:
     model = "counts, does not listen"
     languages = ANY_LANGUAGE
     max_batch = 16
+    speculates = False
+    temperatures: tuple[float, ...] = (0.0,)
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class ScriptedRecogniser:
 def script(request: RecognitionRequest) -> Hypothesis:
     """What the recogniser says for a request; a pure function of its ordinal, its length and its language."""
     count = len(request.pcm) // WORD
-    if request.purpose is Purpose.FINAL:
+    if request.purpose.whole:
         count = max(1, count)
     texts = [NAMES[request.segment % len(NAMES)], *(NUMBERS[n % len(NUMBERS)] for n in range(count - 1))][:count]
     words = tuple(

@@ -28,7 +28,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 import pipeline
 from pipeline.engines.sphinx_wire import LENGTH_BYTES, Answer, Decode, Decoded, body_length, frame, read_answer
 from pipeline.errors import RecogniserUnavailable, RecognitionFailed
-from pipeline.types import SAMPLE_RATE, Hypothesis, Pcm, Purpose, RecognitionRequest, Word
+from pipeline.types import SAMPLE_RATE, Hypothesis, Pcm, RecognitionRequest, Word
 
 MAX_WORKERS = 8  # where the number is not set: one a core, but not more
 SLOTS = 4  # segments that a worker can hold open; each costs about 70 MB once it is used
@@ -48,6 +48,8 @@ class SphinxRecogniser:
     name = "sphinx"
     languages = frozenset({"en"})
     max_batch = 1
+    speculates = False  # its finals are decoded while the segment grows
+    temperatures: tuple[float, ...] = (0.0,)
 
     def __init__(self, workers: int | None = None) -> None:
         """`workers` processes; by default one for each core this process may use, at most `MAX_WORKERS`."""
@@ -244,7 +246,7 @@ class _Worker:
         return self._child
 
     async def _recognise(self, child: _Child, key: Key, request: RecognitionRequest) -> Hypothesis:
-        final = request.purpose is Purpose.FINAL
+        final = request.purpose.whole
         held = self._slots.take(key)
         length = len(request.pcm) if final else max(held.samples, _last_sound(request.pcm))
         kept = min(held.samples, length)

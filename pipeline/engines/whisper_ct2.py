@@ -12,7 +12,7 @@ from faster_whisper.transcribe import Segment
 
 from pipeline.engines.models import RECOMMENDED, locate
 from pipeline.errors import RecogniserUnavailable, RecognitionFailed
-from pipeline.types import SAMPLE_RATE, Hypothesis, Purpose, RecognitionRequest, Word
+from pipeline.types import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
 
 SHORTEST = SAMPLE_RATE // 10  # samples; less holds no word
 MAX_THREADS = 4  # more help little with one segment at a time (and CTranslate2's own default)
@@ -28,6 +28,8 @@ class WhisperRecogniser:
     name = "whisper"
     capacity = 1
     max_batch = 1
+    speculates = True
+    temperatures: tuple[float, ...] = (0.0,)
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class WhisperRecogniser:
     def _transcribe(self, request: RecognitionRequest) -> Hypothesis:
         if self._whisper is None:
             raise RuntimeError("start() was not called")
-        final = request.purpose is Purpose.FINAL
+        final = request.purpose.whole
         segments, spoken = self._whisper.transcribe(
             request.pcm,
             language=request.language,

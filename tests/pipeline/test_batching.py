@@ -41,7 +41,7 @@ async def serve(batcher: Batcher, answers: Answers) -> None:
 
 async def test_finals_come_before_partials_and_in_order_of_arrival() -> None:
     batcher, answers = Batcher(EchoRecogniser()), Answers(4)
-    batcher.submit(request("a", 0, Purpose.PARTIAL), answers)
+    batcher.submit(request("a", 0, Purpose.REFRESH), answers)
     for segment in (1, 2, 3):
         batcher.submit(request("b", segment), answers)
     await serve(batcher, answers)
@@ -52,8 +52,8 @@ async def test_of_a_stream_only_the_newest_partial_waits() -> None:
     engine = EchoRecogniser()
     batcher, answers = Batcher(engine), Answers(2)
     for samples in (100, 200, 300):
-        batcher.submit(request("a", 0, Purpose.PARTIAL, samples), answers)
-    batcher.submit(request("b", 0, Purpose.PARTIAL, 50), answers)
+        batcher.submit(request("a", 0, Purpose.REFRESH, samples), answers)
+    batcher.submit(request("b", 0, Purpose.REFRESH, 50), answers)
     await serve(batcher, answers)
     assert [len(asked.pcm) for asked, _ in answers.got] == [300, 50]
     assert batcher.superseded == 2
@@ -61,7 +61,7 @@ async def test_of_a_stream_only_the_newest_partial_waits() -> None:
 
 async def test_a_final_makes_its_streams_partial_pointless() -> None:
     batcher, answers = Batcher(EchoRecogniser()), Answers(1)
-    batcher.submit(request("a", 0, Purpose.PARTIAL), answers)
+    batcher.submit(request("a", 0, Purpose.REFRESH), answers)
     batcher.submit(request("a", 0), answers)
     await serve(batcher, answers)
     assert [asked.purpose for asked, _ in answers.got] == [Purpose.FINAL]

@@ -209,7 +209,7 @@ def test_a_partial_is_withdrawn_although_the_next_segment_is_already_shown() -> 
     subject.receive_audio(audio(silence(800), speech(700)))
     requests = subject.recognition_requests()
     for request in requests:
-        if request.purpose is Purpose.PARTIAL:
+        if not request.purpose.whole:
             subject.receive_hypothesis(request, hypothesis("next"))
     subject.events()
     subject.receive_hypothesis(finals(requests)[0], hypothesis(""))

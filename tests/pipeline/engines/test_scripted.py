@@ -35,13 +35,13 @@ def test_segments_can_be_told_apart() -> None:
 
 def test_a_final_is_never_empty_and_a_partial_may_be() -> None:
     assert script(request(10)).text == "alpha"
-    assert script(request(10, purpose=Purpose.PARTIAL)).words == ()
+    assert script(request(10, purpose=Purpose.REFRESH)).words == ()
 
 
 @given(length=st.integers(0, 300_000), segment=st.integers(0, 10_000))
 def test_a_partial_is_the_beginning_of_its_final(length: int, segment: int) -> None:
     final = script(request(300_000, segment=segment)).words
-    partial = script(request(length, segment=segment, purpose=Purpose.PARTIAL)).words
+    partial = script(request(length, segment=segment, purpose=Purpose.REFRESH)).words
     assert partial == final[: len(partial)]
 
 

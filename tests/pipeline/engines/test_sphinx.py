@@ -18,7 +18,7 @@ from pipeline.types import SAMPLE_RATE, Hypothesis, Pcm, Purpose, RecognitionReq
 from tests.pipeline.engines.conftest import Phrase
 
 ROOT = Path(__file__).parents[3]
-PARTIAL, FINAL = Purpose.PARTIAL, Purpose.FINAL
+PARTIAL, FINAL = Purpose.REFRESH, Purpose.FINAL
 STEP = to_samples(600)  # between two partials
 
 

@@ -90,7 +90,7 @@ async def test_how_sure_the_model_is_comes_with_the_words(trained: WhisperRecogn
 
 async def test_a_partial_is_recognised_as_well(trained: WhisperRecogniser, phrases: list[Phrase]) -> None:
     half = phrases[1].pcm[: len(phrases[1].pcm) // 2]
-    partial, final = await hypotheses(trained, request(half, Purpose.PARTIAL), request(phrases[1].pcm))
+    partial, final = await hypotheses(trained, request(half, Purpose.REFRESH), request(phrases[1].pcm))
     assert 0 < len(partial.words) < len(final.words)
 
 
@@ -109,7 +109,7 @@ async def test_the_model_says_which_languages_it_knows(trained: WhisperRecognise
 async def test_the_language_asked_for_is_the_language_of_the_answer(tiny: Path) -> None:
     engine = WhisperRecogniser(str(tiny))
     await engine.start()
-    (answer,) = await hypotheses(engine, request(noise(1), Purpose.PARTIAL, language="de"))
+    (answer,) = await hypotheses(engine, request(noise(1), Purpose.REFRESH, language="de"))
     assert answer.language == "de"
 
 
@@ -117,7 +117,7 @@ async def test_an_unknown_language_fails_that_request_only(tiny: Path) -> None:
     engine = WhisperRecogniser(str(tiny))
     await engine.start()
     failed, answered = await engine.recognise(
-        [request(noise(1), language="xx"), request(noise(1), Purpose.PARTIAL, language="de")]
+        [request(noise(1), language="xx"), request(noise(1), Purpose.REFRESH, language="de")]
     )
     assert isinstance(failed, RecognitionFailed)
     assert isinstance(answered, Hypothesis)
@@ -129,9 +129,9 @@ async def test_prompt_and_glossary_change_what_is_written_only_where_the_model_m
         await engine.start()
         untold, with_glossary, with_prompt = await hypotheses(
             engine,
-            request(noise(1), Purpose.PARTIAL),
-            request(noise(1), Purpose.PARTIAL, glossary=("amlodipine", "metoprolol")),
-            request(noise(1), Purpose.PARTIAL, prompt="the patient takes"),
+            request(noise(1), Purpose.REFRESH),
+            request(noise(1), Purpose.REFRESH, glossary=("amlodipine", "metoprolol")),
+            request(noise(1), Purpose.REFRESH, prompt="the patient takes"),
         )
         assert (with_glossary != untold, with_prompt != untold) == (use_prompt, use_prompt)
 
@@ -140,7 +140,7 @@ async def test_a_glossary_of_any_length_leaves_room_for_the_text(tiny: Path) -> 
     engine = WhisperRecogniser(str(tiny))
     await engine.start()
     terms = tuple(f"medicine {number}" for number in range(2000))
-    (answer,) = await hypotheses(engine, request(noise(1), Purpose.PARTIAL, glossary=terms, prompt="before " * 400))
+    (answer,) = await hypotheses(engine, request(noise(1), Purpose.REFRESH, glossary=terms, prompt="before " * 400))
     assert answer.avg_logprob < 0
 
 
