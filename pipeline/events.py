@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.errors import AuscultError
-from pipeline.types import Checkpoint, Role, Utterance
+from pipeline.types import Checkpoint, Guard, Role, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,14 @@ class SegmentLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """A guard took words of a closed segment away. Which words is not said."""
+
+    stream: str
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFinished:
     """Everything the stream said is committed."""
 
@@ -63,4 +71,4 @@ class StreamFailed:
     error: AuscultError
 
 
-Event: TypeAlias = Partial | PartialWithdrawn | Committed | SegmentLost | StreamFinished | StreamFailed
+Event: TypeAlias = Partial | PartialWithdrawn | Committed | SegmentLost | Guarded | StreamFinished | StreamFailed

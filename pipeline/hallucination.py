@@ -1,23 +1,65 @@
-"""Guards against text that nobody said. Each is a small function; `heard` is the paragraph that applies them."""
+"""Guards against text that nobody said, each a small function. `believed` applies those that every text must pass."""
 
-from pipeline.types import Hypothesis, Word
+from pipeline.types import Guard, Hypothesis, Word
 
 NO_SPEECH_PROBABILITY = 0.6  # Whisper's own default (openai/whisper transcribe.py): silence if above, and …
 SILENT_LOGPROB = -1.0  # … the words are this improbable as well
 LOOP_REPEATS = 4  # the same phrase so often in a row is a decoder's loop, not a person
 LOOP_PHRASE = 6  # longest phrase, in words, that is looked for
+WEAK_SPEECH = 0.7  # mean probability of a segment's speech windows; Silero gives real speech 0.9 and more
+
+# What Whisper writes about breath, doors and hum: captions of the videos it was trained on (Barański et al.,
+# *Investigation of Whisper ASR Hallucinations Induced by Non-Speech Audio*, 2025; faster-whisper issue 843).
+PHANTOMS = frozenset(
+    {
+        "thank you",
+        "thanks for watching",
+        "so",
+        "the",
+        "you",
+        "oh",
+        "bye",
+        "bye bye",
+        "okay",
+        "thank you very much",
+        "thank you for watching",
+        "thank you so much for watching",
+        "thanks for watching and ill see you next time",
+        "please subscribe",
+        "please subscribe to my channel",
+        "subscribe",
+        "ill see you in the next video",
+        "see you next time",
+        "subtitles by the amaraorg community",
+        "transcription by castingwords",
+        "silence",
+        "music",
+        "beep",
+        "applause",
+    }
+)
 
 
-def heard(hypothesis: Hypothesis) -> tuple[Word, ...]:
-    """The words of a hypothesis that can be believed."""
-    if is_silence(hypothesis):
-        return ()
-    return without_loops(hypothesis.words)
+def believed(hypothesis: Hypothesis) -> tuple[tuple[Word, ...], Guard | None]:
+    """The words of a hypothesis that can be believed, and the guard that took others away."""
+    if hypothesis.words and is_silence(hypothesis):
+        return (), Guard.SILENCE
+    words = without_loops(hypothesis.words)
+    return words, Guard.LOOP if len(words) < len(hypothesis.words) else None
 
 
 def is_silence(hypothesis: Hypothesis) -> bool:
     """Whether the recogniser itself doubts that anybody spoke."""
     return hypothesis.no_speech_prob > NO_SPEECH_PROBABILITY and hypothesis.avg_logprob < SILENT_LOGPROB
+
+
+def is_phantom(words: tuple[Word, ...], speech_probability: float) -> bool:
+    """Whether this is what Whisper writes about noise, where voice activity detection was in doubt as well.
+
+    `speech_probability`: mean probability of the windows that count as speech. People do say "thank you": in a clear
+    voice it stays.
+    """
+    return speech_probability < WEAK_SPEECH and _plain(words) in PHANTOMS
 
 
 def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
@@ -29,6 +71,12 @@ def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
         kept.extend(words[at : at + length])
         at += length * repeats
     return tuple(kept)
+
+
+def _plain(words: tuple[Word, ...]) -> str:
+    """Letters in lower case and single spaces."""
+    text = " ".join(word.text for word in words).lower().replace("-", " ")
+    return " ".join("".join(c for c in text if c.isalpha() or c == " ").split())
 
 
 def _loop_at(words: tuple[Word, ...], at: int) -> tuple[int, int]:

@@ -43,6 +43,7 @@ class Recogniser(Protocol):
     languages: frozenset[str]  # ISO 639-1 codes
     capacity: int  # calls of `recognise` that may run at the same time
     max_batch: int  # requests in one call
+    window: int  # samples that a call computes at least, whatever it is given; 0: as many as there are
     speculates: bool  # whether a segment that goes on can be recognised as if it had ended
     temperatures: tuple[float, ...]  # of decoding, for successive tries of a text that looks wrong; (0.0,): only one
 

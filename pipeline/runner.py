@@ -16,9 +16,7 @@ from pipeline.errors import InvalidAudio, RecognitionFailed
 from pipeline.events import Event
 from pipeline.ports import AudioDecoder
 from pipeline.session import Session
-from pipeline.types import SAMPLE_RATE, Pcm, PcmBlock, RecognitionRequest, RestartPoint
-
-MAX_BACKLOG = 60 * SAMPLE_RATE  # samples of closed segments that may wait; beyond it the source is not read
+from pipeline.types import Pcm, PcmBlock, RecognitionRequest, RestartPoint
 
 Sink: TypeAlias = Callable[[Event], None]
 
@@ -87,7 +85,7 @@ class Stream:
         return pcm
 
     async def _room(self) -> None:
-        while self._session.backlog > MAX_BACKLOG:
+        while self._session.behind:
             await self._answer()
 
     async def _answer(self) -> None:

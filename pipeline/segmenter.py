@@ -6,15 +6,18 @@ as the next segment. Segments never overlap and every window of speech is in exa
 """
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.endpointing import QUIET, SPEAKING, STARTING, STOPPING, Change, Endpointing, Speech, Thresholds
 from pipeline.types import SAMPLE_RATE, WINDOW, Checkpoint, Pcm
 
 CUT_SEARCH = 3 * SAMPLE_RATE // WINDOW  # windows before the limit in which the quietest place for a cut is looked for
+CUT_SPAN = 3  # windows, 96 ms: longer than the silence within a consonant (some 60 ms), shorter than most pauses
 CUT_MARGIN = SAMPLE_RATE // 5 // WINDOW  # the newest windows, left out of that search: speech may just be dipping
 
 
@@ -36,6 +39,7 @@ class Segment:
     start: int  # first sample in the stream
     speech_start: int  # where speech began, behind the pre-roll
     pcm: Pcm
+    probability: float  # mean probability of speech in the windows that were not quiet
     resume: Checkpoint
 
     @property
@@ -50,7 +54,7 @@ class Segmenter:
         self._options = options
         self._endpointing = Endpointing(options.thresholds, Speech(checkpoint.speech), checkpoint.windows)
         self.judge_from = checkpoint.position  # windows before it were judged before the restart
-        self._kept: deque[Pcm] = deque()  # windows of the open segment, or the pre-roll while there is none
+        self._kept: deque[_Kept] = deque()  # windows of the open segment, or the pre-roll while there is none
         self._kept_from = checkpoint.audio_from  # stream position of the first kept window
         self.position = checkpoint.audio_from  # first sample not yet received
         self.speech_start = checkpoint.audio_from  # of the open segment
@@ -60,6 +64,11 @@ class Segmenter:
     def open(self) -> bool:
         """Whether somebody is speaking (a pause shorter than the endpoint included)."""
         return self._endpointing.state in (SPEAKING, STOPPING)
+
+    @property
+    def pause(self) -> int:
+        """Windows for which the speaker has been silent in the open segment; 0 while they speak."""
+        return self._endpointing.lasted if self._endpointing.state is STOPPING else 0
 
     @property
     def starting(self) -> bool:
@@ -78,32 +87,35 @@ class Segmenter:
 
     def audio(self) -> Pcm:
         """That much of the open segment: always the beginning of what it will be. Shape `(length,)`."""
-        kept = list(self._kept)[: self._extent()]
+        kept = [each.window for each in islice(self._kept, self._extent())]
         return np.concatenate(kept) if kept else np.zeros(0, np.float32)
+
+    @property
+    def probability(self) -> float:
+        """Mean probability of speech in the windows of the open segment that were not quiet."""
+        return self._probability(islice(self._kept, self._extent()))
 
     def remember(self, window: Pcm) -> None:
         """Take a window that was judged before the restart: it is only buffered."""
-        self._keep(window)
+        self._keep(window, None)
 
     def receive(self, window: Pcm, probability: float) -> Segment | None:
         """Take the next window of `(512,)` samples; return the segment that it closed, if any."""
-        self._keep(window)
+        self._keep(window, probability)
         change = self._endpointing.receive(probability)
         if change is Change.BEGAN:
             self.speech_start = self.position - self._endpointing.lasted * WINDOW
         if change is Change.ENDED:
-            return self._split(self._without_silence(self._endpointing.lasted), still_open=False)
+            return self._end(self._endpointing.lasted)
         if not self.open:
             self._forget()
         elif len(self._kept) >= self._options.max_segment:
             return self._cut()
         return None
 
-    def receive_end(self) -> Segment | None:
-        """The stream ended: close what is open."""
-        if not self.open:
-            return None
-        return self._split(self._extent(), still_open=False)
+    def end(self) -> Segment | None:
+        """Close what is open: the speaker has finished, or the stream has ended."""
+        return self._end(self.pause) if self.open else None
 
     def resume(self) -> Checkpoint:
         """Where a rebuilt segmenter would have to start now. Only meaningful while no segment is open."""
@@ -116,8 +128,8 @@ class Segmenter:
             windows=self._endpointing.lasted,
         )
 
-    def _keep(self, window: Pcm) -> None:
-        self._kept.append(window)
+    def _keep(self, window: Pcm, probability: float | None) -> None:
+        self._kept.append(_Kept(window, probability))
         self.position += WINDOW
 
     def _forget(self) -> None:
@@ -129,21 +141,28 @@ class Segmenter:
 
     def _extent(self) -> int:
         """Kept windows that belong to the segment if no more speech comes."""
-        return self._without_silence(self._endpointing.lasted if self._endpointing.state is STOPPING else 0)
+        return self._without_silence(self.pause)
 
     def _without_silence(self, quiet: int) -> int:
         """Kept windows up to the hangover, when the last `quiet` ones held no speech."""
         at = len(self._kept) - max(0, quiet - self._options.hangover)
         return max(1, at)  # 1: a cut may have left nothing but silence
 
+    def _end(self, quiet: int) -> Segment:
+        return self._split(self._without_silence(quiet), still_open=False)
+
     def _cut(self) -> Segment:
-        """Close in the middle of speech, at the quietest window near the limit."""
+        """Close in the middle of speech, in the middle of the quietest stretch near the limit."""
         newest = len(self._kept) - CUT_MARGIN
-        candidates: NDArray[np.float32] = np.array(
-            [np.dot(w, w) for w in list(self._kept)[max(1, newest - CUT_SEARCH) : newest]], np.float32
-        )
-        at = max(1, newest - CUT_SEARCH) + int(candidates.argmin()) if len(candidates) else len(self._kept)
+        oldest = max(1, newest - CUT_SEARCH)
+        energies = [float(np.dot(each.window, each.window)) for each in islice(self._kept, oldest, newest)]
+        at = oldest + _quietest(energies) if energies else len(self._kept)
         return self._split(at, still_open=True)
+
+    def _probability(self, kept: Iterable["_Kept"]) -> float:
+        """1 where nothing is known: what was judged before a restart was judged as speech."""
+        voiced = [p for _, p in kept if p is not None and p >= self._options.thresholds.end]
+        return sum(voiced) / len(voiced) if voiced else 1.0
 
     def _split(self, at: int, *, still_open: bool) -> Segment:
         """The first `at` kept windows become the segment; the rest stays."""
@@ -155,5 +174,25 @@ class Segmenter:
         if not still_open:
             self._endpointing = Endpointing(self._options.thresholds)
             self._forget()
-        pcm = np.concatenate(taken)
-        return Segment(ordinal=ordinal, start=start, speech_start=speech_start, pcm=pcm, resume=self.resume())
+        return Segment(
+            ordinal=ordinal,
+            start=start,
+            speech_start=speech_start,
+            pcm=np.concatenate([each.window for each in taken]),
+            probability=self._probability(taken),
+            resume=self.resume(),
+        )
+
+
+class _Kept(NamedTuple):
+    """A window, and how probable speech is in it (None: judged before a restart)."""
+
+    window: Pcm
+    probability: float | None
+
+
+def _quietest(energies: Sequence[float]) -> int:
+    """Where the quietest stretch of `CUT_SPAN` windows has its middle: a pause, not the closure of a consonant."""
+    span = min(CUT_SPAN, len(energies))
+    sums = np.convolve(np.array(energies), np.ones(span), "valid")
+    return int(sums.argmin()) + span // 2

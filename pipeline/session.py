@@ -4,23 +4,39 @@ Feed it (`receive_audio`, `receive_end`, `receive_hypothesis`, `receive_failure`
 (`recognition_requests`, `events`, `finished`). Feeding never raises for bad input. Voice activity detection is fast and
 deterministic, so it is called in place; recognition is slow and shared, so it is requested and answered. Answers may
 come in any order; what is committed comes out in the order in which it was spoken.
+
+Three parts do the work: `hearing` cuts audio into segments, `drafting` keeps what is known of the open one,
+`settling` brings closed ones to their end. An open segment is recognised as if it had ended soon after its speaker
+pauses. If that text finishes a sentence, a short pause ends the segment, else a longer one; either way its final is
+there already. Where the answer is late, no further audio is judged until it comes: when the answers come must not
+change what they are.
 """
 
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline.agreement import LocalAgreement
 from pipeline.attribution import role_of
+from pipeline.drafting import Draft, Speculation
 from pipeline.errors import AuscultError
-from pipeline.events import Committed, Event, Partial, PartialWithdrawn, SegmentLost, StreamFailed, StreamFinished
-from pipeline.hallucination import heard
-from pipeline.pcm import Windower
+from pipeline.events import (
+    Committed,
+    Event,
+    Guarded,
+    Partial,
+    PartialWithdrawn,
+    SegmentLost,
+    StreamFailed,
+    StreamFinished,
+)
+from pipeline.hallucination import believed, is_phantom
+from pipeline.hearing import Hearing
+from pipeline.packing import unpacked
 from pipeline.ports import VoiceActivityModel
-from pipeline.segmenter import Segment, Segmenter, SegmenterOptions
+from pipeline.segmenter import Segment, SegmenterOptions
+from pipeline.settling import Group, Pending, Settling, not_before
 from pipeline.transcript import item_id, utterances
 from pipeline.types import (
     SAMPLE_RATE,
-    WINDOW,
     Checkpoint,
     Hypothesis,
     Pcm,
@@ -33,26 +49,19 @@ from pipeline.types import (
 
 IDLE_CHECKPOINT = 30 * SAMPLE_RATE  # samples of silence after which a checkpoint is worth writing
 CONTEXT_CHARACTERS = 400  # of committed text handed on as prompt; Whisper reads at most 224 tokens
-ONSET = 2 * WINDOW  # samples: detection may come that much later than the speech itself
-ATTEMPTS = 2  # how often a segment is sent to the recogniser before it counts as lost
+LANGUAGE_AUDIO = 3 * SAMPLE_RATE  # samples of one segment that are enough to tell its stream's language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """How a stream is cut and how often its open segment is looked at."""
+    """How a stream is cut, and how often and how its segments are recognised."""
 
     segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
     partial_interval: int = SAMPLE_RATE * 6 // 10  # samples between two partials; 0 asks for none
-
-
-@dataclass(slots=True, kw_only=True)
-class _Pending:
-    """A closed segment on its way through the recogniser."""
-
-    segment: Segment
-    attempts: int = 1
-    words: tuple[Word, ...] | None = None  # None: not answered yet
-    error: AuscultError | None = None
+    speculate_after: int = 0  # windows of pause behind which a final is guessed; 0: never
+    finished_after: int = 0  # windows of pause that end a segment whose sentence is finished; 0: as any other
+    pack: int = 0  # samples of closed segments that are recognised together; 0: each alone, at once
+    max_backlog: int = 60 * SAMPLE_RATE  # samples that may wait for the recogniser; beyond it the source should wait
 
 
 class Session:
@@ -71,19 +80,16 @@ class Session:
         self.hears_from = checkpoint.audio_from  # first sample that `receive_audio` must be given
         self.finished = False  # nothing more will come out
         self._options = options
-        self._model = voice_activity
-        self._voice = voice_activity.open(checkpoint.vad_state)
-        self._windower = Windower()
-        self._segmenter = Segmenter(options.segmenter, checkpoint)
+        self._hearing = Hearing(options.segmenter, voice_activity, checkpoint)
+        self._draft = Draft()
+        self._settling = Settling(options.pack)
         self._role = role_of(stream)
         self._context = checkpoint.context
+        self._language = stream.language or checkpoint.language
         self._checkpointed = checkpoint.audio_from  # where the last emitted checkpoint was
-        self._pending: deque[_Pending] = deque()  # closed, in spoken order
-        self._agreement = LocalAgreement()  # of the open segment
-        self._asked = 0  # length in samples of the open segment when it was last sent as partial
-        self._answered = 0  # length of the longest partial answered
         self._shown: set[str] = set()  # ids of items shown as partials and not yet committed
-        self._ended = False
+        self._ended = False  # no more audio will come …
+        self._heard_out = False  # … and what came is closed
         self._duration = checkpoint.audio_from
         self._requests: list[RecognitionRequest] = []
         self._events: list[Event] = []
@@ -95,43 +101,40 @@ class Session:
         if self._ended or self.finished:
             return
         self._duration += len(pcm)
-        self._receive_windows(self._windower.receive(pcm))
-        self._maybe_ask_partial()
-        self._maybe_checkpoint()
+        self._hearing.receive(pcm)
+        self._listen()
 
     def receive_end(self) -> None:
         """The stream ended. What is open is closed and recognised."""
         if self._ended or self.finished:
             return
-        self._receive_windows(self._windower.flush())
+        self._hearing.receive_end()
         self._ended = True
-        segment = self._segmenter.receive_end()
-        if segment is not None:
-            self._close(segment, self._voice.state())
-        self._publish()
+        self._listen()
 
     def receive_hypothesis(self, request: RecognitionRequest, hypothesis: Hypothesis) -> None:
         """Take the recogniser's answer to one of `recognition_requests`."""
-        words = tuple(
-            replace(word, start=word.start + request.start, end=word.end + request.start) for word in heard(hypothesis)
-        )
-        if not request.purpose.whole:
-            self._show(request, words)
-        elif (pending := self._find(request)) is not None:
-            pending.words = _not_before(pending.segment.speech_start, words)
+        if self.finished:
+            return
+        if not self._language and hypothesis.words and len(request.pcm) >= LANGUAGE_AUDIO:
+            self._language = hypothesis.language
+        if request.purpose is Purpose.FINAL:
+            self._settling.answer(request, hypothesis)
             self._publish()
+        else:
+            self._show(request, hypothesis)
+        if self._draft.speculates(request):
+            self._decide(hypothesis)
 
     def receive_failure(self, request: RecognitionRequest, error: AuscultError) -> None:
         """The recogniser failed on a request. A final is asked again, then given up; a partial is forgotten."""
-        pending = self._find(request) if request.purpose is Purpose.FINAL else None
-        if pending is None or self.finished:
+        if self.finished:
             return
-        if pending.attempts < ATTEMPTS:
-            pending.attempts += 1
-            self._requests.append(self._request(pending.segment, Purpose.FINAL))
-        else:
-            pending.error = error
-            self._publish()
+        for group in self._settling.fail(request, error):
+            self._ask_final(group)
+        self._publish()
+        if self._draft.speculates(request):
+            self._decide(None)
 
     def fail(self, error: AuscultError) -> None:
         """End the stream because its source broke: what was heard before is still finished."""
@@ -154,79 +157,131 @@ class Session:
 
     @property
     def backlog(self) -> int:
-        """Samples of closed segments that wait for the recogniser."""
-        return sum(len(p.segment.pcm) for p in self._pending if p.words is None and p.error is None)
+        """Samples that wait for the recogniser: of closed segments, and behind a pause that is not understood yet."""
+        return self._settling.waiting + self._hearing.unheard
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits that no more audio should come for a while."""
+        return self.backlog > self._options.max_backlog
 
     @property
     def duration(self) -> int:
         """Samples received since the start of the stream."""
         return self._duration
 
-    # Windows → segments
+    # Audio → segments
 
-    def _receive_windows(self, windows: Pcm) -> None:
-        """Shapes: `(n, 512)`."""
-        known = max(0, self._segmenter.judge_from - self._segmenter.position) // WINDOW
-        for window in windows[:known]:
-            self._segmenter.remember(window)
-        fresh = windows[known:]
-        if not len(fresh):
-            return
-        before = self._voice.state()
-        for index, probability in enumerate(self._voice.probabilities(fresh)):
-            segment = self._segmenter.receive(fresh[index], float(probability))
+    def _listen(self) -> None:
+        """Judge what was heard, up to a pause whose meaning is not known yet."""
+        while not self._awaits_verdict():
+            if self._has_finished():
+                segment = self._hearing.end_segment()
+            elif self._hearing.unheard:
+                segment = self._hearing.step()
+            else:
+                break
             if segment is not None:
-                self._close(segment, self._state_after(before, fresh[: index + 1]))
+                self._close(segment)
+            else:
+                self._notice_pause()
+        if not self._hearing.unheard:
+            self._maybe_ask_partial()
+            self._maybe_checkpoint()
+            if self._ended:
+                self._end()
 
-    def _state_after(self, before: bytes, windows: Pcm) -> bytes:
-        """The detector's state in the middle of a block: worked out again, because segments close rarely."""
-        voice = self._model.open(before)
-        voice.probabilities(windows)
-        return voice.state()
+    @property
+    def _pause(self) -> int:
+        return self._hearing.segmenter.pause
 
-    def _close(self, segment: Segment, vad_state: bytes) -> None:
-        segment = replace(segment, resume=replace(segment.resume, vad_state=vad_state))
-        self._pending.append(_Pending(segment=segment))
-        self._requests.append(self._request(segment, Purpose.FINAL))
-        self._agreement = LocalAgreement()
-        self._asked = self._answered = 0
+    def _awaits_verdict(self) -> bool:
+        finished_after = self._options.finished_after
+        return bool(finished_after) and self._pause >= finished_after and self._draft.awaits_verdict
 
-    def _request(self, segment: Segment, purpose: Purpose) -> RecognitionRequest:
-        return RecognitionRequest(
-            stream_id=self.id,
-            segment=segment.ordinal,
-            purpose=purpose,
-            start=segment.start,
-            pcm=segment.pcm,
-            language=self.stream.language,
-            prompt=self._context,
-            glossary=self.stream.glossary,
-        )
+    def _has_finished(self) -> bool:
+        """Whether the speaker paused long enough for somebody whose sentence is finished."""
+        finished_after = self._options.finished_after
+        return bool(finished_after) and self._pause >= finished_after and self._draft.complete
 
-    # Partials of the open segment
+    def _notice_pause(self) -> None:
+        if not self._pause:
+            self._draft.speculation = None  # they go on
+        elif self._pause == self._options.speculate_after:
+            request = self._look(Purpose.SPECULATIVE)
+            self._draft.speculation = Speculation(request=request)
+
+    def _decide(self, hypothesis: Hypothesis | None) -> None:
+        """It is known what was said before the pause (None: the recogniser failed), so listening may go on."""
+        speculation = self._draft.speculation
+        if speculation is not None:
+            speculation.answered, speculation.hypothesis = True, hypothesis
+        self._listen()
+
+    def _close(self, segment: Segment) -> None:
+        draft, self._draft = self._draft, Draft()
+        for group in self._settling.close(segment, draft):
+            self._ask_final(group)
+        self._publish()
+
+    def _end(self) -> None:
+        """Nothing more will be heard."""
+        segment = self._hearing.end_segment()
+        if segment is not None:
+            self._close(segment)
+        for group in self._settling.flush():
+            self._ask_final(group)
+        self._heard_out = True
+        self._publish()
+
+    # Requests
 
     def _maybe_ask_partial(self) -> None:
-        if not self._options.partial_interval or not self._segmenter.open:
+        segmenter = self._hearing.segmenter
+        if not self._options.partial_interval or not segmenter.open or self._ended:
             return
-        length = self._segmenter.length
-        if length - self._asked < self._options.partial_interval:
-            return
-        self._asked = length
-        now = Segment(
-            ordinal=self._segmenter.ordinal,
-            start=self._segmenter.start,
-            speech_start=self._segmenter.speech_start,
-            pcm=self._segmenter.audio(),
-            resume=Checkpoint(),
-        )
-        self._requests.append(self._request(now, Purpose.REFRESH if self._answered else Purpose.FIRST_PARTIAL))
+        if segmenter.length - self._draft.asked >= self._options.partial_interval:
+            self._look(Purpose.REFRESH if self._draft.answered else Purpose.FIRST_PARTIAL)
 
-    def _show(self, request: RecognitionRequest, words: tuple[Word, ...]) -> None:
-        stale = request.segment != self._segmenter.ordinal or len(request.pcm) <= self._answered
-        if stale or self._ended or not self._segmenter.open:
+    def _look(self, purpose: Purpose) -> RecognitionRequest:
+        """Ask what the open segment says so far."""
+        segmenter, draft = self._hearing.segmenter, self._draft
+        pcm = segmenter.audio()
+        draft.asked = len(pcm)
+        return self._ask(purpose, segmenter.ordinal, segmenter.start, pcm, draft.agreement.text)
+
+    def _ask_final(self, group: Group) -> None:
+        segment, alone = group.first.segment, len(group.pending) == 1
+        committed = group.first.draft.agreement.text if alone else ""
+        request = self._ask(Purpose.FINAL, segment.ordinal, segment.start, group.audio(), committed)
+        self._settling.asked(group, request)
+
+    def _ask(self, purpose: Purpose, segment: int, start: int, pcm: Pcm, committed: str) -> RecognitionRequest:
+        request = RecognitionRequest(
+            stream_id=self.id,
+            segment=segment,
+            purpose=purpose,
+            start=start,
+            pcm=pcm,
+            language=self._language,
+            prompt=self._context,
+            glossary=self.stream.glossary,
+            committed=committed,
+            tenant=self.stream.tenant,
+            live=self.stream.live,
+        )
+        self._requests.append(request)
+        return request
+
+    # Answers → what is shown
+
+    def _show(self, request: RecognitionRequest, hypothesis: Hypothesis) -> None:
+        segmenter, draft = self._hearing.segmenter, self._draft
+        stale = request.segment != segmenter.ordinal or len(request.pcm) <= draft.answered
+        if stale or not segmenter.open:
             return
-        self._answered = len(request.pcm)
-        words = _not_before(self._segmenter.speech_start, self._agreement.receive(words))
+        draft.answered = len(request.pcm)
+        words = draft.agreement.receive(self._heard(request, hypothesis))
         if not words:
             return
         shown = item_id(self.stream, request.segment)
@@ -239,24 +294,32 @@ class Session:
                 start=words[0].start,
                 end=max(words[0].start, words[-1].end),
                 text=" ".join(word.text for word in words),
-                committed=len(self._agreement.committed),
+                committed=len(draft.agreement.committed),
             )
         )
 
+    def _heard(self, request: RecognitionRequest, hypothesis: Hypothesis) -> tuple[Word, ...]:
+        """The words of the open segment that can be believed, in stream time."""
+        words, _ = believed(hypothesis)
+        (words,) = unpacked([range(request.start, request.start + len(request.pcm))], words)
+        if is_phantom(words, self._hearing.segmenter.probability):
+            return ()
+        return not_before(self._hearing.segmenter.speech_start, words)
+
     # Answers → what is committed
 
-    def _find(self, request: RecognitionRequest) -> _Pending | None:
-        return next((p for p in self._pending if p.segment.ordinal == request.segment), None)
-
     def _publish(self) -> None:
-        """Commit answered segments from the front, and finish when nothing is left."""
-        while self._pending and (self._pending[0].words is not None or self._pending[0].error is not None):
-            self._commit(self._pending.popleft())
-        if self._ended and not self._pending and not self.finished:
+        """Commit settled segments from the front, and finish when nothing is left."""
+        while (pending := self._settling.take()) is not None:
+            self._commit(pending)
+        for guard in self._settling.guarded:
+            self._events.append(Guarded(stream=self.stream.stream, guard=guard))
+        self._settling.guarded.clear()
+        if self._heard_out and not self._settling and not self.finished:
             self.finished = True
             self._events.append(StreamFinished(stream=self.stream.stream, duration=self._duration))
 
-    def _commit(self, pending: _Pending) -> None:
+    def _commit(self, pending: Pending) -> None:
         segment = pending.segment
         items = utterances(self.stream, self._role, segment.ordinal, pending.words or ())
         if pending.error is not None:
@@ -270,27 +333,15 @@ class Session:
                 self._events.append(PartialWithdrawn(id=shown, stream=self.stream.stream))
         self._emit(items, segment.resume)
 
-    def _emit(self, items: tuple[Utterance, ...], resume: Checkpoint) -> None:
+    def _emit(self, items: Sequence[Utterance], resume: Checkpoint) -> None:
         self._context = " ".join([self._context, *(item.text for item in items)])[-CONTEXT_CHARACTERS:].strip()
         self._checkpointed = resume.position
-        self._events.append(
-            Committed(
-                stream=self.stream.stream,
-                utterances=items,
-                checkpoint=replace(resume, context=self._context),
-            )
-        )
+        checkpoint = replace(resume, context=self._context, language=self._language)
+        self._events.append(Committed(stream=self.stream.stream, utterances=tuple(items), checkpoint=checkpoint))
 
     def _maybe_checkpoint(self) -> None:
         """In a long silence nothing is committed, so say now and then that there is nothing to hear again."""
-        quiet = not self._segmenter.open and not self._pending and not self._segmenter.starting
-        if quiet and self._segmenter.position - self._checkpointed >= IDLE_CHECKPOINT:
-            self._emit((), replace(self._segmenter.resume(), vad_state=self._voice.state()))
-
-
-def _not_before(speech_start: int, words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Some recognisers (Whisper) let the first word begin with the segment: it cannot begin in the pre-roll."""
-    earliest = speech_start - ONSET
-    return tuple(
-        word if word.start >= earliest else replace(word, start=earliest, end=max(word.end, earliest)) for word in words
-    )
+        segmenter = self._hearing.segmenter
+        quiet = not segmenter.open and not segmenter.starting and not self._settling
+        if quiet and segmenter.position - self._checkpointed >= IDLE_CHECKPOINT:
+            self._emit((), self._hearing.resume())

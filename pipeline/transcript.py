@@ -6,8 +6,8 @@ from uuid import UUID, uuid5
 from pipeline.types import Role, StreamOptions, Utterance, Word
 
 ITEM_NAMESPACE = UUID("6a5f2f0e-6b1b-4d5e-9a51-1f8f3c2f7a10")  # ours; item ids are UUIDs as in Nabla's data
-SENTENCE_ENDS = (".", "?", "!", "…")
-ABBREVIATIONS = frozenset({"dr.", "mr.", "mrs.", "ms.", "st.", "e.g.", "i.e.", "vs.", "no.", "approx."})
+SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
+ABBREVIATIONS = frozenset({"dr.", "mr.", "mrs.", "ms.", "st.", "e.g.", "i.e.", "vs.", "approx."})
 
 
 def item_id(options: StreamOptions, segment: int, sentence: int = 0) -> str:
@@ -32,11 +32,16 @@ def utterances(options: StreamOptions, role: Role, segment: int, words: tuple[Wo
     )
 
 
+def ends_sentence(words: tuple[Word, ...]) -> bool:
+    """Whether the last word ends a sentence. Never true of a recogniser without punctuation."""
+    return bool(words) and _ends(words[-1])
+
+
 def sentences(words: tuple[Word, ...]) -> Iterator[tuple[Word, ...]]:
     """Split after words that end a sentence. A recogniser without punctuation yields one group."""
     begin = 0
     for index, word in enumerate(words):
-        if word.text.endswith(SENTENCE_ENDS) and word.text.lower() not in ABBREVIATIONS:
+        if _ends(word):
             yield words[begin : index + 1]
             begin = index + 1
     if begin < len(words):
@@ -46,3 +51,7 @@ def sentences(words: tuple[Word, ...]) -> Iterator[tuple[Word, ...]]:
 def chronological(items: Iterable[Utterance]) -> list[Utterance]:
     """Items in the order in which they were spoken."""
     return sorted(items, key=lambda item: (item.start, item.end, item.id))
+
+
+def _ends(word: Word) -> bool:
+    return word.text.endswith(SENTENCE_ENDS) and word.text.lower() not in ABBREVIATIONS

@@ -58,6 +58,14 @@ class Hypothesis:
         return " ".join(word.text for word in self.words)
 
 
+class Guard(StrEnum):
+    """Why words were not believed."""
+
+    SILENCE = "silence"
+    LOOP = "loop"
+    PHANTOM = "phantom"
+
+
 class Purpose(IntEnum):
     """Why a segment is recognised; lower is served first."""
 
@@ -143,6 +151,7 @@ class Checkpoint:
     speech: str = "quiet"  # state of endpointing at `position` ("quiet", "speaking", "stopping")
     windows: int = 0  # windows that state has lasted
     context: str = ""  # tail of the committed text: the next prompt
+    language: str = ""  # what was detected; empty where it was not yet
     vad_state: bytes = b""  # what `VoiceActivity.state()` returned at `position`; empty at the start
 
 

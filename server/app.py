@@ -28,7 +28,7 @@ from pipeline.notes.templates import read_templates
 from pipeline.ports import Recogniser, VoiceActivityModel
 from pipeline.segmenter import SegmenterOptions
 from pipeline.session import SessionOptions
-from pipeline.types import to_samples
+from pipeline.types import SAMPLE_RATE, to_samples
 from server import ops
 from server.auth import Authenticator
 from server.closing import Closing
@@ -50,6 +50,7 @@ from server.store.writer import Writer
 log = structlog.get_logger()
 
 EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
+FILE_BACKLOG = 600 * SAMPLE_RATE  # samples of a recording that wait for the recogniser: work for all of its batches
 TEND_S = 60.0  # how often encounters that were left alone are seen to
 
 
@@ -88,22 +89,42 @@ def make_recogniser(settings: Settings) -> Recogniser:
     return SphinxRecogniser(workers=wanted.workers or None)
 
 
-def session_options(settings: Settings) -> SessionOptions:
-    """How streams are cut, in the pipeline's units."""
-    voice, ends = settings.voice_activity, settings.endpointing
+def live_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
+    """How live streams are cut and recognised, in the pipeline's units."""
+    ends = settings.endpointing
+    speculates = recogniser.speculates and ends.speculate_ms > 0
+    finished_ms = min(ends.finished_ms, ends.silence_ms)
     return SessionOptions(
-        segmenter=SegmenterOptions(
-            thresholds=Thresholds(
-                start=voice.start_threshold,
-                end=voice.end_threshold,
-                min_speech=windows(ends.min_speech_ms),
-                silence=windows(ends.silence_ms),
-            ),
-            pre_roll=windows(ends.pre_roll_ms),
-            hangover=windows(ends.hangover_ms),
-            max_segment=windows(ends.max_segment_ms),
-        ),
+        segmenter=segmenter_options(settings),
         partial_interval=to_samples(ends.partial_interval_ms),
+        speculate_after=windows(ends.speculate_ms) if speculates else 0,
+        finished_after=windows(finished_ms) if speculates and finished_ms else 0,
+    )
+
+
+def file_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
+    """How recordings are cut and recognised: as live streams are, but nobody waits for a segment."""
+    return SessionOptions(
+        segmenter=segmenter_options(settings),
+        partial_interval=0,
+        pack=recogniser.window,
+        max_backlog=FILE_BACKLOG,
+    )
+
+
+def segmenter_options(settings: Settings) -> SegmenterOptions:
+    """How streams are cut, in windows."""
+    voice, ends = settings.voice_activity, settings.endpointing
+    return SegmenterOptions(
+        thresholds=Thresholds(
+            start=voice.start_threshold,
+            end=voice.end_threshold,
+            min_speech=windows(ends.min_speech_ms),
+            silence=windows(ends.silence_ms),
+        ),
+        pre_roll=windows(ends.pre_roll_ms),
+        hangover=windows(ends.hangover_ms),
+        max_segment=windows(ends.max_segment_ms),
     )
 
 
@@ -155,7 +176,7 @@ class Server:
             batcher=self._batcher,
             voice_activity=make_voice_activity(settings),
             open_decoder=open_decoder,
-            session=session_options(settings),
+            session=live_options(settings, self._batcher.recogniser),
             writer=self._writer,
             reader=self._reader,
             metrics=self.metrics,

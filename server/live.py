@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection
 
 from pipeline.batching import Batcher
-from pipeline.events import Committed, Event, Partial, PartialWithdrawn, SegmentLost, StreamFailed
+from pipeline.events import Committed, Event, Guarded, Partial, PartialWithdrawn, SegmentLost, StreamFailed
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import open_stream
 from pipeline.session import Session, SessionOptions
@@ -238,6 +238,7 @@ class LiveEncounter:
             language=options.base_language,
             glossary=self._glossary,
             split_by_sentence=options.split_by_sentence,
+            tenant=self.row.tenant_id,
         )
 
     # Events out
@@ -245,6 +246,8 @@ class LiveEncounter:
     def _sink(self, channel: Channel, event: Event) -> None:
         if isinstance(event, Partial):
             self.transcript.show(event)
+        elif isinstance(event, Guarded):
+            self._studio.metrics.guarded.labels(event.guard).inc()
         else:
             self._outbox.append((channel, event))
             self._mail.set()

@@ -35,6 +35,12 @@ class Metrics:
             registry=self.registry,
             buckets=SECONDS,
         )
+        self.guarded = Counter(
+            "auscult_guarded_segments_total",
+            "Segments of which a guard took words away that nobody said, by guard.",
+            ["guard"],
+            registry=self.registry,
+        )
         self.rejected = Counter(
             "auscult_requests_rejected_total", "Requests refused, by error code.", ["code"], registry=self.registry
         )

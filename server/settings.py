@@ -104,6 +104,8 @@ class EndpointingSettings(Table, frozen=True, kw_only=True):
 
     min_speech_ms: Annotated[int, Meta(ge=32, le=2_000)] = 96
     silence_ms: Annotated[int, Meta(ge=100, le=2_000)] = 480
+    finished_ms: Annotated[int, Meta(ge=0, le=2_000)] = 256
+    speculate_ms: Annotated[int, Meta(ge=0, le=2_000)] = 160
     pre_roll_ms: Annotated[int, Meta(ge=0, le=2_000)] = 320
     hangover_ms: Annotated[int, Meta(ge=0, le=2_000)] = 160
     max_segment_ms: Annotated[int, Meta(ge=2_000, le=30_000)] = 15_000  # 30 s: Whisper's window

@@ -16,9 +16,9 @@ from pipeline.errors import AuscultError
 from pipeline.events import Committed, Event, SegmentLost, StreamFailed
 from pipeline.notes.note import Note
 from pipeline.runner import open_stream
-from pipeline.session import Session, SessionOptions
+from pipeline.session import Session
 from pipeline.types import AudioFormat, StreamOptions, Utterance
-from server.app import make_recogniser, make_voice_activity, open_decoder, session_options
+from server.app import file_options, make_recogniser, make_voice_activity, open_decoder
 from server.domain import EncounterOptions, StreamSpec
 from server.notes import Notes
 from server.settings import Settings, config_directory
@@ -79,11 +79,8 @@ async def _listen(settings: Settings, task: Task, err: Console) -> list[Utteranc
     """Every utterance of the file. Raises the error that ended it early."""
     recogniser = make_recogniser(settings)
     batcher = Batcher(recogniser)
-    whole = session_options(settings)
-    options = StreamOptions(encounter=task.file.name, stream="file", language=task.language)
-    session = Session(
-        options, SessionOptions(segmenter=whole.segmenter, partial_interval=0), make_voice_activity(settings)
-    )
+    options = StreamOptions(encounter=task.file.name, stream="file", language=task.language, live=False)
+    session = Session(options, file_options(settings, recogniser), make_voice_activity(settings))
     items: list[Utterance] = []
     errors: list[AuscultError] = []
 

@@ -61,6 +61,7 @@ class EchoRecogniser:
     name = "echo"
     model = "none"
     languages = frozenset({"en"})
+    window = 0
     speculates = False
     temperatures: tuple[float, ...] = (0.0,)
 

@@ -30,6 +30,7 @@ class ScriptedRecogniser:
     model = "counts, does not listen"
     languages = ANY_LANGUAGE
     max_batch = 16
+    window = 0
     speculates = False
     temperatures: tuple[float, ...] = (0.0,)
 

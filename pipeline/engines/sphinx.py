@@ -48,6 +48,7 @@ class SphinxRecogniser:
     name = "sphinx"
     languages = frozenset({"en"})
     max_batch = 1
+    window = 0
     speculates = False  # its finals are decoded while the segment grows
     temperatures: tuple[float, ...] = (0.0,)
 

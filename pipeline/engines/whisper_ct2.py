@@ -28,6 +28,7 @@ class WhisperRecogniser:
     name = "whisper"
     capacity = 1
     max_batch = 1
+    window = 30 * SAMPLE_RATE
     speculates = True
     temperatures: tuple[float, ...] = (0.0,)
 

@@ -7,12 +7,40 @@ from tests.fakes import words
 HYPOTHESES = st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=6).map(" ".join), max_size=12)
 
 
+def committed(agreement: LocalAgreement) -> list[str]:
+    return [word.text for word in agreement.committed]
+
+
 def test_words_on_which_two_hypotheses_agree_are_committed() -> None:
     agreement = LocalAgreement()
     agreement.receive(words("the chest pain"))
     shown = agreement.receive(words("the chest rain started"))
-    assert [w.text for w in agreement.committed] == ["the", "chest"]
+    assert committed(agreement) == ["the", "chest"]
     assert [w.text for w in shown] == ["the", "chest", "rain", "started"]
+
+
+def test_the_last_word_may_be_half_of_one() -> None:
+    agreement = LocalAgreement()
+    agreement.receive(words("no head"))
+    agreement.receive(words("no head"))
+    assert committed(agreement) == ["no"]
+
+
+def test_a_mark_may_be_set_behind_a_committed_word() -> None:
+    agreement = LocalAgreement()
+    agreement.receive(words("the pain started"))
+    agreement.receive(words("the pain started today"))
+    final = agreement.settle(words("the pain, which started today."))
+    assert [w.text for w in final] == ["the", "pain,", "which", "started", "today."]
+
+
+def test_a_final_that_changes_a_committed_word_keeps_what_was_committed_and_goes_on_behind_it() -> None:
+    agreement = LocalAgreement()
+    agreement.receive(words("two milligrams a day"))
+    agreement.receive(words("two milligrams a day please"))
+    final = agreement.settle(words("ten milligrams a day please doctor"))
+    assert [w.text for w in final] == ["two", "milligrams", "a", "day", "please", "doctor"]
+    assert committed(agreement) == ["two", "milligrams", "a"]
 
 
 @given(HYPOTHESES)
@@ -25,3 +53,12 @@ def test_committed_words_never_change(texts: list[str]) -> None:
         assert committed[: len(before)] == before
         assert tuple(w.text for w in shown)[: len(committed)] == committed
         before = committed
+
+
+@given(HYPOTHESES, st.lists(st.sampled_from(["a", "b", "c"]), max_size=6))
+def test_a_final_begins_with_what_was_committed(texts: list[str], final: list[str]) -> None:
+    agreement = LocalAgreement()
+    for text in texts:
+        agreement.receive(words(text))
+    settled = " ".join(w.text for w in agreement.settle(words(" ".join(final))))
+    assert settled.startswith(agreement.text)

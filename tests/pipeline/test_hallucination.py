@@ -1,9 +1,11 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.hallucination import heard, without_loops
+from pipeline.hallucination import believed, is_phantom, without_loops
+from pipeline.types import Guard
 from tests.fakes import hypothesis, words
 
 
@@ -21,12 +23,34 @@ def test_a_word_that_a_person_repeats_stays() -> None:
 
 def test_words_that_the_recogniser_itself_takes_for_silence_are_dropped() -> None:
     doubtful = replace(hypothesis("thanks for watching"), no_speech_prob=0.9, avg_logprob=-1.5)
-    assert heard(doubtful) == ()
+    assert believed(doubtful) == ((), Guard.SILENCE)
 
 
 def test_confident_words_stay_although_speech_is_improbable() -> None:
     sure = replace(hypothesis("yes"), no_speech_prob=0.9, avg_logprob=-0.2)
-    assert [w.text for w in heard(sure)] == ["yes"]
+    assert believed(sure) == (sure.words, None)
+
+
+def test_a_guard_that_cuts_a_loop_says_so() -> None:
+    kept, guard = believed(hypothesis("no " * 8))
+    assert [w.text for w in kept] == ["no"]
+    assert guard is Guard.LOOP
+
+
+@pytest.mark.parametrize(
+    "phrase", ["Thank you.", "Thanks for watching!", "Bye-bye.", "Subtitles by the Amara.org community"]
+)
+def test_what_is_written_about_noise_is_a_phantom_only_where_speech_is_doubtful(phrase: str) -> None:
+    assert is_phantom(words(phrase), 0.55)
+    assert not is_phantom(words(phrase), 0.95)
+
+
+def test_a_symptom_is_no_phantom_however_faint_the_voice() -> None:
+    assert not is_phantom(words("Thank you, it hurts here."), 0.4)
+
+
+def test_nothing_is_no_phantom() -> None:
+    assert not is_phantom((), 0.0)
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=30))

@@ -19,7 +19,7 @@ def window(loud: bool, number: int = 0) -> Pcm:
 def run(pattern: list[bool], segmenter: Segmenter | None = None) -> tuple[list[Segment], Segmenter]:
     segmenter = segmenter or Segmenter(OPTIONS, Checkpoint())
     closed = [segmenter.receive(window(loud, n), float(loud)) for n, loud in enumerate(pattern)]
-    closed.append(segmenter.receive_end())
+    closed.append(segmenter.end())
     return [segment for segment in closed if segment is not None], segmenter
 
 
@@ -43,14 +43,14 @@ def test_memory_stays_flat_in_silence() -> None:
     assert len(segmenter.audio()) <= OPTIONS.pre_roll * WINDOW
 
 
-def test_long_speech_is_cut_at_its_quietest_window() -> None:
+def test_long_speech_is_cut_in_a_pause_and_not_in_the_closure_of_a_consonant() -> None:
     segmenter = Segmenter(OPTIONS, Checkpoint())
-    quietest = 47
+    consonant, pause = 40, range(46, 49)
     for number in range(OPTIONS.max_segment):
-        level = 0.2 if number == quietest else 0.9
+        level = 0.0 if number == consonant else 0.2 if number in pause else 0.9
         closed = segmenter.receive(speech(32, level)[:WINDOW], 0.9)
     assert closed is not None
-    assert closed.end == quietest * WINDOW
+    assert closed.end == pause[1] * WINDOW
     assert segmenter.open
     assert segmenter.start == closed.end
 
@@ -91,7 +91,7 @@ def test_a_rebuilt_segmenter_makes_the_same_segments(runs: list[tuple[bool, int]
             rebuilt.remember(heard)
         else:
             again.append(rebuilt.receive(heard, float(pattern[number])))
-    again.append(rebuilt.receive_end())
+    again.append(rebuilt.end())
     rest = [(s.ordinal, s.start, s.end) for s in again if s is not None]
     assert rest == [(s.ordinal, s.start, s.end) for s in segments[chosen + 1 :]]
 
@@ -106,7 +106,7 @@ def test_a_look_at_an_open_segment_is_the_beginning_of_what_it_becomes(runs: lis
         closed.append(segmenter.receive(window(loud, number), float(loud)))
         if segmenter.open:
             looks.setdefault(segmenter.ordinal, []).append(segmenter.audio())
-    closed.append(segmenter.receive_end())
+    closed.append(segmenter.end())
     for segment in closed:
         if segment is not None:
             for look in looks.get(segment.ordinal, []):
