@@ -3,7 +3,8 @@
 LocalAgreement-2 (Macháček, Dabre, Bojar: *Turning Whisper into Real-Time Transcription System*, 2023, §3): words on
 which two successive hypotheses agree from the beginning are committed. The last word of a hypothesis may be half of
 one, so it is never committed. What is committed is a beginning of every later text, the final one included: a
-recogniser that changes its mind about it changes it too late.
+recogniser that changes its mind about it changes it too late. One that cannot decode behind a text (pocketsphinx) does
+so often, and would lose a word in fifty by it: for such a one nothing is committed before the final.
 """
 
 from pipeline.types import Word
@@ -12,8 +13,9 @@ from pipeline.types import Word
 class LocalAgreement:
     """The commit rule for one segment."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, commits: bool = True) -> None:
         self.committed: tuple[Word, ...] = ()
+        self._commits = commits
         self._last: tuple[Word, ...] = ()
 
     @property
@@ -28,7 +30,7 @@ class LocalAgreement:
         limit = min(len(words), len(self._last)) - 1
         while agreed < limit and words[agreed].text == self._last[agreed].text:
             agreed += 1
-        if agreed > len(self.committed):
+        if self._commits and agreed > len(self.committed):
             self.committed = words[:agreed]
         self._last = words
         return words

@@ -1,6 +1,6 @@
 """What is known of the words of the open segment: partials, what is committed, and a guess at its final."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.agreement import LocalAgreement
 from pipeline.segmenter import Segment
@@ -26,7 +26,7 @@ class Speculation:
 class Draft:
     """One open segment. The next one has a draft of its own."""
 
-    agreement: LocalAgreement = field(default_factory=LocalAgreement)
+    agreement: LocalAgreement
     shown: bool = False  # somebody saw a partial of it
     asked: int = 0  # samples of the segment when it was last sent to the recogniser
     answered: int = 0  # samples of the longest answer so far

@@ -44,6 +44,7 @@ class Recogniser(Protocol):
     capacity: int  # calls of `recognise` that may run at the same time
     max_batch: int  # requests in one call
     window: int  # samples that a call computes at least, whatever it is given; 0: as many as there are
+    continues: bool  # whether it decodes behind the committed words of a request
     speculates: bool  # whether a segment that goes on can be recognised as if it had ended
     temperatures: tuple[float, ...]  # of decoding, for successive tries of a text that looks wrong; (0.0,): only one
 
@@ -54,7 +55,7 @@ class Recogniser(Protocol):
     async def recognise(self, batch: Sequence[RecognitionRequest]) -> Sequence[Hypothesis | RecognitionFailed]:
         """One answer for each request, in order. Never raises for a single bad request.
 
-        An answer to a request with `committed` words begins with them where the engine can decode behind a text.
+        An answer to a request with `committed` words begins with them where the engine `continues`.
         """
         ...
 

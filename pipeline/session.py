@@ -15,6 +15,7 @@ change what they are.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.agreement import LocalAgreement
 from pipeline.attribution import role_of
 from pipeline.drafting import Draft, Speculation
 from pipeline.errors import AuscultError
@@ -58,6 +59,7 @@ class SessionOptions:
 
     segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
     partial_interval: int = SAMPLE_RATE * 6 // 10  # samples between two partials; 0 asks for none
+    commits: bool = True  # whether words become certain while a segment is open
     speculate_after: int = 0  # windows of pause behind which a final is guessed; 0: never
     finished_after: int = 0  # windows of pause that end a segment whose sentence is finished; 0: as any other
     pack: int = 0  # samples of closed segments that are recognised together; 0: each alone, at once
@@ -81,7 +83,7 @@ class Session:
         self.finished = False  # nothing more will come out
         self._options = options
         self._hearing = Hearing(options.segmenter, voice_activity, checkpoint)
-        self._draft = Draft()
+        self._draft = self._new_draft()
         self._settling = Settling(options.pack)
         self._role = role_of(stream)
         self._context = checkpoint.context
@@ -219,10 +221,13 @@ class Session:
         self._listen()
 
     def _close(self, segment: Segment) -> None:
-        draft, self._draft = self._draft, Draft()
+        draft, self._draft = self._draft, self._new_draft()
         for group in self._settling.close(segment, draft):
             self._ask_final(group)
         self._publish()
+
+    def _new_draft(self) -> Draft:
+        return Draft(agreement=LocalAgreement(commits=self._options.commits))
 
     def _end(self) -> None:
         """Nothing more will be heard."""

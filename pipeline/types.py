@@ -96,7 +96,7 @@ class RecognitionRequest:
     language: str  # ISO 639-1; empty: to be detected, and named in the answer
     prompt: str = ""  # what was said before in this stream
     glossary: tuple[str, ...] = ()
-    committed: str = ""  # words of this segment that are committed: an engine that can goes on behind them
+    committed: str = ""  # words of this segment that are committed: an engine that `continues` decodes behind them
     temperature: float = 0.0  # of decoding; above 0 it samples: a later try of a text that looked wrong
     tenant: str = ""  # who shares the recogniser fairly with whom
     live: bool = True  # somebody waits; a file can

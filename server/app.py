@@ -97,6 +97,7 @@ def live_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
     return SessionOptions(
         segmenter=segmenter_options(settings),
         partial_interval=to_samples(ends.partial_interval_ms),
+        commits=recogniser.continues,
         speculate_after=windows(ends.speculate_ms) if speculates else 0,
         finished_after=windows(finished_ms) if speculates and finished_ms else 0,
     )

@@ -62,6 +62,7 @@ class EchoRecogniser:
     model = "none"
     languages = frozenset({"en"})
     window = 0
+    continues = True
     speculates = False
     temperatures: tuple[float, ...] = (0.0,)
 

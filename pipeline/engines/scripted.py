@@ -31,6 +31,7 @@ class ScriptedRecogniser:
     languages = ANY_LANGUAGE
     max_batch = 16
     window = 0
+    continues = True  # what it says of a beginning is a beginning of what it says
     speculates = False
     temperatures: tuple[float, ...] = (0.0,)
 

@@ -49,6 +49,7 @@ class SphinxRecogniser:
     languages = frozenset({"en"})
     max_batch = 1
     window = 0
+    continues = False
     speculates = False  # its finals are decoded while the segment grows
     temperatures: tuple[float, ...] = (0.0,)
 

@@ -29,6 +29,7 @@ class WhisperRecogniser:
     capacity = 1
     max_batch = 1
     window = 30 * SAMPLE_RATE
+    continues = False
     speculates = True
     temperatures: tuple[float, ...] = (0.0,)
 

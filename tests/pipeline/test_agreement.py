@@ -43,6 +43,14 @@ def test_a_final_that_changes_a_committed_word_keeps_what_was_committed_and_goes
     assert committed(agreement) == ["two", "milligrams", "a"]
 
 
+def test_nothing_is_committed_of_a_recogniser_that_cannot_decode_behind_a_text() -> None:
+    agreement = LocalAgreement(commits=False)
+    agreement.receive(words("two milligrams a day"))
+    agreement.receive(words("two milligrams a day please"))
+    assert agreement.text == ""
+    assert agreement.settle(words("ten milligrams")) == words("ten milligrams")
+
+
 @given(HYPOTHESES)
 def test_committed_words_never_change(texts: list[str]) -> None:
     agreement = LocalAgreement()
