@@ -143,7 +143,7 @@ def transcribe(
     file: Annotated[Path, typer.Argument(help="A recording.", exists=True, dir_okay=False, readable=True)],
     template: Annotated[str | None, typer.Option(help="Write a note, with this template.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    language: Annotated[str, typer.Option(help="Language spoken, such as en.")] = "en",
+    language: Annotated[str, typer.Option(help="Language spoken, such as en; auto: detected (Whisper).")] = "en",
     config: ConfigFile = None,
     recogniser: RecogniserKind = None,
     model: Model = None,

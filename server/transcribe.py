@@ -23,6 +23,7 @@ from server.domain import EncounterOptions, StreamSpec
 from server.notes import Notes
 from server.settings import Settings, config_directory
 
+UNDETERMINED = "und"  # a language that nobody knows (BCP 47)
 PIECE = 64 * 1024  # bytes read at a time
 
 
@@ -32,7 +33,7 @@ class Task:
 
     file: Path
     template: str | None
-    language: str
+    language: str  # "auto": to be detected
     as_json: bool
 
 
@@ -48,13 +49,12 @@ class Output(msgspec.Struct, kw_only=True, omit_defaults=True):
 async def run(settings: Settings, task: Task, out: Console, err: Console) -> None:
     """Transcribe the file, print the items, and the note where a template is named."""
     notes = _notes(task)
-    items = await _listen(settings, task, err)
-    output = Output(language=task.language, items=items)
+    output = await _listen(settings, task, err)
     if notes is not None and task.template is not None:
         options = EncounterOptions(
-            api="file", streams=(StreamSpec(name="file"),), language=task.language, template=task.template
+            api="file", streams=(StreamSpec(name="file"),), language=output.language, template=task.template
         )
-        stored = notes.write(options, items)
+        stored = notes.write(options, output.items)
         output.note = stored.note
         output.note_absence = stored.absence.message if stored.absence else None
     if task.as_json:
@@ -75,18 +75,20 @@ def _notes(task: Task) -> Notes | None:
     return notes
 
 
-async def _listen(settings: Settings, task: Task, err: Console) -> list[Utterance]:
-    """Every utterance of the file. Raises the error that ended it early."""
+async def _listen(settings: Settings, task: Task, err: Console) -> Output:
+    """Every utterance of the file, and its language. Raises the error that ended it early."""
     recogniser = make_recogniser(settings)
     batcher = Batcher(recogniser)
-    options = StreamOptions(encounter=task.file.name, stream="file", language=task.language, live=False)
+    language = "" if task.language == "auto" else task.language
+    options = StreamOptions(encounter=task.file.name, stream="file", language=language, live=False)
     session = Session(options, file_options(settings, recogniser), make_voice_activity(settings))
-    items: list[Utterance] = []
+    output = Output(language=language or UNDETERMINED, items=[])
     errors: list[AuscultError] = []
 
     def sink(event: Event) -> None:
         if isinstance(event, Committed):
-            items.extend(event.utterances)
+            output.items.extend(event.utterances)
+            output.language = event.checkpoint.language or output.language
         elif isinstance(event, StreamFailed | SegmentLost):
             errors.append(event.error)
 
@@ -106,11 +108,11 @@ async def _listen(settings: Settings, task: Task, err: Console) -> list[Utteranc
     finally:
         with anyio.CancelScope(shield=True):
             await recogniser.aclose()
-    if errors and not items:
+    if errors and not output.items:
         raise errors[0]
     for error in errors:
         err.print(f"auscult: {error}", markup=False)
-    return items
+    return output
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
