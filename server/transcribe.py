@@ -1,20 +1,21 @@
 """`auscult transcribe`: a recording through the same pipeline as a live session, as fast as it goes."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.batching import Batcher
 from pipeline.errors import AuscultError
 from pipeline.events import Committed, Event, SegmentLost, StreamFailed
 from pipeline.notes.note import Note
+from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream
 from pipeline.session import Session
 from pipeline.types import AudioFormat, StreamOptions, Utterance
@@ -44,6 +45,15 @@ class Output(msgspec.Struct, kw_only=True, omit_defaults=True):
     items: list[Utterance]
     note: Note | None = None
     note_absence: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What a recording says."""
+
+    language: str  # as it was given or detected; empty where it was not
+    items: list[Utterance] = field(default_factory=list)
+    errors: list[AuscultError] = field(default_factory=list)  # of parts that are lost
 
 
 async def run(settings: Settings, task: Task, out: Console, err: Console) -> None:
@@ -78,44 +88,61 @@ def _notes(task: Task) -> Notes | None:
 async def _listen(settings: Settings, task: Task, err: Console) -> Output:
     """Every utterance of the file, and its language. Raises the error that ended it early."""
     recogniser = make_recogniser(settings)
-    batcher = Batcher(recogniser)
     language = "" if task.language == "auto" else task.language
     options = StreamOptions(encounter=task.file.name, stream="file", language=language, live=False)
     session = Session(options, file_options(settings, recogniser), make_voice_activity(settings))
-    output = Output(language=language or UNDETERMINED, items=[])
-    errors: list[AuscultError] = []
+    with _progress(err, hidden=task.as_json) as progress:
+        bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
+        async with working(recogniser) as batcher:
+            heard = await hear(session, open_decoder(AudioFormat()), batcher, _advancing(progress, bar, task.file))
+    if heard.errors and not heard.items:
+        raise heard.errors[0]
+    for error in heard.errors:
+        err.print(f"auscult: {error}", markup=False)
+    return Output(language=heard.language or UNDETERMINED, items=heard.items)
 
-    def sink(event: Event) -> None:
-        if isinstance(event, Committed):
-            output.items.extend(event.utterances)
-            output.language = event.checkpoint.language or output.language
-        elif isinstance(event, StreamFailed | SegmentLost):
-            errors.append(event.error)
 
-    await recogniser.start()
+@asynccontextmanager
+async def working(recogniser: Recogniser) -> AsyncIterator[Batcher]:
+    """A recogniser that is loaded and at work until this block is left. Raises `RecogniserUnavailable`."""
+    batcher = Batcher(recogniser)
     try:
-        with ExitStack() as stack:
-            progress = stack.enter_context(_progress(err, hidden=task.as_json))
-            bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
-            async with anyio.create_task_group() as owner:
-                owner.start_soon(batcher.run)
-                async with open_stream(session, open_decoder(AudioFormat()), batcher, sink) as stream:
-                    for piece in _pieces(task.file):
-                        await stream.feed(piece)
-                        progress.advance(bar, len(piece))
-                    stream.end()
-                owner.cancel_scope.cancel()
+        await recogniser.start()
+        async with anyio.create_task_group() as owner:
+            owner.start_soon(batcher.run)
+            yield batcher
+            owner.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await recogniser.aclose()
-    if errors and not output.items:
-        raise errors[0]
-    for error in errors:
-        err.print(f"auscult: {error}", markup=False)
-    return output
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+async def hear(session: Session, decoder: AudioDecoder, batcher: Batcher, pieces: Iterable[bytes]) -> Heard:
+    """Everything that a recording says, as fast as it goes. `pieces`: its bytes, in order."""
+    heard = Heard(language=session.stream.language)
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Committed):
+            heard.items.extend(event.utterances)
+            heard.language = event.checkpoint.language or heard.language
+        elif isinstance(event, StreamFailed | SegmentLost):
+            heard.errors.append(event.error)
+
+    async with open_stream(session, decoder, batcher, sink) as stream:
+        for piece in pieces:
+            await stream.feed(piece)
+        stream.end()
+    return heard
+
+
+def _advancing(progress: Progress, bar: TaskID, path: Path) -> Iterator[bytes]:
+    for piece in pieces(path):
+        yield piece
+        progress.advance(bar, len(piece))
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, in order."""
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             yield piece
