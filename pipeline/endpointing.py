@@ -54,7 +54,7 @@ class Thresholds:
     start: float = 0.5  # probability from which a window is loud
     end: float = 0.35  # probability below which a window is quiet
     min_speech: int = 3  # windows of STARTING before speech counts as begun (a cough is shorter)
-    silence: int = 15  # windows of STOPPING before speech counts as ended: the endpoint delay
+    silence: int = 12  # windows of STOPPING before speech counts as ended: the endpoint delay
 
 
 class Endpointing:
