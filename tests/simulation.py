@@ -1,0 +1,144 @@
+"""Time that passes only while everybody waits, and an engine that takes as long as it is told."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio
+import numpy as np
+
+from pipeline.errors import RecognitionFailed
+from pipeline.types import SAMPLE_RATE, Hypothesis, Purpose, RecognitionRequest
+from tests.fakes import hypothesis
+
+FOR_EVER = 24 * 3600  # seconds: asyncio looks at its timers at least so often, also where there are none in time
+
+T = TypeVar("T")
+
+
+def request(
+    stream: str = "a",
+    segment: int = 0,
+    purpose: Purpose = Purpose.FINAL,
+    *,
+    seconds: float = 1.0,
+    tenant: str = "",
+    live: bool = True,
+    temperature: float = 0.0,
+) -> RecognitionRequest:
+    """What a stream asks for; its audio is silence."""
+    return RecognitionRequest(
+        stream_id=stream,
+        segment=segment,
+        purpose=purpose,
+        start=0,
+        pcm=np.zeros(round(seconds * SAMPLE_RATE), np.float32),
+        language="en",
+        temperature=temperature,
+        tenant=tenant,
+        live=live,
+    )
+
+
+class Stuck(AssertionError):
+    """Everybody waits, and nothing will ever happen."""
+
+
+class _Selector(selectors.DefaultSelector):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and (timeout is None or timeout >= FOR_EVER):
+            raise Stuck
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer when there is nothing else to do."""
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        return self._virtual.now
+
+
+def in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run to the end, however long that would take. Raises `Stuck` where it would take for ever."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+def never(_: RecognitionRequest) -> bool:
+    return False
+
+
+def echo(asked: RecognitionRequest) -> Hypothesis:
+    return hypothesis(f"segment {asked.segment}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """What an engine was given, and when."""
+
+    began: float
+    requests: tuple[RecognitionRequest, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class SimulatedEngine:
+    """Takes `call` + `item` · requests + `second` · seconds of audio for a call."""
+
+    capacity: int = 1
+    max_batch: int = 1
+    call: float = 0.0
+    item: float = 0.1
+    second: float = 0.0
+    fails: Callable[[RecognitionRequest], bool] = never  # it says so
+    raises: Callable[[RecognitionRequest], bool] = never  # the whole call
+    hangs: Callable[[RecognitionRequest], bool] = never  # the whole call
+    says: Callable[[RecognitionRequest], Hypothesis] = echo
+    temperatures: tuple[float, ...] = (0.0,)
+    name: str = "simulated"
+    model: str = "none"
+    languages: frozenset[str] = frozenset({"en"})
+    window: int = 0
+    speculates: bool = True
+    continues: bool = False
+
+    def __post_init__(self) -> None:
+        self.calls: list[Call] = []
+        self.running = self.most_running = 0
+
+    async def start(self) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        return None
+
+    def takes(self, batch: Sequence[RecognitionRequest]) -> float:
+        """Seconds."""
+        audio = sum(len(each.pcm) for each in batch) / SAMPLE_RATE
+        return self.call + self.item * len(batch) + self.second * audio
+
+    async def recognise(self, batch: Sequence[RecognitionRequest]) -> list[Hypothesis | RecognitionFailed]:
+        self.calls.append(Call(began=anyio.current_time(), requests=tuple(batch)))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await anyio.sleep(self.takes(batch))
+            if any(map(self.hangs, batch)):
+                await anyio.sleep_forever()
+            if any(map(self.raises, batch)):
+                raise ZeroDivisionError
+        finally:
+            self.running -= 1
+        return [RecognitionFailed() if self.fails(each) else self.says(each) for each in batch]
