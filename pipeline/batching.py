@@ -1,101 +1,252 @@
-"""The one owner of a recogniser: gathers requests of all sessions, calls the engine, scatters the answers.
+"""The one owner of a recogniser: takes requests of all sessions, calls the engine, scatters the answers.
 
-Finals come first, in order of arrival, and are never dropped. Of each stream at most one partial waits, the newest; it
-keeps the place in line of the one it replaces, so that busy streams do not starve quiet ones.
+What goes when is decided by `pipeline.schedule`; here is what needs an event loop. A free lane starts at once, and what
+arrives while all are busy makes the next batch, so nothing waits for company that may not come.
+
+An engine that raises, or does not answer in time, ends no more than the requests it was given: of a batch each is tried
+once more, alone. What fails alone is answered as failed.
 """
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
 
 import anyio
+from anyio.abc import TaskGroup
 
-from pipeline.errors import RecognitionFailed
+from pipeline.capacity import Capacity
+from pipeline.costs import Costs, probes
+from pipeline.errors import RecogniserHung, RecognitionFailed, RecognitionGivenUp
+from pipeline.fallback import best, next_temperature
 from pipeline.ports import Recogniser
+from pipeline.schedule import Rank, Schedule, Ticket
 from pipeline.types import Hypothesis, Purpose, RecognitionRequest
+
+HANG_S = 30.0  # a call that takes longer hangs …
+HANG_TIMES = 10.0  # … unless that is less than so many times what was expected
+UNKNOWN_HANG_S = 300.0  # … or nothing is known yet: a large model on a small machine
+CALIBRATION_S = 2.0  # of measuring at start, where two calls do not take longer
+LATE_S = 1.0  # a final that has waited so long to be handed over says that there is too much to do
 
 Answer: TypeAlias = Hypothesis | RecognitionFailed
 Reply: TypeAlias = Callable[[RecognitionRequest, Answer], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Waiting:
-    request: RecognitionRequest
+class Observer(Protocol):
+    """Who wants to know how recognition goes. Both are called on the event loop and must be quick."""
+
+    def handed_over(self, rank: Rank, waited: float) -> None:
+        """The engine gets a request that waited for so many seconds."""
+        ...
+
+    def answered(self, requests: int, took: float) -> None:
+        """A call with so many requests took so many seconds."""
+        ...
+
+
+class Nobody:
+    """An observer that does not look."""
+
+    def handed_over(self, rank: Rank, waited: float) -> None:
+        return None
+
+    def answered(self, requests: int, took: float) -> None:
+        return None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Asked(Ticket):
+    """A request with what is known of its answer."""
+
+    asked: RecognitionRequest  # as its stream knows it
     reply: Reply
+    tries: list[Hypothesis] = field(default_factory=list)
 
 
 class Batcher:
-    """Requests in by `submit`, answers out through each request's `reply`, called on the event loop."""
+    """Requests in by `submit`, answers out through each request's `reply`, called on the event loop.
 
-    def __init__(self, recogniser: Recogniser) -> None:
+    A request is answered once, or never: where its stream asked something newer first, or was cancelled.
+    """
+
+    def __init__(self, recogniser: Recogniser, observer: Observer | None = None) -> None:
         self.recogniser = recogniser
-        self.superseded = 0  # partials replaced by newer ones before they were recognised
+        self.costs = Costs()
+        self.capacity = Capacity(self.costs)
+        self.batches = 0  # calls of the engine
         self.failed = 0  # requests that the engine could not answer
-        self._finals: deque[_Waiting] = deque()
-        self._partials: OrderedDict[str, _Waiting] = OrderedDict()
-        self._arrived = anyio.Event()
+        self.fallbacks = 0  # later tries, at a higher temperature, of texts that looked wrong
+        self.retried = 0  # requests tried again alone, because a call with several failed
+        self.hung = 0  # calls that did not end in time
+        self._observer = observer or Nobody()
+        self._schedule: Schedule[_Asked] = Schedule(self.costs)
+        self._changed = anyio.Event()  # a request arrived, or a lane is free
+
+    @property
+    def superseded(self) -> int:
+        """Requests never recognised, because their stream asked something newer."""
+        return self._schedule.superseded
 
     @property
     def waiting_finals(self) -> int:
-        """Finals not yet handed to the engine."""
-        return len(self._finals)
+        """Finals not yet handed to the engine that somebody waits for."""
+        return self._schedule.waiting_finals
+
+    @property
+    def waiting_files(self) -> int:
+        """Requests of files not yet handed to the engine."""
+        return self._schedule.waiting_files
+
+    def may_admit(self, streams: int) -> bool:
+        """Whether so many live streams in all can be carried: by what was measured, and by how it goes right now."""
+        late = self._schedule.late(anyio.current_time()) > LATE_S
+        return not late and streams <= self.capacity.streams_carried()
 
     def submit(self, request: RecognitionRequest, reply: Reply) -> None:
-        """Queue a request. A partial replaces an older partial of its stream; a final drops it."""
-        waiting = _Waiting(request=request, reply=reply)
-        if request.purpose is Purpose.FINAL:
-            if self._partials.pop(request.stream_id, None) is not None:
-                self.superseded += 1
-            self._finals.append(waiting)
+        """Queue a request. It replaces what its stream has waiting, unless that is final."""
+        now = anyio.current_time()
+        guess = self._schedule.confirm(request, now) if request.purpose is Purpose.FINAL else None
+        if guess is not None:
+            guess.asked, guess.reply = request, reply
         else:
-            self.superseded += request.stream_id in self._partials
-            self._partials[request.stream_id] = waiting
-        self._arrived.set()
+            self._schedule.submit(_Asked(request=request, asked=request, reply=reply), now)
+            self.capacity.receive(request, now)
+        self._changed.set()
 
     def cancel(self, stream_id: str) -> None:
-        """Forget what a stream has waiting: nobody listens any more."""
-        self._partials.pop(stream_id, None)
-        self._finals = deque(w for w in self._finals if w.request.stream_id != stream_id)
+        """Forget a stream: nobody listens any more, also to what the engine is at work on."""
+        self._schedule.cancel(stream_id)
+        self.capacity.forget(stream_id, anyio.current_time())
+
+    async def calibrate(self) -> None:
+        """Measure the loaded engine with a few calls, so that it is known what it carries before anybody comes."""
+        self._meet_engine()
+        known = self.recogniser.languages
+        language = "en" if "en" in known else min(known, default="en")
+        began = anyio.current_time()
+        async with anyio.create_task_group() as calls:
+            for probe in probes(self.recogniser.max_batch, language):
+                started = anyio.current_time()
+                if self.costs.of(probe[0]).known and started - began + self.costs.predict(probe) > CALIBRATION_S:
+                    continue
+                outcome = await self._watched(probe, calls)
+                if not isinstance(outcome, RecognitionFailed):
+                    self.costs.observe(probe, anyio.current_time() - started, anchor=True)
 
     async def run(self) -> None:
         """Serve until cancelled: as many calls at a time as the engine takes."""
-        async with anyio.create_task_group() as lanes:
-            for _ in range(self.recogniser.capacity):
-                lanes.start_soon(self._lane)
+        self._meet_engine()
+        async with anyio.create_task_group() as calls:
+            while True:
+                while batch := self._schedule.take():
+                    calls.start_soon(self._serve, batch, calls)
+                self._changed = anyio.Event()
+                await self._changed.wait()
 
-    async def _lane(self) -> None:
-        while True:
-            batch = self._take()
-            if batch:
-                await self._serve(batch)
-            else:
-                if self._arrived.is_set():
-                    self._arrived = anyio.Event()
-                await self._arrived.wait()
+    def _meet_engine(self) -> None:
+        """Some engines know what they can do only once they are loaded."""
+        engine = self.recogniser
+        self._schedule.lanes = self.capacity.lanes = engine.capacity
+        self._schedule.max_batch = self.capacity.max_batch = engine.max_batch
+        self._schedule.window = engine.window
 
-    def _take(self) -> list[_Waiting]:
-        """The next batch: finals, or partials where no final waits."""
-        batch: list[_Waiting] = []
-        while len(batch) < self.recogniser.max_batch and self._finals:
-            batch.append(self._finals.popleft())
-        while len(batch) < self.recogniser.max_batch and self._partials and not self._finals:
-            batch.append(self._partials.popitem(last=False)[1])
-        return batch
+    # One batch
 
-    async def _serve(self, batch: Sequence[_Waiting]) -> None:
-        for waiting, answer in zip(batch, await self._recognise([w.request for w in batch]), strict=True):
-            self.failed += isinstance(answer, RecognitionFailed)
-            waiting.reply(waiting.request, answer)
+    async def _serve(self, batch: tuple[_Asked, ...], calls: TaskGroup) -> None:
+        began = anyio.current_time()
+        for asked in batch:
+            self._observer.handed_over(asked.rank, began - asked.since)
+        requests = [asked.request for asked in batch]
+        outcome = await self._watched(requests, calls)
+        took = anyio.current_time() - began
+        self.batches += 1
+        self._observer.answered(len(batch), took)
+        self._schedule.done(batch)
+        if isinstance(outcome, RecognitionFailed):
+            self._divide(batch, outcome)
+        else:
+            self.costs.observe(requests, took)
+            for asked, answer in zip(batch, outcome, strict=True):
+                self._settle(asked, answer)
+        self._changed.set()
 
-    async def _recognise(self, requests: list[RecognitionRequest]) -> Sequence[Answer]:
-        """The engine's answers; an engine that raises has failed on each request, and the lane goes on."""
+    async def _watched(
+        self, requests: Sequence[RecognitionRequest], calls: TaskGroup
+    ) -> Sequence[Answer] | RecognitionFailed:
+        """The engine's answers, or what went wrong with all of them.
+
+        The call has a task of its own: one that hangs may be deaf to its cancellation, too.
+        """
+        outcomes: list[Sequence[Answer] | RecognitionFailed] = []
+        ended = anyio.Event()
+        scope = anyio.CancelScope()
+
+        async def call() -> None:
+            with scope:
+                outcomes.append(await self._called(requests))
+            ended.set()
+
+        calls.start_soon(call)
+        with anyio.move_on_after(self._patience(requests)):
+            await ended.wait()
+        if outcomes:
+            return outcomes[0]
+        self.hung += 1
+        scope.cancel()
+        return RecogniserHung()
+
+    async def _called(self, requests: Sequence[RecognitionRequest]) -> Sequence[Answer] | RecognitionFailed:
+        """An engine's own bug must not end the other sessions."""
         try:
             answers = await self.recogniser.recognise(requests)
-        except Exception as exc:  # an engine's own bug must not end the other sessions
+        except Exception as exc:
             failure = RecognitionFailed()
             failure.__cause__ = exc
-            return [failure] * len(requests)
+            return failure
         if len(answers) != len(requests):
-            return [RecognitionFailed("The recogniser lost an answer.")] * len(requests)
+            return RecognitionFailed("The recogniser lost an answer.")
         return answers
+
+    def _patience(self, requests: Sequence[RecognitionRequest]) -> float:
+        """Seconds after which a call with these requests hangs."""
+        if not self.costs.of(requests[0]).known:
+            return UNKNOWN_HANG_S
+        return max(HANG_S, HANG_TIMES * self.costs.predict(requests))
+
+    # Its answers
+
+    def _divide(self, batch: tuple[_Asked, ...], failure: RecognitionFailed) -> None:
+        """A call failed as a whole: which of its requests is the reason shows when each is tried alone."""
+        if len(batch) > 1:
+            for asked in batch:
+                asked.alone = True
+                self.retried += self._schedule.again(asked)
+            return
+        (asked,) = batch
+        if asked.alone:
+            given_up = RecognitionGivenUp()
+            given_up.__cause__ = failure
+            failure = given_up
+        self._settle(asked, failure)
+
+    def _settle(self, asked: _Asked, answer: Answer) -> None:
+        """Reply, unless the text looks wrong and there is another temperature to try."""
+        if asked.cancelled:
+            return
+        if isinstance(answer, Hypothesis):
+            asked.tries.append(answer)
+            if self._tried_again(asked):
+                return
+        if asked.tries:
+            answer = best(asked.tries)
+        self.failed += isinstance(answer, RecognitionFailed)
+        asked.reply(asked.asked, answer)
+
+    def _tried_again(self, asked: _Asked) -> bool:
+        """Whether the answer must wait for another try, or is not wanted any more."""
+        temperature = next_temperature(asked.tries, self.recogniser.temperatures)
+        if temperature is None or not asked.request.purpose.whole:
+            return False
+        asked.request = replace(asked.request, temperature=temperature)
+        self.fallbacks += self._schedule.again(asked)
+        return True

@@ -8,6 +8,8 @@ AuscultError
 ├── RecogniserError
 │   ├── RecogniserUnavailable  model or package is missing; says which command mends it
 │   ├── RecognitionFailed      one request failed (retryable)
+│   │   ├── RecogniserHung       no answer in time
+│   │   └── RecognitionGivenUp   and failed again when it was tried alone (not retryable)
 │   └── LanguageUnsupported    the running recogniser does not know the language
 ├── NoteError
 │   ├── TranscriptTooShort
@@ -71,6 +73,19 @@ class RecognitionFailed(RecogniserError):
 
     code = "recognition_failed"
     retryable = True
+
+
+class RecogniserHung(RecognitionFailed):
+    """The recogniser did not answer in time for this segment."""
+
+    code = "recogniser_hung"
+
+
+class RecognitionGivenUp(RecognitionFailed):
+    """The recogniser failed on this segment twice, the second time on it alone."""
+
+    code = "recognition_given_up"
+    retryable = False
 
 
 class LanguageUnsupported(RecogniserError):
