@@ -97,10 +97,10 @@ class Batcher:
         """Requests of files not yet handed to the engine."""
         return self._schedule.waiting_files
 
-    def may_admit(self, streams: int) -> bool:
-        """Whether so many live streams in all can be carried: by what was measured, and by how it goes right now."""
-        late = self._schedule.late(anyio.current_time()) > LATE_S
-        return not late and streams <= self.capacity.streams_carried()
+    @property
+    def late(self) -> bool:
+        """Whether finals wait too long right now, whatever `capacity` says."""
+        return self._schedule.late(anyio.current_time()) > LATE_S
 
     def submit(self, request: RecognitionRequest, reply: Reply) -> None:
         """Queue a request. It replaces what its stream has waiting, unless that is final."""

@@ -131,11 +131,11 @@ class InvalidGlossary(AuscultError):
 
 
 class Overloaded(AuscultError):
-    """No capacity for another session now; try again later."""
+    """There is no capacity for another session."""
 
     code = "overloaded"
     retryable = True
 
-    def __init__(self, message: str = "", *, retry_after_s: int = 10) -> None:
-        super().__init__(message)
+    def __init__(self, *, retry_after_s: int = 10) -> None:
+        super().__init__(f"There is no capacity for another session now: try again in {retry_after_s} seconds.")
         self.retry_after_s = retry_after_s

@@ -30,9 +30,10 @@ from pipeline.segmenter import SegmenterOptions
 from pipeline.session import SessionOptions
 from pipeline.types import SAMPLE_RATE, to_samples
 from server import ops
+from server.admission import Limits
 from server.auth import Authenticator
 from server.closing import Closing
-from server.encounters import Encounters, Limits
+from server.encounters import Encounters
 from server.errors import Conflict, ServerError
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.conversation import SocketLimits
@@ -164,7 +165,7 @@ class Server:
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
-        self._batcher = Batcher(make_recogniser(settings))
+        self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()
@@ -188,7 +189,11 @@ class Server:
 
     def _make_encounters(self) -> Encounters:
         settings = self._settings
-        limits = Limits(max_sessions=settings.limits.max_sessions, idle_timeout_s=settings.limits.http_idle_timeout_s)
+        limits = Limits(
+            max_sessions=settings.limits.max_sessions,
+            max_streams=settings.limits.max_streams,
+            idle_timeout_s=settings.limits.http_idle_timeout_s,
+        )
         return Encounters(
             studio=self._studio,
             keyring=KeyRing(read_or_make_key(settings.key_path)),
@@ -232,15 +237,20 @@ class Server:
         )
 
     def _watch(self) -> None:
-        metrics, batcher, writer = self.metrics, self._batcher, self._writer
-        metrics.gauge("auscult_sessions", "Encounters in work.", lambda: self._encounters.live_count())
-        metrics.gauge(
-            "auscult_recognition_waiting_finals", "Finals waiting for the recogniser.", lambda: batcher.waiting_finals
-        )
-        metrics.counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
-        metrics.counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
-        metrics.counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
-        metrics.counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
+        gauge, counter = self.metrics.gauge, self.metrics.counter
+        encounters, batcher, writer = self._encounters, self._batcher, self._writer
+        gauge("auscult_sessions", "Encounters in work.", encounters.live_count)
+        gauge("auscult_streams", "Audio streams of live sessions.", encounters.live_streams)
+        gauge("auscult_streams_carried", "Audio streams of live sessions that are let in.", encounters.streams_carried)
+        gauge("auscult_recognition_waiting_finals", "Finals of live streams in line.", lambda: batcher.waiting_finals)
+        gauge("auscult_recognition_waiting_files", "Requests of files in line.", lambda: batcher.waiting_files)
+        counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
+        counter("auscult_recognition_retried", "Requests tried again alone: a batch failed.", lambda: batcher.retried)
+        counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
+        counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
+        counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
+        counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
+        counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -276,18 +286,20 @@ class Server:
             self._fatal(ServerError("The server is broken and stops: its log says where. Restart it."))
 
     async def _recognise(self) -> None:
-        """Load the recogniser, then serve it. A model that cannot be loaded ends the server, with one clear error."""
+        """Load, measure, serve the recogniser. A model that cannot be loaded ends the server, with one clear error."""
         recogniser = self._batcher.recogniser
         try:
             await recogniser.start()
         except AuscultError as exc:
             self._fatal(exc)
             return
-        self._waiting_for = None
-        log.info("recogniser.ready", recogniser=recogniser.name, model=recogniser.model)
         try:
             await self._batcher.run()
         finally:
+            await self._batcher.calibrate()
+            carried = self._batcher.capacity.streams_carried()
+            log.info("recogniser.ready", recogniser=recogniser.name, model=recogniser.model, streams_carried=carried)
+            self._waiting_for = None
             with anyio.CancelScope(shield=True):
                 await recogniser.aclose()
 

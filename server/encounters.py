@@ -13,10 +13,11 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from pipeline.containers import MIN_SNIFF_BYTES, sniff
-from pipeline.errors import LanguageUnsupported, Overloaded, UnsupportedAudio
+from pipeline.errors import LanguageUnsupported, UnsupportedAudio
 from pipeline.ports import Recogniser
 from pipeline.types import Utterance
 from server.access import Action, record
+from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, EpochLost, NotFound, StoreUnavailable
 from server.following import Update
@@ -44,13 +45,6 @@ class Jobs(Protocol):
         ...
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much this process takes on."""
-
-    max_sessions: int
-    idle_timeout_s: float  # a session that may come back is closed after so long without audio
-
-
 class Encounters:
     """See the module. One per process."""
 
@@ -70,7 +64,6 @@ class Encounters:
         self._keyring = keyring
         self._blobs = blobs
         self._glossaries = glossaries
-        self._limits = limits
         self._owner = owner
         self._holding = Holding(
             studio=studio,
@@ -79,7 +72,7 @@ class Encounters:
             owner=owner,
             idle_timeout_s=limits.idle_timeout_s,
         )
-        self._opening = 0  # encounters about to be held
+        self._admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
         self._completed: dict[str, anyio.Event] = {}  # for those who wait for the last word
         self._jobs: Jobs | None = None
 
@@ -96,6 +89,14 @@ class Encounters:
         """Encounters held by this process."""
         return len(self._holding)
 
+    def live_streams(self) -> int:
+        """Audio streams that are still being heard."""
+        return self._holding.streams
+
+    def streams_carried(self) -> int:
+        """See `Admission.streams_carried`."""
+        return self._admission.streams_carried
+
     # Use-cases
 
     async def open(
@@ -109,13 +110,8 @@ class Encounters:
         known = client_key and await self._read(partial(sql.find, tenant=caller.tenant_id, client_key=client_key))
         if known:
             return known
-        if len(self._holding) + self._opening >= self._limits.max_sessions:
-            raise Overloaded
-        self._opening += 1
-        try:
+        with self._admission.place(len(options.streams)):
             return await self._open(caller, options, client_key)
-        finally:
-            self._opening -= 1
 
     async def append(
         self, caller: Caller, encounter: str, body: bytes, *, client_key: str | None = None, final: bool = False

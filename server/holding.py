@@ -48,6 +48,12 @@ class Holding:
     def __len__(self) -> int:
         return len(self._live)
 
+    @property
+    def streams(self) -> int:
+        """Audio streams that are still being heard."""
+        heard = (live for live in self._live.values() if not live.transcribed.is_set())
+        return sum(len(live.row.options.streams) for live in heard)
+
     def get(self, encounter: str) -> LiveEncounter | None:
         """The encounter, if this process holds it."""
         return self._live.get(encounter)

@@ -6,6 +6,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pipeline.schedule import Rank
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)  # requests
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -44,9 +47,17 @@ class Metrics:
         self.rejected = Counter(
             "auscult_requests_rejected_total", "Requests refused, by error code.", ["code"], registry=self.registry
         )
+        self.sessions_refused = Counter(
+            "auscult_sessions_refused_total",
+            "Sessions told to come back later, by reason (sessions, streams or late).",
+            ["reason"],
+            registry=self.registry,
+        )
         self.nonfinite_samples = Counter(
             "auscult_nonfinite_samples_total", "NaN and infinite samples replaced by silence.", registry=self.registry
         )
+
+        self.recognition = RecognitionMetrics(self.registry)
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is scraped, so that it cannot drift."""
@@ -55,6 +66,37 @@ class Metrics:
     def counter(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A counter kept elsewhere, read when it is scraped."""
         self.registry.register(_ReadCounter(name, help_text, read))
+
+
+class RecognitionMetrics:
+    """How recognition goes: the `Observer` of a `Batcher`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._waiting = Histogram(
+            "auscult_recognition_waiting_seconds",
+            "Time that requests waited until the recogniser got them, by line (final, again, …, file).",
+            ["line"],
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._calls = Histogram(
+            "auscult_recognition_call_seconds",
+            "Time that calls of the recogniser took.",
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._batches = Histogram(
+            "auscult_recognition_batch_size", "Requests in a call.", registry=registry, buckets=BATCHES
+        )
+
+    def handed_over(self, rank: Rank, waited: float) -> None:
+        """The recogniser gets a request that waited for so many seconds."""
+        self._waiting.labels(line=rank.name.lower()).observe(waited)
+
+    def answered(self, requests: int, took: float) -> None:
+        """A call with so many requests took so many seconds."""
+        self._batches.observe(requests)
+        self._calls.observe(took)
 
 
 class _ReadCounter(Collector):

@@ -116,7 +116,8 @@ class LimitSettings(Table, frozen=True, kw_only=True):
     """How much one client may ask for, and how long it may stay silent."""
 
     max_chunk_bytes: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 8_388_608
-    max_sessions: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    max_sessions: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
+    max_streams: Annotated[int, Meta(ge=0, le=100_000)] = 0  # 0: as measured
     max_streams_per_session: Annotated[int, Meta(ge=1, le=32)] = 4
     max_session_minutes: Annotated[int, Meta(ge=1, le=1_440)] = 240
     stream_silence_timeout_s: Seconds = 10.0

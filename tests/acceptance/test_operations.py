@@ -207,6 +207,35 @@ async def test_when_all_places_are_taken_new_sessions_are_told_when_to_come_back
             assert post(api, chunk(wav(headache, 3), final=True)).status_code == 200
 
 
+async def test_a_socket_whose_streams_cannot_be_carried_is_told_when_to_come_back(
+    tmp_path: Path, headache: Recording
+) -> None:
+    environment = {"AUSCULT_LIMITS_MAX_STREAMS": "2"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            assert post(api, chunk(wav(headache, 3))).status_code == 200
+            async with dialled(server) as socket:
+                await say(socket, CONFIG)
+                (refusal,) = await read(socket, 10)
+                assert socket.close_code == 1013
+            assert refusal["object"] == "error_message"
+            assert "try again in 30 seconds" in refusal["message"]
+            metrics = api.get("/metrics").text
+    assert "auscult_streams 1.0" in metrics
+    assert "auscult_streams_carried 2.0" in metrics
+    assert 'auscult_sessions_refused_total{reason="streams"} 1.0' in metrics
+
+
+async def test_how_much_is_carried_is_measured_before_the_server_says_it_is_ready(tmp_path: Path) -> None:
+    environment = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "400"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            metrics = api.get("/metrics").text
+        (carried,) = (line.split()[1] for line in metrics.splitlines() if line.startswith("auscult_streams_carried "))
+        assert 1 <= float(carried) < 1000
+        assert '"streams_carried"' in server.log()
+
+
 async def test_a_kept_task_can_be_fetched_again(tmp_path: Path, headache: Recording) -> None:
     environment = {"AUSCULT_TASKS_KEEP_AFTER_FETCH": "true"}
     async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:

@@ -349,22 +349,20 @@ def test_an_engine_that_breaks_at_calibration_is_served_all_the_same() -> None:
     assert len(answers.got) == 1
 
 
-def test_nobody_is_admitted_while_finals_are_late() -> None:
+def test_finals_that_wait_too_long_are_noticed() -> None:
     batcher, answers = calibrated(SimulatedEngine(item=0.01)), Answers()
     batcher.recogniser = SimulatedEngine(item=LATE_S)
-    admitted: list[bool] = []
+    late: list[bool] = []
 
     async def play() -> None:
         for segment in range(3):
             batcher.submit(request("a", segment), answers)
         for _ in range(4):
-            admitted.append(batcher.may_admit(1))
+            late.append(batcher.late)
             await anyio.sleep(LATE_S * 0.9)
 
-        admitted.append(batcher.may_admit(batcher.capacity.streams_carried() + 1))
-
     served(batcher, play)
-    assert admitted == [True, True, False, True, False]
+    assert late == [False, False, True, False]
 
 
 # Whatever happens
