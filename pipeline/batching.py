@@ -25,7 +25,7 @@ from pipeline.types import Hypothesis, Purpose, RecognitionRequest
 HANG_S = 30.0  # a call that takes longer hangs …
 HANG_TIMES = 10.0  # … unless that is less than so many times what was expected
 UNKNOWN_HANG_S = 300.0  # … or nothing is known yet: a large model on a small machine
-CALIBRATION_S = 2.0  # of measuring at start, where two calls do not take longer
+CALIBRATION_S = 2.5  # of measuring at start, where two calls do not take longer
 LATE_S = 1.0  # a final that has waited so long to be handed over says that there is too much to do
 
 Answer: TypeAlias = Hypothesis | RecognitionFailed
@@ -148,7 +148,7 @@ class Batcher:
         engine = self.recogniser
         self._schedule.lanes = self.capacity.lanes = engine.capacity
         self._schedule.max_batch = self.capacity.max_batch = engine.max_batch
-        self._schedule.window = engine.window
+        self.costs.window = engine.window
 
     # One batch
 

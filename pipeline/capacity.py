@@ -8,7 +8,7 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from pipeline.costs import CallCost, Costs, seconds_of
+from pipeline.costs import CallCost, Costs
 from pipeline.types import SAMPLE_RATE, RecognitionRequest
 
 BUSY = 0.75  # of the engine's time, at most: nearer to all of it, lines grow long by chance alone
@@ -78,7 +78,7 @@ class Capacity:
             return
         self._pass(now)
         stream = self._streams.setdefault(request.stream_id, _Stream())
-        seen, seconds = self._seen, seconds_of(request)
+        seen, seconds = self._seen, len(request.pcm) / SAMPLE_RATE
         if request.segment > stream.segment:
             stream.segment, stream.heard = request.segment, 0
         if request.segment == stream.segment:
@@ -122,7 +122,7 @@ class Capacity:
 
     def _busy(self, cost: CallCost, rate: float, seconds: float) -> float:
         """Seconds of calls in a second, for so many requests in a second, of so many seconds of audio each."""
-        each = cost.each(seconds)
+        each = cost.each(max(seconds, self._costs.window / SAMPLE_RATE))
         arriving = rate * TOGETHER_S / self.lanes
         taken = (TOGETHER_S - cost.call) / each if each else arriving
         together = max(1.0, min(self.max_batch, arriving, taken))

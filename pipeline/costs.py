@@ -16,10 +16,10 @@ from pipeline.types import SAMPLE_RATE, Purpose, RecognitionRequest
 REMEMBERED = 0.98  # weight that a measurement keeps when the next one comes: about the last fifty count
 OUTLIER = 3.0  # a call that took so many times what was expected, or as little, counts as that and no more
 SETTLED = 6  # measurements behind which an outlier can be told
-SWEEPS = 10  # of coordinate descent; each fit goes on where the last one stopped
+SWEEPS = 30  # of coordinate descent; each fit goes on where the last one stopped
 SHORTEST_S = 1e-4  # a call that took less is measured as this, so that shares of it mean something
 PROBE_S = (2, 8)  # seconds of audio in the calls that `probes` makes
-PROBE_BATCH = 4  # requests of the shorter kind in one of them
+PROBE_BATCH = 2  # requests of the shorter kind in one of them
 PROBE_LEVEL = 0.05  # of their noise: root mean square, as of quiet speech
 
 
@@ -109,9 +109,14 @@ class _Sums:
 class Costs:
     """Texts that may become final are decoded with more care than partials, so each kind has a cost of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = 0) -> None:
+        self.window = window  # samples that the engine computes at least for a request
         self.whole = CallCost()
         self.partial = CallCost()
+
+    def seconds(self, *requests: RecognitionRequest) -> float:
+        """Seconds of audio that the engine computes for these requests."""
+        return sum(max(len(request.pcm), self.window) for request in requests) / SAMPLE_RATE
 
     def of(self, request: RecognitionRequest) -> CallCost:
         """The cost of requests like this one."""
@@ -119,17 +124,12 @@ class Costs:
 
     def predict(self, batch: Sequence[RecognitionRequest]) -> float:
         """Seconds that a call with these requests will take, all of them of one kind."""
-        return self.of(batch[0]).predict(len(batch), seconds_of(*batch))
+        return self.of(batch[0]).predict(len(batch), self.seconds(*batch))
 
     def observe(self, batch: Sequence[RecognitionRequest], took: float, *, anchor: bool = False) -> None:
         """A call with these requests took so many seconds. Later tries at a temperature cost otherwise: not counted."""
         if batch[0].temperature == 0:
-            self.of(batch[0]).observe(len(batch), seconds_of(*batch), took, anchor=anchor)
-
-
-def seconds_of(*requests: RecognitionRequest) -> float:
-    """Seconds of audio in all of them."""
-    return sum(len(request.pcm) for request in requests) / SAMPLE_RATE
+            self.of(batch[0]).observe(len(batch), self.seconds(*batch), took, anchor=anchor)
 
 
 def probes(max_batch: int, language: str) -> Iterator[tuple[RecognitionRequest, ...]]:

@@ -21,8 +21,8 @@ from enum import IntEnum
 from itertools import chain, zip_longest
 from typing import Generic, TypeVar
 
-from pipeline.costs import Costs, seconds_of
-from pipeline.types import SAMPLE_RATE, Purpose, RecognitionRequest
+from pipeline.costs import Costs
+from pipeline.types import Purpose, RecognitionRequest
 
 PATIENCE = 8  # batches of other lines that a line lets pass
 BOUNDED_S = 0.25  # seconds that a batch may take for which nobody waits, while somebody may come who does
@@ -62,10 +62,9 @@ T = TypeVar("T", bound=Ticket)
 class Schedule(Generic[T]):
     """See the module. `submit`, `cancel`; `take` for a free lane, then `done`; `again` for what needs another try."""
 
-    def __init__(self, costs: Costs, *, lanes: int = 1, max_batch: int = 1, window: int = 0) -> None:
+    def __init__(self, costs: Costs, *, lanes: int = 1, max_batch: int = 1) -> None:
         self.lanes = lanes  # batches in the engine at the same time
         self.max_batch = max_batch  # requests in a batch
-        self.window = window  # samples that the engine computes at least
         self.superseded = 0  # requests that were never handed over, because their stream had something newer
         self._costs = costs
         self._lines: dict[Rank, list[T]] = {rank: [] for rank in Rank}  # each by `turn`
@@ -242,7 +241,8 @@ class Schedule(Generic[T]):
         if rank is Rank.FILE:
             return self.max_batch
         waiting = len(self._lines[rank]) / self.lanes
-        return min(self.max_batch, self._costs.of(first.request).batch(waiting, seconds_of(first.request)))
+        cost = self._costs.of(first.request)
+        return min(self.max_batch, cost.batch(waiting, self._costs.seconds(first.request)))
 
     def _bound(self, rank: Rank) -> float:
         """Seconds that a batch may take, beyond the first in line."""
@@ -252,9 +252,8 @@ class Schedule(Generic[T]):
 
     def _kind(self, ticket: T) -> tuple[bool, float, int]:
         """What requests of one batch share: the care they need, and their length to within a factor of two."""
-        request = ticket.request
-        seconds = max(len(request.pcm), self.window) / SAMPLE_RATE
-        return request.purpose.whole, request.temperature, max(0, math.ceil(math.log2(seconds))) if seconds else 0
+        request, seconds = ticket.request, self._costs.seconds(ticket.request)
+        return request.purpose.whole, request.temperature, math.ceil(math.log2(max(seconds, 1.0)))
 
 
 def _rank(request: RecognitionRequest) -> Rank:

@@ -283,18 +283,23 @@ class Deaf(SimulatedEngine):
 
 @pytest.mark.parametrize("kind", [SimulatedEngine, Deaf])
 def test_a_call_that_hangs_is_given_up_and_its_lane_goes_on(kind: type[SimulatedEngine]) -> None:
-    batcher, answers = calibrated(kind(hangs=lambda asked: asked.stream_id == "hangs")), Answers()
+    engine = kind(hangs=lambda asked: asked.stream_id == "hangs")
+    batcher, answers = calibrated(engine), Answers()
 
     async def play() -> None:
         batcher.submit(request("hangs", 0), answers)
         batcher.submit(request("fine", 1), answers)
+        await anyio.sleep(2 * HANG_S)
+        ran_on.append(engine.running)
 
+    ran_on: list[int] = []
     served(batcher, play)
     assert answers.segments == [0, 1]
     assert isinstance(answers.got[0][1], RecogniserHung)
     assert isinstance(answers.got[1][1], Hypothesis)
     assert answers.times == pytest.approx([HANG_S, HANG_S + 0.1])
     assert batcher.hung == 1
+    assert ran_on == [0] or kind is Deaf  # the call was cancelled
 
 
 def test_of_a_batch_that_hangs_only_the_culprit_is_lost() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.costs import Costs, seconds_of
+from pipeline.costs import Costs
 from pipeline.schedule import BOUNDED_S, PATIENCE, Rank, Schedule, Ticket
 from pipeline.types import Purpose, RecognitionRequest
 from tests.simulation import request
@@ -61,7 +61,7 @@ def test_finals_and_guesses_at_them_come_first_by_arrival() -> None:
 
 def test_of_a_stream_only_the_newest_partial_waits_and_it_keeps_the_place_in_line() -> None:
     line = schedule(request("a", 0, REFRESH, seconds=1), request("b", 0, REFRESH), request("a", 0, REFRESH, seconds=2))
-    assert [(batch[0].stream_id, seconds_of(*batch)) for batch in drained(line)] == [("a", 2), ("b", 1)]
+    assert [(batch[0].stream_id, len(batch[0].pcm)) for batch in drained(line)] == [("a", 32_000), ("b", 16_000)]
     assert line.superseded == 1
 
 
@@ -174,8 +174,11 @@ def test_a_batch_holds_requests_of_similar_length_and_none_overtakes_its_own_str
 
 
 def test_an_engine_that_computes_thirty_seconds_whatever_it_gets_has_one_length() -> None:
-    line = schedule(request("a", seconds=1), request("b", seconds=9), max_batch=8)
-    line.window = 480_000
+    costs = measured()
+    costs.window = 480_000
+    line: Schedule[Ticket] = Schedule(costs, max_batch=8)
+    for each in (request("a", seconds=1), request("b", seconds=9)):
+        line.submit(Ticket(request=each), 0.0)
     assert [len(batch) for batch in drained(line)] == [2]
 
 
@@ -234,6 +237,31 @@ def test_files_leave_a_lane_free_while_somebody_listens() -> None:
     line.cancel("live")
     line.done(first)
     assert line.take()
+
+
+def test_files_whose_patience_has_ended_do_not_have_all_lanes() -> None:
+    files = [request("file", segment, live=False) for segment in range(5)]
+    line = schedule(request("live", 0, REFRESH), *files, lanes=2)
+    line.done(line.take())
+    assert line.take()[0].rank is Rank.FILE
+    for segment in range(2 * PATIENCE):
+        line.submit(Ticket(request=request("live", segment)), 0.0)
+        batch = line.take()
+        assert batch[0].stream == "live"
+        line.done(batch)
+    assert not line.take()
+
+
+def test_files_whose_patience_has_ended_have_the_last_free_lane() -> None:
+    finals = [request("live", segment) for segment in range(2 * PATIENCE)]
+    line = schedule(*finals, request("file", 0, live=False), lanes=2)
+    busy = line.take()
+    served = []
+    while batch := line.take():
+        served.append(batch[0].stream)
+        line.done(batch)
+    line.done(busy)
+    assert served.index("file") == PATIENCE - 1
 
 
 def costs_of(live_item: float, file_item: float) -> Costs:
