@@ -4,7 +4,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import anyio
 import msgspec
@@ -12,6 +12,10 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import AuscultError
+from pipeline.types import Role
+
+if TYPE_CHECKING:
+    from bench.offline import Engine
 
 # What the commands need is imported by each of them: `--help` stays quick, and a missing package is one clear line.
 
@@ -24,6 +28,9 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 Recording = Annotated[str, typer.Option(help="Which recording of ours is played.")]
 Recogniser = Annotated[str, typer.Option(help="auto, sphinx, whisper or scripted.")]
 Model = Annotated[str, typer.Option(help="Whisper model: a directory, or the name of a fetched one.")]
+EncoderWindow = Annotated[str, typer.Option(help="Whisper: full, dynamic or seconds.")]
+ComputeType = Annotated[str, typer.Option(help="Whisper: arithmetic, as in the settings.")]
+Voice: TypeAlias = Literal["all", "doctor", "patient"]
 Speed = Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.", dir_okay=False)]
 
@@ -80,6 +87,81 @@ def live(
 
 
 @app.command()
+def latency(
+    recording: Recording = "cough",
+    voice: Annotated[Voice, typer.Option(help="Who is in the stream.")] = "all",
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    encoder_window: EncoderWindow = "",
+    compute_type: ComputeType = "",
+    repeat: Annotated[int, typer.Option(min=1, max=1000, help="Sessions, one after the other.")] = 1,
+    minutes: Annotated[
+        float, typer.Option(min=0, max=240, help="Instead: one session so long, the recording over and over.")
+    ] = 0,
+    speed: Speed = 1.0,
+    json: Json = None,
+) -> None:
+    """Measure one live stream: time to final text, partials, false endpoints, words live and as a file."""
+    from bench.latency import LatencyOptions, run
+    from bench.latency_report import show
+
+    options = LatencyOptions(
+        recording=recording,
+        voice=Role.UNSPECIFIED if voice == "all" else Role(voice),
+        engine=_engine(recogniser, model, compute_type, encoder_window),
+        repeats=repeat,
+        minutes=minutes,
+        speed=speed,
+    )
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+    if not report.finals:
+        raise typer.Exit(1)
+
+
+@app.command()
+def accuracy(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Manifests, truth files, or folders of them; else our recordings.", exists=True),
+    ] = None,
+    only: Annotated[str, typer.Option(help="Recordings whose id contains this.")] = "",
+    channels: Annotated[
+        Literal["split", "mono"], typer.Option(help="Each voice by itself where it has a channel, or all in one.")
+    ] = "split",
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    encoder_window: Annotated[
+        list[str] | None, typer.Option(help="Whisper: full, dynamic or seconds; several are compared.")
+    ] = None,
+    compute_type: ComputeType = "",
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Compare with faster-whisper's own batched pipeline.")
+    ] = False,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="Runs of each recording; times are medians.")] = 1,
+    json: Json = None,
+) -> None:
+    """Measure recordings as files: word errors, medical terms, time offsets, real-time factor."""
+    from bench.accuracy import AccuracyOptions, run, show
+
+    options = AccuracyOptions(
+        sources=sources or (),
+        only=only,
+        split=channels == "split",
+        engine=_engine(recogniser, model, compute_type),
+        encoder_windows=encoder_window or (),
+        reference=reference,
+        repeats=repeat,
+    )
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+    if any(variant.total.errors for variant in report.variants):
+        raise typer.Exit(1)
+
+
+@app.command()
 def ingest(
     sessions: Annotated[int, typer.Option(min=1, max=10_000, help="Sockets at the same time.")] = 50,
     streams: Annotated[int, typer.Option(min=1, max=32, help="Audio streams in each.")] = 2,
@@ -102,6 +184,16 @@ def ingest(
     _write(report, json)
     if report.lost_chunks or report.errors or report.broken:
         raise typer.Exit(1)
+
+
+def _engine(recogniser: str, model: str, compute_type: str, encoder_window: str = "") -> "Engine":
+    """What a recogniser in this process needs; it says only what went wrong."""
+    from bench.offline import Engine
+    from server.logs import configure_logging
+    from server.settings import LogSettings
+
+    configure_logging(LogSettings(level="warning", format="console"))
+    return Engine(recogniser=recogniser, model=model, compute_type=compute_type, encoder_window=encoder_window)
 
 
 def _write(report: msgspec.Struct, path: Path | None) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import psutil
 import pytest
 
-from bench import ingest, live
+from bench import accuracy, ingest, latency_report, live
 
 LIMIT_S = 120.0
 LINE = re.compile(r"\d\d:\d\d\.\d\d\d (doctor |patient) \S")
@@ -95,6 +95,57 @@ def test_live_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
     assert report.start_error_ms is not None
     assert report.start_error_ms.median < 400  # the scripted recogniser starts with the pre-roll
     assert report.close_code == 1000
+
+
+@pytest.mark.slow
+def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    arguments = ("--recording", "headache", "--recogniser", "scripted", "--repeat", "2", "--speed", "8")
+    done = bench("latency", *arguments, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "TTFS" in done.stdout
+    report = msgspec.json.decode(path.read_bytes(), type=latency_report.Report)
+    assert report.sessions == 2
+    assert report.close_codes == (1000, 1000)
+    assert report.ttfs_ms is not None
+    assert report.endpoint_delay_ms is not None
+    assert report.ttfs_ms.count == 2 * report.endpoint_delay_ms.count
+    assert report.ttfs_ms.median >= report.endpoint_delay_ms.median
+    assert report.lost_items == 0
+    assert report.endurance is None
+
+
+@pytest.mark.slow
+def test_a_long_stream_is_compared_with_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    arguments = ("--recording", "headache", "--recogniser", "scripted", "--minutes", "3", "--speed", "20")
+    done = bench("latency", *arguments, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    long = msgspec.json.decode(path.read_bytes(), type=latency_report.Report).endurance
+    assert long is not None
+    assert long.ttfs_change is not None
+    assert long.rss_growth_mb is not None
+
+
+@pytest.mark.slow
+def test_accuracy_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench("accuracy", "--only", "headache", "--recogniser", "sphinx", "--channels", "mono", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "headache" in done.stdout
+    report = msgspec.json.decode(path.read_bytes(), type=accuracy.Report)
+    total = report.variants[0].total
+    assert total.medical.rate is not None
+    assert total.medical.rate < 0.2
+    assert total.start_error_ms is not None
+    assert total.start_error_ms.median < 200
+    assert not report.split
+
+
+def test_a_list_of_recordings_that_is_none_is_one_line(tmp_path: Path) -> None:
+    done = bench("accuracy", str(tmp_path), "--recogniser", "scripted")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "auscult-bench: There is no recording with a known text."
 
 
 @pytest.mark.slow
