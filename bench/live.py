@@ -6,23 +6,23 @@ What each figure means is stated in `bench.score` and beside the fields of `Repo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import anyio
 import msgspec
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from bench import score
-from bench.clients import NablaClient, Received, converse, streams_of, voices_of
+from bench.clients import NablaClient, Received, voices_of
+from bench.playing import errors, finals_of, lateness_p95_ms, messages, play
 from bench.recordings import Recording, TruthItem
 from bench.resources import Meter
-from bench.score import Final, Spread, WordErrors
-from bench.server import RunningServer, running_server
-from bench.wires import ErrorMessage, ListenConfig, Note, TranscriptItem
+from bench.score import Final, Spread
+from bench.server import running_server
+from bench.tables import number, share, spread
+from bench.wires import Note, TranscriptItem
+from bench.words import Words
 from pipeline.types import Role
 
-GRACE_S = 180.0  # for the recogniser to catch up and the note to be written, after the last word
 SPEAKERS = (Role.DOCTOR, Role.PATIENT)
 
 
@@ -34,17 +34,6 @@ class LiveOptions:
     recogniser: str = "sphinx"
     model: str = ""
     speed: float = 1.0
-
-
-class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """Word errors and their rate."""
-
-    rate: float | None
-    errors: WordErrors
-
-    @classmethod
-    def of(cls, errors: WordErrors) -> "Words":
-        return cls(rate=None if errors.rate is None else round(errors.rate, 4), errors=errors)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,11 +67,7 @@ async def run(options: LiveOptions, console: Console) -> Report:
     recording = Recording.load(options.recording)
     async with running_server(recogniser=options.recogniser, model=options.model) as server:
         meter = Meter(server)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(meter.watch)
-            client = await _play(server, recording, options.speed, console)
-            tasks.cancel_scope.cancel()
-        meter.sample()
+        client = await play(server, meter, voices_of(recording), recording.seconds, console, speed=options.speed)
         choice = server.recogniser
         name = options.recogniser if choice is None else choice.name
     return report(recording, name, options.speed, client, meter)
@@ -92,17 +77,16 @@ def report(recording: Recording, recogniser: str, speed: float, client: NablaCli
     """Put the figures of one run together."""
     truth = recording.items
     finals = finals_of(client.received, client.begun)
-    errors = {role: score.word_errors(truth, finals, role) for role in Role}
+    edits = {role: score.word_errors(truth, finals, role) for role in Role}
     starts = score.start_errors(truth, finals)
-    messages = [received.message for received in client.received]
     return Report(
         recording=recording.id,
         recogniser=recogniser,
         speed=speed,
         audio_s=recording.seconds,
         word_errors={
-            **{role.value: Words.of(errors[role]) for role in SPEAKERS},
-            "all": Words.of(errors[Role.DOCTOR] + errors[Role.PATIENT] + errors[Role.UNSPECIFIED]),
+            **{role.value: Words.of(edits[role]) for role in SPEAKERS},
+            "all": Words.of(edits[Role.DOCTOR] + edits[Role.PATIENT] + edits[Role.UNSPECIFIED]),
         },
         speaker_accuracy=score.speaker_accuracy(truth, finals),
         start_error_ms=Spread.of([abs(error) for error in starts]),
@@ -113,83 +97,45 @@ def report(recording: Recording, recogniser: str, speed: float, client: NablaCli
         peak_rss_mb=round(meter.peak_rss / 1e6, 1),
         note_delay_s=_note_delay_s(client.received),
         finals=len(finals),
-        partials=sum(isinstance(message, TranscriptItem) and not message.is_final for message in messages),
+        partials=sum(isinstance(message, TranscriptItem) and not message.is_final for message in messages(client)),
         truth_items=len(truth),
         lost_items_at_ms=_starts(score.lost(truth, finals)),
         items_on_silence_at_ms=_starts(score.on_silence(truth, finals)),
-        errors=tuple(message.message for message in messages if isinstance(message, ErrorMessage)),
+        errors=tuple(errors(client)),
         close_code=client.close_code,
-        client_lateness_p95_ms=round(float(np.percentile(client.lateness or [0.0], 95)) * 1000, 1),
+        client_lateness_p95_ms=lateness_p95_ms([client]),
     )
-
-
-def finals_of(received: Iterable[Received], begun: float) -> list[Final]:
-    """The final items, each with the arrival of its first partial that had text, on the send clock."""
-    partials: dict[str, float] = {}
-    finals: list[Final] = []
-    for each in received:
-        item, at_ms = each.message, (each.at - begun) * 1000
-        if not isinstance(item, TranscriptItem):
-            continue
-        if not item.is_final:
-            if item.text:
-                partials.setdefault(item.id, at_ms)
-            continue
-        finals.append(
-            Final(
-                role=item.speaker,
-                start_ms=item.start_offset_ms,
-                end_ms=item.end_offset_ms,
-                text=item.text,
-                arrived_ms=at_ms,
-                first_partial_ms=partials.get(item.id),
-            )
-        )
-    return finals
 
 
 def show(report: Report, console: Console) -> None:
     """Print the figures as a table."""
-    table = Table("", "median", "p95", "max", box=None, pad_edge=False)
+    table = Table("", "median", "p95", "p99", "max", box=None, pad_edge=False)
     console.print(
         f"{report.recording} · {report.recogniser} · {report.speed:g} × real time", style="bold", soft_wrap=True
     )
     table.columns[0].no_wrap = True
     for who, words in report.word_errors.items():
-        table.add_row(f"word error rate, {who} ({words.errors.words} words)", _share(words.rate))
+        table.add_row(f"word error rate, {who} ({words.errors.words} words)", share(words.rate))
     edits = report.word_errors["all"].errors
     counts = f"{edits.substitutions}, {edits.deletions}, {edits.insertions}"
     table.add_row("words other, missing, added", counts)
-    table.add_row("speaker accuracy", _share(report.speaker_accuracy))
-    table.add_row("start offset error, ms", *_spread(report.start_error_ms))
-    table.add_row("start offset error, signed, ms", _number(report.start_error_signed_ms))
-    table.add_row("end of speech → final, ms", *_spread(report.final_delay_ms))
-    table.add_row("start of speech → partial, ms", *_spread(report.first_partial_delay_ms))
-    table.add_row("last final → note, s", _number(report.note_delay_s, 2))
-    table.add_row("real-time factor", _number(report.real_time_factor, 3))
-    table.add_row("peak memory, MB", _number(report.peak_rss_mb))
+    table.add_row("speaker accuracy", share(report.speaker_accuracy))
+    table.add_row("start offset error, ms", *spread(report.start_error_ms))
+    table.add_row("start offset error, signed, ms", number(report.start_error_signed_ms))
+    table.add_row("end of speech → final, ms", *spread(report.final_delay_ms))
+    table.add_row("start of speech → partial, ms", *spread(report.first_partial_delay_ms))
+    table.add_row("last final → note, s", number(report.note_delay_s, 2))
+    table.add_row("real-time factor", number(report.real_time_factor, 3))
+    table.add_row("peak memory, MB", number(report.peak_rss_mb))
     table.add_row("finals, partials", f"{report.finals}, {report.partials}")
     table.add_row("lost truth items", f"{len(report.lost_items_at_ms)} of {report.truth_items}")
     table.add_row("items on silence", str(len(report.items_on_silence_at_ms)))
-    table.add_row("client's own lateness, ms", "", _number(report.client_lateness_p95_ms, 1))
+    table.add_row("client's own lateness, ms", "", number(report.client_lateness_p95_ms, 1))
     console.print(table)
     for error in report.errors:
         console.print(f"The server says: {error}", style="red", markup=False)
     if report.close_code != 1000:
         console.print(f"The server closed with {report.close_code}.", style="red", markup=False)
-
-
-async def _play(server: RunningServer, recording: Recording, speed: float, console: Console) -> NablaClient:
-    voices = voices_of(recording)
-    config = ListenConfig(streams=streams_of(voices))
-    with Progress(console=console, transient=True) as progress, anyio.fail_after(recording.seconds / speed + GRACE_S):
-        task = progress.add_task("Playing", total=recording.seconds * 1000)
-
-        def advance(received: Received) -> None:
-            if isinstance(item := received.message, TranscriptItem):
-                progress.update(task, completed=item.end_offset_ms)
-
-        return await converse(server.base_url, server.key, config, voices, speed=speed, on_message=advance)
 
 
 def _note_delay_s(received: Sequence[Received]) -> float | None:
@@ -200,17 +146,3 @@ def _note_delay_s(received: Sequence[Received]) -> float | None:
 
 def _starts(items: Iterable[TruthItem] | Iterable[Final]) -> tuple[int, ...]:
     return tuple(sorted(item.start_ms for item in items))
-
-
-def _spread(spread: Spread | None) -> tuple[str, str, str]:
-    if spread is None:
-        return ("–", "–", "–")
-    return _number(spread.median), _number(spread.p95), _number(spread.max)
-
-
-def _number(value: float | None, digits: int = 0) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"

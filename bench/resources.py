@@ -2,23 +2,32 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
 import psutil
-
-from bench.server import RunningServer
 
 SAMPLE_S = 0.25
 FLUSH_S = 0.5  # between two flushes: rare enough not to be a load of its own
 FLUSHED = b"\0" * 4096  # a page, as SQLite writes them
 
 
+class Measured(Protocol):
+    """What has processes."""
+
+    def family(self) -> Sequence[psutil.Process]:
+        """Its own process and those it started, as of now."""
+        ...
+
+
 class Meter:
     """Adds up over a server and every process it has started since the meter was made."""
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: Measured) -> None:
+        self.trace: list[tuple[float, int]] = []  # monotonic time and resident bytes of each sample
         self.peak_rss = 0  # bytes; pages that processes share are counted for each
         self._server = server
         self._cpu_s: dict[psutil.Process, float] = {}
@@ -36,6 +45,7 @@ class Meter:
             except psutil.NoSuchProcess:
                 continue
             self._cpu_s[process] = times.user + times.system
+        self.trace.append((time.monotonic(), rss))
         self.peak_rss = max(self.peak_rss, rss)
 
     @property

@@ -1,4 +1,4 @@
-"""How well a live transcript fits what was said: words, speakers, times. Pure; what each figure means is stated here.
+"""How well a transcript fits what was said: words, speakers, times. Pure; what each figure means is stated here.
 
 All times are milliseconds. Times *in the recording* count its audio; times *on the send clock* count real time since
 its first sample was sent. Audio of time t in the recording is sent at t / speed on the send clock.
@@ -7,22 +7,18 @@ Two spans *overlap* when they share any time, and one *covers* the other when th
 one: padding round an item must not make it answer for what its neighbour says.
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-import jiwer
 import msgspec
 import numpy as np
 
 from bench.recordings import TruthItem
+from bench.words import Form, compare
+from bench.words import WordErrors as WordErrors
+from bench.words import normalise as normalise
 from pipeline.types import Role
-
-# A full stop or comma inside a number belongs to it; an apostrophe joins ("don't" is "dont"); all else separates.
-_JOINING = re.compile(r"(?<=\w)['’](?=\w)")
-_SEPARATING = re.compile(r"(?<=\d)[.,](?!\d)|(?<!\d)[.,]|[^\w\s.,]|_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +50,23 @@ class Spoken(Span, Protocol):
     def text(self) -> str: ...
 
 
+class Item(Spoken, Protocol):
+    """What a transcript says: a `Final`, or an utterance of the pipeline."""
+
+    @property
+    def role(self) -> Role: ...
+
+
+AnyItem = TypeVar("AnyItem", bound=Item)
+
+
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """A distribution in a few numbers."""
 
     count: int
     median: float
     p95: float
+    p99: float
     max: float
 
     @classmethod
@@ -71,56 +78,27 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
             count=len(values),
             median=round(float(np.percentile(values, 50)), 3),
             p95=round(float(np.percentile(values, 95)), 3),
+            p99=round(float(np.percentile(values, 99)), 3),
             max=round(max(values), 3),
         )
 
 
-class WordErrors(msgspec.Struct, frozen=True, kw_only=True):
-    """Edits that turn what was said into what was transcribed."""
-
-    words: int  # that were said
-    substitutions: int
-    deletions: int
-    insertions: int
-
-    @property
-    def rate(self) -> float | None:
-        """The word error rate: edits ÷ words said; None where nothing was said."""
-        edits = self.substitutions + self.deletions + self.insertions
-        return edits / self.words if self.words else None
-
-    def __add__(self, other: "WordErrors") -> "WordErrors":
-        return WordErrors(
-            words=self.words + other.words,
-            substitutions=self.substitutions + other.substitutions,
-            deletions=self.deletions + other.deletions,
-            insertions=self.insertions + other.insertions,
-        )
-
-
-def normalise(text: str) -> str:
-    """What words are compared by: lower case, no punctuation, numbers as they are, single spaces."""
-    plain = unicodedata.normalize("NFKC", text).lower()
-    return " ".join(_SEPARATING.sub(" ", _JOINING.sub("", plain)).split())
-
-
-def word_errors(truth: Iterable[TruthItem], finals: Iterable[Final], role: Role) -> WordErrors:
+def word_errors(truth: Iterable[TruthItem], items: Iterable[Item], role: Role, form: Form = normalise) -> WordErrors:
     """Of one speaker: all they said against all that was attributed to them, each in order of its start.
 
     Words under a wrong speaker are therefore missing here and too many there.
     """
-    said = _words([item for item in truth if item.speaker is role])
-    heard = _words([item for item in finals if item.role is role])
-    edits = jiwer.process_words(said, heard)
-    return WordErrors(
-        words=edits.hits + edits.substitutions + edits.deletions,
-        substitutions=edits.substitutions,
-        deletions=edits.deletions,
-        insertions=edits.insertions,
-    )
+    said, heard = words_of(truth, items, role, form)
+    return compare(said, heard)
 
 
-def speaker_accuracy(truth: Sequence[TruthItem], finals: Iterable[Final]) -> float | None:
+def words_of(truth: Iterable[TruthItem], items: Iterable[Item], role: Role, form: Form) -> tuple[str, str]:
+    """All that one speaker said, and all that was attributed to them, each in order of its start."""
+    said = in_order(item for item in truth if item.speaker is role)
+    return form(said), form(in_order(item for item in items if item.role is role))
+
+
+def speaker_accuracy(truth: Sequence[TruthItem], finals: Iterable[Item]) -> float | None:
     """Share of transcribed words in items whose role is that of the truth item they overlap most.
 
     "Most" is by intersection over union, so that a short answer given while the other speaks is compared with the
@@ -137,7 +115,7 @@ def speaker_accuracy(truth: Sequence[TruthItem], finals: Iterable[Final]) -> flo
     return right / total if total else None
 
 
-def start_errors(truth: Sequence[TruthItem], finals: Sequence[Final]) -> list[float]:
+def start_errors(truth: Sequence[TruthItem], finals: Sequence[Item]) -> list[float]:
     """Start of an item − start of the first truth item of its speaker that it covers; negative means too early.
 
     An item that goes on in a truth item which an earlier one began has no start to compare, and is left out.
@@ -151,16 +129,21 @@ def start_errors(truth: Sequence[TruthItem], finals: Sequence[Final]) -> list[fl
 
 
 def final_delays(truth: Sequence[TruthItem], finals: Sequence[Final], *, speed: float = 1.0) -> list[float]:
-    """Arrival of a final − true end of the last truth item it covers, on the send clock: time to final text.
+    """TTFS: arrival of a final − true end of what it covers of the truth, on the send clock.
 
     An item after which a later one goes on in the same truth item ended before the speaker did, and is left out.
     """
-    delays: list[float] = []
+    return [delay for _, delay in timed_finals(truth, finals, speed=speed)]
+
+
+def timed_finals(
+    truth: Sequence[TruthItem], finals: Sequence[Final], *, speed: float = 1.0
+) -> Iterator[tuple[TruthItem, float]]:
+    """The truth item that each of `final_delays` is about, with it."""
     for item in finals:
-        covered = _covered(truth, item)
-        if covered and item is max(_covering(finals, covered[-1]), key=lambda other: other.end_ms):
-            delays.append(item.arrived_ms - covered[-1].end_ms / speed)
-    return delays
+        last = max(_covered(truth, item), key=lambda said: said.end_ms, default=None)
+        if last is not None and item is max(_covering(finals, last), key=lambda other: other.end_ms):
+            yield last, item.arrived_ms - last.end_ms / speed
 
 
 def partial_delays(truth: Sequence[TruthItem], finals: Sequence[Final], *, speed: float = 1.0) -> list[float]:
@@ -178,36 +161,46 @@ def partial_delays(truth: Sequence[TruthItem], finals: Sequence[Final], *, speed
     return delays
 
 
-def lost(truth: Iterable[TruthItem], finals: Sequence[Final]) -> list[TruthItem]:
+def false_endpoints(truth: Iterable[TruthItem], finals: Sequence[Item]) -> int:
+    """How often a final ended while its speaker went on: the finals that cover a truth item, but for the last one.
+
+    A truth item is what a voice says without a break, and may hold more than one sentence; a cut between two of them
+    counts. Words that are missing at its end do not.
+    """
+    return sum(max(0, len(_covering(finals, said)) - 1) for said in truth)
+
+
+def lost(truth: Iterable[TruthItem], finals: Sequence[Item]) -> list[TruthItem]:
     """Truth items that no final of their speaker overlaps."""
     return [said for said in truth if not any(_may_be(item, said) and _overlap_ms(item, said) for item in finals)]
 
 
-def on_silence(truth: Sequence[TruthItem], finals: Iterable[Final]) -> list[Final]:
+def on_silence(truth: Sequence[TruthItem], finals: Iterable[AnyItem]) -> list[AnyItem]:
     """Finals that overlap nothing anybody said."""
     return [item for item in finals if not any(_overlap_ms(item, said) for said in truth)]
 
 
-def _words(items: Iterable[Spoken]) -> str:
-    return normalise(" ".join(item.text for item in sorted(items, key=lambda item: item.start_ms)))
+def in_order(items: Iterable[Spoken]) -> str:
+    """What items say, in order of their start."""
+    return " ".join(item.text for item in sorted(items, key=lambda item: item.start_ms))
 
 
-def _may_be(item: Final, said: TruthItem) -> bool:
+def _may_be(item: Item, said: TruthItem) -> bool:
     """Whether the item can be what was said: an unspecified speaker may be anybody."""
     return item.role in (said.speaker, Role.UNSPECIFIED)
 
 
-def _covers(item: Final, said: TruthItem) -> bool:
+def _covers(item: Item, said: TruthItem) -> bool:
     shorter = min(item.end_ms - item.start_ms, said.end_ms - said.start_ms)
     return _may_be(item, said) and 0 < shorter <= 2 * _overlap_ms(item, said)
 
 
-def _covered(truth: Iterable[TruthItem], item: Final) -> list[TruthItem]:
+def _covered(truth: Iterable[TruthItem], item: Item) -> list[TruthItem]:
     """In order of their start."""
     return sorted((said for said in truth if _covers(item, said)), key=lambda said: said.start_ms)
 
 
-def _covering(finals: Iterable[Final], said: TruthItem) -> list[Final]:
+def _covering(finals: Iterable[AnyItem], said: TruthItem) -> list[AnyItem]:
     return [item for item in finals if _covers(item, said)]
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from bench import score
 from bench.recordings import TruthItem
-from bench.score import Final, Spread, WordErrors
+from bench.score import Final, Spread
+from bench.words import WordErrors, medical_form
 from pipeline.types import Role
 
 DOCTOR, PATIENT = Role.DOCTOR, Role.PATIENT
@@ -30,28 +31,6 @@ def heard(
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Good morning. What brings you in today?", "good morning what brings you in today"),
-        ("I don't - I can’t", "i dont i cant"),
-        ("a follow-up, twice", "a follow up twice"),
-        ("38.5 degrees, 1,000 mg. 20", "38.5 degrees 1,000 mg 20"),
-        ("It was 38. Then 39.", "it was 38 then 39"),
-        ("Müller's  Größe\n", "müllers größe"),
-        ("…", ""),
-    ],
-)
-def test_case_and_punctuation_do_not_count_and_numbers_stay(text: str, words: str) -> None:
-    assert score.normalise(text) == words
-
-
-@given(st.text())
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    once = score.normalise(text)
-    assert score.normalise(once) == once
-
-
 def test_words_are_compared_by_speaker_and_in_the_order_of_their_start() -> None:
     truth = [
         said(DOCTOR, 0, 1000, "Good morning."),
@@ -72,10 +51,10 @@ def test_words_are_compared_by_speaker_and_in_the_order_of_their_start() -> None
     assert (doctor + patient).rate == pytest.approx(3 / 7)
 
 
-def test_words_of_somebody_who_said_nothing_are_insertions() -> None:
-    errors = score.word_errors([], [heard(PATIENT, 0, 500, "two words")], PATIENT)
-    assert errors == WordErrors(words=0, substitutions=0, deletions=0, insertions=2)
-    assert errors.rate is None
+def test_words_may_be_compared_in_another_form() -> None:
+    truth, finals = [said(DOCTOR, 0, 1000, "Okay, eighty.")], [heard(DOCTOR, 0, 1000, "ok 80")]
+    assert score.word_errors(truth, finals, DOCTOR).substitutions == 2
+    assert score.word_errors(truth, finals, DOCTOR, medical_form("en")).substitutions == 0
 
 
 def test_speaker_accuracy_weighs_items_by_their_words() -> None:
@@ -123,6 +102,33 @@ def test_a_sentence_cut_in_two_has_one_start_and_one_end() -> None:
     assert score.partial_delays(truth, finals) == [900]
 
 
+def test_speech_ends_when_the_last_of_those_who_talk_at_once_is_silent() -> None:
+    truth = [said(DOCTOR, 1000, 5000), said(PATIENT, 4000, 4600)]
+    finals = [heard(Role.UNSPECIFIED, 1000, 5100, arrived_ms=5400)]
+    assert score.final_delays(truth, finals) == [400]
+    assert list(score.timed_finals(truth, finals)) == [(truth[0], 400)]
+
+
+def test_an_end_inside_a_sentence_is_false_and_one_between_two_is_not() -> None:
+    truth = [said(DOCTOR, 0, 6000), said(DOCTOR, 6500, 8000)]
+    whole = [heard(DOCTOR, 0, 6100), heard(DOCTOR, 6450, 8000)]
+    assert score.false_endpoints(truth, whole) == 0
+    assert score.false_endpoints(truth, [heard(DOCTOR, 0, 8000)]) == 0  # late, but not false
+    assert score.false_endpoints(truth, [heard(DOCTOR, 0, 2000), heard(DOCTOR, 2500, 4000), *whole[1:]]) == 1
+    assert score.false_endpoints(truth, [heard(DOCTOR, 0, 2000), heard(DOCTOR, 2500, 8000)]) == 1
+
+
+def test_missing_words_at_the_end_are_no_false_end() -> None:
+    truth = [said(DOCTOR, 0, 6000)]
+    assert score.false_endpoints(truth, [heard(DOCTOR, 0, 4000)]) == 0
+
+
+def test_the_other_voice_ends_nothing() -> None:
+    truth = [said(DOCTOR, 0, 6000), said(PATIENT, 2000, 2600)]
+    finals = [heard(DOCTOR, 0, 6000), heard(PATIENT, 1900, 2700)]
+    assert score.false_endpoints(truth, finals) == 0
+
+
 def test_padding_into_the_next_sentence_does_not_take_its_start() -> None:
     truth = [said(DOCTOR, 0, 1000), said(DOCTOR, 1500, 3000)]
     finals = [heard(DOCTOR, 0, 1540), heard(DOCTOR, 1540, 3000)]
@@ -155,7 +161,7 @@ def test_an_empty_transcript_has_scores_that_say_so() -> None:
 
 
 def test_a_spread_names_middle_and_tail() -> None:
-    assert Spread.of([float(n) for n in range(1, 102)]) == Spread(count=101, median=51, p95=96, max=101)
+    assert Spread.of([float(n) for n in range(1, 102)]) == Spread(count=101, median=51, p95=96, p99=100, max=101)
 
 
 spans = st.tuples(st.integers(0, 5000), st.integers(1, 3000)).map(lambda pair: (pair[0], sum(pair)))

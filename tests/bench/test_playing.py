@@ -1,7 +1,8 @@
-"""How messages become the figures of a run."""
+"""What is played, and how messages become the figures of a run."""
 
 from bench.clients import Received
-from bench.live import finals_of
+from bench.playing import finals_of, said_by, voice_of
+from bench.recordings import Recording
 from bench.score import Final
 from bench.wires import AudioChunkAck, Message, TranscriptItem
 from pipeline.types import Role
@@ -39,3 +40,19 @@ def test_a_final_without_partials_has_no_first_one() -> None:
     (final,) = finals_of([Received(at=2.0, message=item("a", "yes", final=True))], begun=1.0)
     assert final.first_partial_ms is None
     assert final.arrived_ms == 1000.0
+
+
+def test_one_voice_alone_says_only_its_own_lines() -> None:
+    recording = Recording.load("headache")
+    patient = said_by(recording.items, Role.PATIENT)
+    assert {item.speaker for item in patient} == {Role.PATIENT}
+    assert said_by(recording.items, Role.UNSPECIFIED) == recording.items
+    assert bytes(voice_of(recording, Role.PATIENT).audio) != bytes(voice_of(recording, Role.DOCTOR).audio)
+
+
+def test_nobody_in_particular_is_everybody_in_one_channel() -> None:
+    recording = Recording.load("headache")
+    voice = voice_of(recording, Role.UNSPECIFIED)
+    assert voice.role is Role.UNSPECIFIED
+    assert len(voice.audio) == 2 * len(recording.mono())
+    assert bytes(voice.audio) != bytes(voice_of(recording, Role.DOCTOR).audio)
