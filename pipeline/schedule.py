@@ -5,7 +5,8 @@ waits that is not final, the newest; finals are never dropped. A batch holds req
 
 What is promised, whatever arrives:
 - A final that somebody waits for is handed over before everything else, but of any `PATIENCE` + 4 batches in a row one
-  comes from each other line that waits all the time. So nothing starves, and finals get at least 5 batches of 9.
+  comes from each other line that waits all the time (files: counted while none is in the engine). So nothing starves,
+  and finals get at least 5 batches of 9.
 - Within a line tenants take turns; of a tenant, requests go by arrival. A stream's finals are handed over in order.
 - Batches of partials, of later tries and, while anybody listens live, of files take `BOUNDED_S` at most by the
   measured cost, or are of one request: so long a final waits for them.
@@ -140,11 +141,8 @@ class Schedule(Generic[T]):
         for ticket in batch:
             self._leave(ticket)
             self._served[ticket.rank][ticket.request.tenant] = self._taken
-        for other, line in self._lines.items():
-            self._passed[other] = self._passed[other] + 1 if line and other is not rank else 0
-            if not line:
-                self._served[other].clear()
         self._batches.add(batch)
+        self._count_passed(rank)
         return batch
 
     def done(self, batch: tuple[T, ...]) -> None:
@@ -196,13 +194,24 @@ class Schedule(Generic[T]):
         impatient = [rank for rank in able if self._passed[rank] >= PATIENCE]
         return max(impatient, key=self._passed.__getitem__) if impatient else next(iter(able), None)
 
+    def _count_passed(self, served: Rank) -> None:
+        """A batch was taken from a line: the others that wait have let it pass."""
+        for rank, line in self._lines.items():
+            had = rank is served or (rank is Rank.FILE and self._file_batches())
+            self._passed[rank] = self._passed[rank] + 1 if line and not had else 0
+            if not line:
+                self._served[rank].clear()
+
     def _files_may(self) -> bool:
         """Whether files may have the free lane."""
         if not self._live or self.lanes == 1:
             return True
-        files = sum(batch[0].rank is Rank.FILE for batch in self._batches)
         another_is_free = len(self._batches) + 1 < self.lanes
-        return files + 1 < self.lanes and (another_is_free or self._passed[Rank.FILE] >= PATIENCE)
+        return self._file_batches() + 1 < self.lanes and (another_is_free or self._passed[Rank.FILE] >= PATIENCE)
+
+    def _file_batches(self) -> int:
+        """How many lanes files have."""
+        return sum(batch[0].rank is Rank.FILE for batch in self._batches)
 
     def _in_turn(self, rank: Rank) -> Iterator[T]:
         """A line, tenants taking turns: the one served longest ago first, and of each by arrival."""
@@ -227,13 +236,14 @@ class Schedule(Generic[T]):
         bound = self._bound(rank)
         passed_over: set[str] = set()  # streams whose later requests must not overtake
         for ticket in waiting:
-            if len(batch) >= size:
+            if len(batch) == size:
                 break
-            fits = self._kind(ticket) == self._kind(first) and not ticket.alone and ticket.stream not in passed_over
-            if fits and self._costs.predict([each.request for each in (*batch, ticket)]) <= bound:
+            if ticket.alone or ticket.stream in passed_over or self._kind(ticket) != self._kind(first):
+                passed_over.add(ticket.stream)
+            elif self._costs.predict([each.request for each in (*batch, ticket)]) <= bound:
                 batch.append(ticket)
             else:
-                passed_over.add(ticket.stream)
+                break
         return tuple(batch)
 
     def _size(self, rank: Rank, first: T) -> int:

@@ -264,6 +264,23 @@ def test_files_whose_patience_has_ended_have_the_last_free_lane() -> None:
     assert served.index("file") == PATIENCE - 1
 
 
+def test_files_get_one_batch_in_nine_while_finals_wait_however_many_lanes_there_are() -> None:
+    line = schedule(lanes=2)
+    segments = itertools.count()
+    running: list[tuple[Ticket, ...]] = []
+    served: Counter[bool] = Counter()
+    for _ in range(400):
+        while line.waiting_finals < 5:
+            line.submit(Ticket(request=request("live", next(segments))), 0.0)
+        while line.waiting_files < 5:
+            line.submit(Ticket(request=request("file", next(segments), live=False)), 0.0)
+        while batch := line.take():
+            served[batch[0].request.live] += 1
+            running.append(batch)
+        line.done(running.pop(0))
+    assert served[True] / PATIENCE * 0.8 < served[False] < served[True] / PATIENCE * 1.1
+
+
 def costs_of(live_item: float, file_item: float) -> Costs:
     costs = Costs()
     for count in (1, 1, 4, 1, 4, 8):
