@@ -1,15 +1,18 @@
-"""Time that passes only while everybody waits, and an engine that takes as long as it is told."""
+"""Time that passes only while everybody waits, an engine that takes as long as it is told, and how tests use both."""
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 import numpy as np
 
+from pipeline.batching import Answer, Batcher
+from pipeline.costs import Costs
 from pipeline.errors import RecognitionFailed
+from pipeline.schedule import Schedule, Ticket
 from pipeline.types import SAMPLE_RATE, Hypothesis, Purpose, RecognitionRequest
 from tests.fakes import hypothesis
 
@@ -142,3 +145,83 @@ class SimulatedEngine:
         finally:
             self.running -= 1
         return [RecognitionFailed() if self.fails(each) else self.says(each) for each in batch]
+
+
+class Answers:
+    """Collects answers and when they came."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[RecognitionRequest, Answer]] = []
+        self.times: list[float] = []
+
+    def __call__(self, asked: RecognitionRequest, answer: Answer) -> None:
+        self.got.append((asked, answer))
+        self.times.append(anyio.current_time())
+
+    @property
+    def segments(self) -> list[int]:
+        return [asked.segment for asked, _ in self.got]
+
+    @property
+    def failed(self) -> list[int]:
+        return [asked.segment for asked, answer in self.got if isinstance(answer, RecognitionFailed)]
+
+
+def served(batcher: Batcher, play: Callable[[], Awaitable[None]], *, seconds: float = 3600.0) -> None:
+    """Serve for so long while `play` goes on."""
+
+    async def main() -> None:
+        async with anyio.create_task_group() as owner:
+            owner.start_soon(batcher.run)
+            await play()
+            await anyio.sleep(seconds)
+            owner.cancel_scope.cancel()
+
+    in_virtual_time(main)
+
+
+def answered(engine: SimulatedEngine, *requests: RecognitionRequest) -> tuple[Batcher, Answers]:
+    """Everything asked for at once, and the engine's answers."""
+    batcher, answers = Batcher(engine), Answers()
+
+    async def play() -> None:
+        for each in requests:
+            batcher.submit(each, answers)
+
+    served(batcher, play)
+    return batcher, answers
+
+
+def graphics_card(**behaviour: Any) -> SimulatedEngine:
+    """One for which it pays to make batches."""
+    return SimulatedEngine(call=0.2, item=0.01, max_batch=8, **behaviour)
+
+
+def calibrated(engine: SimulatedEngine) -> Batcher:
+    batcher = Batcher(engine)
+    in_virtual_time(batcher.calibrate)
+    engine.calls.clear()
+    return batcher
+
+
+def schedule(*requests: RecognitionRequest, lanes: int = 1, max_batch: int = 1) -> Schedule[Ticket]:
+    made: Schedule[Ticket] = Schedule(measured(), lanes=lanes, max_batch=max_batch)
+    for each in requests:
+        made.submit(Ticket(request=each), 0.0)
+    return made
+
+
+def measured(call: float = 0.1, item: float = 0.001) -> Costs:
+    """What an engine costs for which batches pay."""
+    costs = Costs()
+    for cost in (costs.whole, costs.partial):
+        for count in (1, 1, 4, 1, 4, 8):
+            cost.observe(count, count, call + count * item, anchor=True)
+    return costs
+
+
+def drained(line: Schedule[Ticket]) -> Iterator[tuple[RecognitionRequest, ...]]:
+    """Every batch until nothing waits, each answered before the next one."""
+    while batch := line.take():
+        yield tuple(ticket.request for ticket in batch)
+        line.done(batch)

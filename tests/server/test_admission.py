@@ -1,4 +1,3 @@
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -9,7 +8,7 @@ from pipeline.errors import Overloaded
 from pipeline.types import RecognitionRequest
 from server.admission import Admission, Limits
 from server.metrics import Metrics
-from tests.simulation import SimulatedEngine, in_virtual_time, request
+from tests.simulation import SimulatedEngine, calibrated, in_virtual_time, request, served
 
 
 @dataclass
@@ -28,12 +27,6 @@ def admission(
 ) -> Admission:
     limits = Limits(max_sessions=max_sessions, max_streams=max_streams, idle_timeout_s=1)
     return Admission(batcher or Batcher(SimulatedEngine()), inside, limits, Metrics())
-
-
-def calibrated(item: float) -> Batcher:
-    batcher = Batcher(SimulatedEngine(item=item))
-    in_virtual_time(batcher.calibrate)
-    return batcher
 
 
 def let_in(door: Admission, streams: int = 1) -> bool:
@@ -63,7 +56,7 @@ def test_a_place_is_held_until_its_session_is_inside() -> None:
 
 def test_one_session_is_always_let_in() -> None:
     assert let_in(admission(Inside(), max_sessions=1, max_streams=1), 4)
-    assert let_in(admission(Inside(), batcher=calibrated(item=20.0)), 4)
+    assert let_in(admission(Inside(), batcher=calibrated(SimulatedEngine(item=20.0))), 4)
 
 
 def test_without_a_limit_as_many_are_let_in_as_the_recogniser_carries() -> None:
@@ -74,7 +67,7 @@ def test_without_a_limit_as_many_are_let_in_as_the_recogniser_carries() -> None:
             inside.sessions = inside.streams = inside.streams + 1
         assert inside.streams == fast.capacity.streams_carried() == door.streams_carried > 1
 
-    fast = calibrated(item=0.05)
+    fast = calibrated(SimulatedEngine(item=0.05))
     in_virtual_time(main)
 
 
@@ -85,22 +78,12 @@ def test_whoever_is_refused_learns_when_to_come_back() -> None:
     assert f"try again in {refused.value.retry_after_s} seconds" in str(refused.value)
 
 
-def serving(batcher: Batcher, play: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with anyio.create_task_group() as owner:
-            owner.start_soon(batcher.run)
-            await play()
-            owner.cancel_scope.cancel()
-
-    in_virtual_time(main)
-
-
 def ignored(asked: RecognitionRequest, answer: Answer) -> None:
     return None
 
 
 def test_whatever_was_measured_nobody_is_let_in_while_finals_are_late() -> None:
-    batcher = calibrated(item=0.01)
+    batcher = calibrated(SimulatedEngine(item=0.01))
     batcher.recogniser = SimulatedEngine(item=2.0)
     measured = admission(Inside(sessions=1, streams=1), batcher=batcher)
     fixed = admission(Inside(sessions=1, streams=1), batcher=batcher, max_streams=5)
@@ -115,4 +98,4 @@ def test_whatever_was_measured_nobody_is_let_in_while_finals_are_late() -> None:
         await anyio.sleep(10.0)
         assert let_in(measured)
 
-    serving(batcher, play)
+    served(batcher, play)
