@@ -80,8 +80,10 @@ def make_recogniser(settings: Settings) -> Recogniser:
             choice.model,
             device=wanted.device,
             compute_type=wanted.compute_type,
+            encoder_window=wanted.encoder_window,
             beam_size=wanted.beam_size,
-            threads=wanted.workers,
+            workers=wanted.workers,
+            threads=wanted.threads,
             use_prompt=wanted.use_prompt,
             download_root=models_directory(settings),
         )

@@ -30,6 +30,11 @@ ComputeType: TypeAlias = Literal[
 ]
 """The names CTranslate2 knows."""
 
+EncoderWindow: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^(full|dynamic|[1-9]|[12]\d|30)$", description="full, dynamic, or a whole number from 1 to 30"),
+]
+
 Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=3600)]
 Secret: TypeAlias = Annotated[str, Meta(extra={"secret": True})]
@@ -84,9 +89,11 @@ class RecogniserSettings(Table, frozen=True, kw_only=True):
     model: str = ""
     models_dir: str = ""
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
+    threads: Annotated[int, Meta(ge=0, le=256)] = 0
+    encoder_window: EncoderWindow = "full"
     beam_size: Annotated[int, Meta(ge=1, le=20)] = 5
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    compute_type: ComputeType = "default"
+    compute_type: ComputeType = "auto"
     use_prompt: bool = True
     scripted_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
 
@@ -341,5 +348,7 @@ def _expectation(kind: inspect.Type) -> str:
             return f"one of {', '.join(map(str, values))}"
         case inspect.StrType(min_length=1):
             return "text that is not empty"
+        case inspect.Metadata(extra_json_schema={"description": str(words)}):
+            return words
         case _:
             return "text"

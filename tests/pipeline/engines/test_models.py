@@ -4,10 +4,10 @@ from pathlib import Path
 import faster_whisper
 import pytest
 
+from bench.random_model import write_model
 from pipeline.engines.models import REPOSITORIES, LocalModel, available, choose, decide, fetch, hub_cache, locate
 from pipeline.errors import RecogniserUnavailable
 from tests.hub import REVISION, hub
-from tests.tinywhisper import write_model
 
 
 def cached(root: Path, repository: str, *, multilingual: bool = False) -> Path:
