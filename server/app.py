@@ -296,12 +296,12 @@ class Server:
             self._fatal(exc)
             return
         try:
-            await self._batcher.run()
-        finally:
             await self._batcher.calibrate()
             carried = self._batcher.capacity.streams_carried()
             log.info("recogniser.ready", recogniser=recogniser.name, model=recogniser.model, streams_carried=carried)
             self._waiting_for = None
+            await self._batcher.run()
+        finally:
             with anyio.CancelScope(shield=True):
                 await recogniser.aclose()
 
