@@ -76,6 +76,25 @@ def test_minutes_of_silence_are_no_speech() -> None:
     assert max(voice.probabilities(minute).max() for _ in range(5)) < 0.5
 
 
+@pytest.mark.parametrize("minutes", [1, 5])
+def test_speech_behind_a_long_silence_is_noticed_as_early_as_at_the_start(
+    doctor: NDArray[np.float32], minutes: int
+) -> None:
+    first, late = MODEL.open(), MODEL.open()
+    expected = np.flatnonzero(first.probabilities(doctor[:200]) > 0.5)[0]
+    late.probabilities(np.zeros((minutes * 60 * SAMPLE_RATE // WINDOW, WINDOW), np.float32))
+    assert abs(int(np.flatnonzero(late.probabilities(doctor[:200]) > 0.5)[0]) - int(expected)) <= 2
+
+
+def test_it_starts_afresh_at_the_same_window_however_silence_is_cut() -> None:
+    at_once, in_pieces = MODEL.open(), MODEL.open()
+    quiet = np.zeros((700, WINDOW), np.float32)
+    at_once.probabilities(quiet)
+    for at in range(0, 700, 37):
+        in_pieces.probabilities(quiet[at : at + 37])
+    assert at_once.state() == in_pieces.state()
+
+
 def test_a_state_of_another_detector_is_refused() -> None:
     with pytest.raises(ValueError, match="no state of a silero detector"):
         MODEL.open(bytes(100))
