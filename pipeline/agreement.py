@@ -1,13 +1,16 @@
 """Successive hypotheses of an open segment → a committed prefix that never changes, and a replaceable tail.
 
 LocalAgreement-2 (Macháček, Dabre, Bojar: *Turning Whisper into Real-Time Transcription System*, 2023, §3): words on
-which two successive hypotheses agree from the beginning are committed. The last word of a hypothesis may be half of
-one, so it is never committed. What is committed is a beginning of every later text, the final one included: a
+which two hypotheses agree from the beginning are committed, where the later one heard a second more, as in that paper,
+and those between agree too (two that heard half a second more or less share their mistakes: a word in forty). The last
+word of a hypothesis may be half of one, so it is never committed. What is committed is a beginning of every later text, the final one included: a
 recogniser that changes its mind about it changes it too late. One that cannot decode behind a text (pocketsphinx) does
 so often, and would lose a word in fifty by it: for such a one nothing is committed before the final.
 """
 
-from pipeline.types import Word
+from pipeline.types import SAMPLE_RATE, Word
+
+APART = SAMPLE_RATE  # samples of audio that two hypotheses must be apart, to agree independently
 
 
 class LocalAgreement:
@@ -16,23 +19,21 @@ class LocalAgreement:
     def __init__(self, *, commits: bool = True) -> None:
         self.committed: tuple[Word, ...] = ()
         self._commits = commits
-        self._last: tuple[Word, ...] = ()
+        self._recent: list[tuple[int, tuple[Word, ...]]] = []  # hypotheses, and how much of the segment they heard
 
     @property
     def text(self) -> str:
         """The committed words."""
         return " ".join(word.text for word in self.committed)
 
-    def receive(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
-        """Take the next hypothesis; return committed words followed by its tail."""
+    def receive(self, words: tuple[Word, ...], heard: int) -> tuple[Word, ...]:
+        """Take the next hypothesis, about `heard` samples; return committed words followed by its tail."""
         words = self.settle(words)
-        agreed = len(self.committed)
-        limit = min(len(words), len(self._last)) - 1
-        while agreed < limit and words[agreed].text == self._last[agreed].text:
-            agreed += 1
-        if self._commits and agreed > len(self.committed):
-            self.committed = words[:agreed]
-        self._last = words
+        earlier = [index for index, (samples, _) in enumerate(self._recent) if samples + APART <= heard]
+        if self._commits and earlier:
+            del self._recent[: earlier[-1]]
+            self._commit(words)
+        self._recent.append((heard, words))
         return words
 
     def settle(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
@@ -41,6 +42,16 @@ class LocalAgreement:
             return words
         end = self.committed[-1].end
         return self.committed + tuple(word for word in words if word.start + word.end > 2 * end)
+
+    def _commit(self, words: tuple[Word, ...]) -> None:
+        """Commit what the words have in common with all recent ones, but for the last word of each."""
+        agreed = len(self.committed)
+        others = [other for _, other in self._recent]
+        limit = min(len(each) for each in (words, *others)) - 1
+        while agreed < limit and all(other[agreed].text == words[agreed].text for other in others):
+            agreed += 1
+        if agreed > len(self.committed):
+            self.committed = words[:agreed]
 
     def _continues(self, words: tuple[Word, ...]) -> bool:
         """Whether the words begin with the committed ones; a mark may have been set behind the last of them."""

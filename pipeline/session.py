@@ -286,7 +286,7 @@ class Session:
         if stale or not segmenter.open:
             return
         draft.answered = len(request.pcm)
-        words = draft.agreement.receive(self._heard(request, hypothesis))
+        words = draft.agreement.receive(self._heard(request, hypothesis), len(request.pcm))
         if not words:
             return
         shown = item_id(self.stream, request.segment)

@@ -100,7 +100,8 @@ class Settling:
         group = self._asked.pop(request, None)
         again: list[Group] = []
         for each in group.pending if group else ():
-            if each.attempts < ATTEMPTS:
+            alone = group is not None and len(group.pending) == 1
+            if each.attempts < ATTEMPTS and (error.retryable or not alone):
                 again.append(Group(pending=(each,)))
             else:
                 each.error = error

@@ -164,7 +164,7 @@ def test_the_end_of_the_stream_does_not_wait_for_a_guess() -> None:
 def test_later_requests_name_the_words_that_will_not_change() -> None:
     subject = session()
     for text in ("where does it", "where does it hurt", "where does it hurt now"):
-        play(subject, speech(600))
+        play(subject, speech(1100))
         (request,) = asked(subject, Purpose.FIRST_PARTIAL, Purpose.REFRESH)[-1:]
         subject.receive_hypothesis(request, hypothesis(text))
     play(subject, silence(200))
@@ -176,7 +176,7 @@ def test_later_requests_name_the_words_that_will_not_change() -> None:
 def test_a_final_begins_with_the_committed_words_although_the_recogniser_changed_its_mind() -> None:
     subject = session()
     for text in ("two milligrams a", "two milligrams a day"):
-        play(subject, speech(600))
+        play(subject, speech(1100))
         (request,) = asked(subject, Purpose.FIRST_PARTIAL, Purpose.REFRESH)[-1:]
         subject.receive_hypothesis(request, hypothesis(text, start=320 * 16))
     play(subject, silence(300))
