@@ -111,7 +111,7 @@ class EndpointingSettings(Table, frozen=True, kw_only=True):
 
     min_speech_ms: Annotated[int, Meta(ge=32, le=2_000)] = 96
     silence_ms: Annotated[int, Meta(ge=100, le=2_000)] = 384
-    finished_ms: Annotated[int, Meta(ge=0, le=2_000)] = 256
+    finished_ms: Annotated[int, Meta(ge=0, le=2_000)] = 224
     speculate_ms: Annotated[int, Meta(ge=0, le=2_000)] = 160
     pre_roll_ms: Annotated[int, Meta(ge=0, le=2_000)] = 320
     hangover_ms: Annotated[int, Meta(ge=0, le=2_000)] = 160
