@@ -2,10 +2,11 @@
 
 LocalAgreement-2 (Macháček, Dabre, Bojar: *Turning Whisper into Real-Time Transcription System*, 2023, §3): words on
 which two hypotheses agree from the beginning are committed, where the later one heard a second more, as in that paper,
-and those between agree too (two that heard half a second more or less share their mistakes: a word in forty). The last
-word of a hypothesis may be half of one, so it is never committed. What is committed is a beginning of every later text, the final one included: a
-recogniser that changes its mind about it changes it too late. One that cannot decode behind a text (pocketsphinx) does
-so often, and would lose a word in fifty by it: for such a one nothing is committed before the final.
+and those between agree too. (Two that heard half a second more or less share their mistakes: one word in forty.) The
+last word of a hypothesis may be half of one, so it is never committed. What is committed is a beginning of every later
+text, the final one included: a recogniser that changes its mind about it changes it too late. One that cannot decode
+behind a text (pocketsphinx) does so often, and would lose a word in fifty by it: for such a one nothing is committed
+before the final.
 """
 
 from pipeline.types import SAMPLE_RATE, Word

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.endpointing import Thresholds
-from pipeline.errors import RecognitionFailed
+from pipeline.errors import RecognitionFailed, RecognitionGivenUp
 from pipeline.events import Committed, Event, Guarded, Partial, SegmentLost
 from pipeline.segmenter import SegmenterOptions
 from pipeline.session import Session, SessionOptions
@@ -240,6 +240,17 @@ def test_a_pack_that_fails_is_tried_again_segment_by_segment() -> None:
     events = subject.events()
     assert len(items(events)) == 2
     assert len([event for event in events if isinstance(event, SegmentLost)]) == 1
+    assert subject.finished
+
+
+def test_a_segment_that_was_given_up_is_not_tried_again() -> None:
+    subject = session()
+    play(subject, speech(800), silence(200))
+    subject.receive_end()
+    (final,) = asked(subject, Purpose.FINAL)
+    subject.receive_failure(final, RecognitionGivenUp())
+    assert asked(subject, *Purpose) == []
+    assert len([event for event in subject.events() if isinstance(event, SegmentLost)]) == 1
     assert subject.finished
 
 
