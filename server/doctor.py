@@ -1,5 +1,7 @@
 """What is installed, which recogniser would run, what is missing and the command that mends it."""
 
+import sqlite3
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +27,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything worth knowing before the server is started."""
-    return [*_packages(), *_files(settings), _voice_activity(), _recogniser(settings)]
+    return [*_packages(), *_sqlite(settings), *_files(settings), _voice_activity(), _recogniser(settings)]
 
 
 def _packages() -> Iterator[Finding]:
@@ -34,6 +36,15 @@ def _packages() -> Iterator[Finding]:
             yield Finding(what=name, ok=True, detail=version(name))
         except PackageNotFoundError:
             yield Finding(what=name, ok=False, detail="pip install auscult")
+
+
+def _sqlite(settings: Settings) -> Iterator[Finding]:
+    """On Python 3.12 and newer the job engine asks SQLite for fractions of seconds, which it has since 3.42."""
+    if settings.store.url:
+        return
+    old = sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42)
+    mend = "; run Auscult with Python 3.11, or set store.url to a PostgreSQL database" if old else ""
+    yield Finding(what="sqlite", ok=not old, detail=f"{sqlite3.sqlite_version}{mend}")
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
