@@ -31,6 +31,8 @@ Model = Annotated[str, typer.Option(help="Whisper model: a directory, or the nam
 EncoderWindow = Annotated[str, typer.Option(help="Whisper: full, dynamic or seconds.")]
 ComputeType = Annotated[str, typer.Option(help="Whisper: arithmetic, as in the settings.")]
 Voice: TypeAlias = Literal["all", "doctor", "patient"]
+Shape: TypeAlias = Literal["tiny", "base", "small", "medium", "distil-small"]
+Quantization: TypeAlias = Literal["int8", "float16", "float32"]
 Speed = Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.", dir_okay=False)]
 
@@ -184,6 +186,43 @@ def ingest(
     _write(report, json)
     if report.lost_chunks or report.errors or report.broken:
         raise typer.Exit(1)
+
+
+@app.command()
+def engine(
+    model: Model,
+    threads: Annotated[int, typer.Option(min=0, help="For each call on a CPU; 0: as the engine chooses.")] = 0,
+    compute_type: ComputeType = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    beam_size: Annotated[int, typer.Option(min=2, max=20, help="Of finals.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="How often everything is measured.")] = 9,
+    json: Json = None,
+) -> None:
+    """Measure what a Whisper model costs by itself: encoding, decoding and aligning, single and in batches."""
+    from bench.engine import EngineOptions, run, show
+
+    options = EngineOptions(
+        model=model, threads=threads, compute_type=compute_type, device=device, beam_size=beam_size, rounds=rounds
+    )
+    report = run(options, out)
+    show(report, out)
+    _write(report, json)
+
+
+@app.command()
+def model(
+    shape: Annotated[Shape, typer.Argument(help="The published model whose size it has.")],
+    directory: Annotated[Path, typer.Argument(help="Where it is written.", file_okay=False)],
+    tokens: Annotated[int, typer.Option(min=0, max=440, help="After which it ends each text; 0: chance.")] = 30,
+    quantization: Annotated[Quantization, typer.Option(help="Of its weights.")] = "int8",
+    english: Annotated[bool, typer.Option("--english", help="English only, as tiny.en.")] = False,
+) -> None:
+    """Write a Whisper model with random weights: its text is gibberish, its cost that of the published model."""
+    from bench.random_model import SHAPES, write_model
+
+    with out.status(f"Writing {shape}"):
+        write_model(directory, shape=SHAPES[shape], tokens=tokens, quantization=quantization, multilingual=not english)
+    out.print(f"{directory}: the size of {shape}, {quantization}, {tokens or 'any number of'} tokens in each text.")
 
 
 def _engine(recogniser: str, model: str, compute_type: str, encoder_window: str = "") -> "Engine":

@@ -5,8 +5,8 @@ and how the text is searched for. So a batch falls into groups, and a group that
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
 
 import ctranslate2
 import numpy as np
@@ -93,57 +93,50 @@ class Decoder:
     # Requests → pieces
 
     def _prepare(self, plan: _Plan, index: int, request: RecognitionRequest) -> None:
-        language = request.language
-        if not language and not self._model.multilingual:
-            language = "en"
+        language = request.language or ("" if self._model.multilingual else "en")
         if language and language not in self._model.languages:
             plan.answers[index] = RecognitionFailed(f"The Whisper model does not know the language {language!r}.")
         elif len(request.pcm) < SHORTEST:
             plan.answers[index] = Hypothesis(words=(), language=language)
         else:
             try:
-                plan.pieces.extend(self._cut(index, request, language))
+                plan.pieces.extend(self.cut(replace(request, language=language), index))
             except FAULTS as exc:
                 plan.answers[index] = _failure(exc)
 
-    def _cut(self, index: int, request: RecognitionRequest, language: str) -> list[Piece]:
-        """The request's pieces; most have one. What was committed is said in the first."""
+    def cut(self, request: RecognitionRequest, index: int = 0) -> list[Piece]:
+        """The request's pieces; most have one. What was committed is said in the first.
+
+        Raises: `ValueError` where the audio holds samples that no arithmetic is possible with.
+        """
         before = self._prompter.before(request.prompt, request.glossary) if self._prompter else ()
-        prefix = text.prefix(self._tokenizer(language), request.committed)
-        whole, sampled = request.purpose.whole, request.temperature > 0
-        cut = []
-        for number, span in enumerate(pieces(request.pcm)):
-            features = self._features(request.pcm[span.start : span.stop])
-            manner = Manner(
-                frames=self._window.frames(features.shape[-1]),
-                start=len(before),
-                beam_size=self._beam_size if whole and not sampled else 1,
-                temperature=request.temperature,
-                language=language,
-                alone=-1 if language else index,
-            )
-            cut.append(
-                Piece(
-                    request=index,
-                    span=span,
-                    features=features,
-                    before=before,
-                    prefix=() if number else prefix,
-                    manner=manner,
-                )
-            )
-        return cut
+        prefix = text.prefix(self._tokenizer(request.language), request.committed)
+        return [
+            self._piece(request, index, span, before, () if number else prefix)
+            for number, span in enumerate(pieces(request.pcm))
+        ]
+
+    def _piece(
+        self, request: RecognitionRequest, index: int, span: range, before: tuple[int, ...], prefix: tuple[int, ...]
+    ) -> Piece:
+        features = self._features(request.pcm[span.start : span.stop])
+        careful = request.purpose.whole and not request.temperature
+        manner = Manner(
+            frames=self._window.frames(features.shape[-1]),
+            start=len(before),
+            beam_size=self._beam_size if careful else 1,
+            temperature=request.temperature,
+            language=request.language,
+            alone=-1 if request.language else index,
+        )
+        return Piece(request=index, span=span, features=features, before=before, prefix=prefix, manner=manner)
 
     def _features(self, pcm: Pcm) -> Features:
-        """Raises: `ValueError` where the audio holds samples that no arithmetic is possible with."""
         with np.errstate(all="ignore"):  # looked for below
             features: Features = self._model.extractor(pcm)
         if not np.isfinite(features).all():
             raise ValueError("the audio holds samples that are infinite or no numbers")
         return features[:, : len(pcm) // FRAME]
-
-    def _tokenizer(self, language: str) -> Tokenizer:
-        return self._model.languages[language or next(iter(self._model.languages))]
 
     # Pieces → hypotheses
 
@@ -154,45 +147,34 @@ class Decoder:
             return [_failure(exc)] * len(group)
 
     def _compute(self, group: Sequence[Piece]) -> Sequence[Hypothesis]:
-        manner = group[0].manner
-        encoded = self._encode([padded(piece.features, manner.frames) for piece in group])
-        tokenizer = self._tokenizer(manner.language or self._detect(encoded))
-        written = self._generate(encoded, group, tokenizer)
-        aligned = self._model.whisper.align(
-            encoded,
-            tokenizer.sot_sequence,
-            [one.tokens for one in written],
-            [piece.features.shape[-1] for piece in group],
-        )
-        return [
-            one.hypothesis(tokenizer, piece, alignment.alignments, alignment.text_token_probs)
-            for one, piece, alignment in zip(written, group, aligned, strict=True)
-        ]
+        encoded = self.encode(group)
+        tokenizer = self._tokenizer(group[0].manner.language or self._detect(encoded))
+        written = self.write(encoded, group, tokenizer)
+        aligned = self.align(encoded, group, tokenizer, written)
+        return [_hypothesis(*answer, tokenizer) for answer in zip(group, written, aligned, strict=True)]
 
-    def _encode(self, features: Sequence[Features]) -> ctranslate2.StorageView:
-        """Shapes: each `(n_mels, n_frames)` → `(n, n_frames / 2, n_dimensions)`, on the model's device.
+    def encode(self, group: Sequence[Piece]) -> "Encoded":
+        """What the decoder hears of each piece.
 
-        A CPU encodes one by one, because a batch of them falls out of its caches: eight segments of 5 s took twice as
-        long at once as one after the other. On a GPU it is the other way round.
+        A CPU encodes and aligns one by one, because a batch of pieces falls out of its caches: eight segments of 5 s
+        took up to twice as long at once as one after the other. On a GPU it is the other way round.
         """
+        features = [padded(piece.features, piece.manner.frames) for piece in group]
         encode = self._model.whisper.encode
-        if len(features) == 1 or self._model.on_gpu:
-            return encode(_view(np.stack(features)))
-        return _view(np.concatenate([np.asarray(encode(_view(one[None]))) for one in features]))
+        if self._model.on_gpu:
+            return Encoded(together=encode(_view(np.stack(features))))
+        each = [encode(_view(one[None])) for one in features]
+        return Encoded(
+            together=each[0] if len(each) == 1 else _view(np.concatenate([np.asarray(one) for one in each])), each=each
+        )
 
-    def _detect(self, encoded: ctranslate2.StorageView) -> str:
-        """The language of the one piece, among those that the tokenizer knows."""
-        ranked: list[tuple[str, float]] = self._model.whisper.detect_language(encoded)[0]
-        return next(code for code in (token[2:-2] for token, _ in ranked) if code in self._model.languages)
-
-    def _generate(
-        self, encoded: ctranslate2.StorageView, group: Sequence[Piece], tokenizer: Tokenizer
-    ) -> list["_Written"]:
+    def write(self, encoded: "Encoded", group: Sequence[Piece], tokenizer: Tokenizer) -> Sequence["Written"]:
+        """A text for each piece, in a language."""
         manner = group[0].manner
         sampled = manner.temperature > 0
         start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         results = self._model.whisper.generate(
-            encoded,
+            encoded.together,
             [[*piece.before, *start, *piece.prefix] for piece in group],
             beam_size=manner.beam_size,
             num_hypotheses=BEST_OF if sampled else 1,
@@ -206,7 +188,7 @@ class Decoder:
             suppress_tokens=self._model.suppressed,
         )
         return [
-            _Written(
+            Written(
                 tokens=[token for token in result.sequences_ids[0] if token < tokenizer.eot],
                 length=len(result.sequences_ids[0]),
                 score=result.scores[0],
@@ -215,9 +197,38 @@ class Decoder:
             for result in results
         ]
 
+    def align(
+        self, encoded: "Encoded", group: Sequence[Piece], tokenizer: Tokenizer, written: Sequence["Written"]
+    ) -> Sequence["Alignment"]:
+        """When each token of each text was said, and how probable it was."""
+        tokens = [one.tokens for one in written]
+        frames = [piece.features.shape[-1] for piece in group]
+        align, start = self._model.whisper.align, tokenizer.sot_sequence
+        if encoded.each:
+            single = zip(encoded.each, tokens, frames, strict=True)
+            return [align(one, start, [its_tokens], its_frames)[0] for one, its_tokens, its_frames in single]
+        together: Sequence[Alignment] = align(encoded.together, start, tokens, frames)
+        return together
+
+    def _detect(self, encoded: "Encoded") -> str:
+        """The language of the first piece, among those that the tokenizer knows."""
+        ranked: list[tuple[str, float]] = self._model.whisper.detect_language(encoded.together)[0]
+        return next(code for code in (token[2:-2] for token, _ in ranked) if code in self._model.languages)
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        return self._model.languages[language or next(iter(self._model.languages))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoded:
+    """What the encoder made of a group, on the model's device. Shape `(n_pieces, n_frames / 2, n_dimensions)`."""
+
+    together: ctranslate2.StorageView
+    each: Sequence[ctranslate2.StorageView] = ()  # one piece in each, where they were encoded one by one
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
+class Written:
     """What the model wrote for a piece."""
 
     tokens: list[int]  # of text, prefix included
@@ -225,28 +236,30 @@ class _Written:
     score: float  # mean log-probability of those, where forced ones count 0
     no_speech_prob: float
 
-    def hypothesis(
-        self,
-        tokenizer: Tokenizer,
-        piece: Piece,
-        alignment: Sequence[tuple[int, int]],
-        probabilities: Sequence[float],
-    ) -> Hypothesis:
-        words: tuple[Word, ...] = ()
-        if self.tokens:
-            found = text.spans(tokenizer, self.tokens)
-            words = text.timed(found, alignment, probabilities, piece.samples)
-        return Hypothesis(
-            words=words,
-            language=tokenizer.language_code,
-            avg_logprob=self._avg_logprob(len(piece.prefix)),
-            no_speech_prob=self.no_speech_prob,
-            compression_ratio=text.compression_ratio(tokenizer.decode(self.tokens).strip()) if words else 1.0,
-        )
-
-    def _avg_logprob(self, prefixed: int) -> float:
+    def avg_logprob(self, prefixed: int) -> float:
         """Mean log-probability of what the model chose: the tokens behind the prefix, and the end."""
         return self.score * self.length / (self.length - prefixed + 1) if self.length else 0.0
+
+
+class Alignment(Protocol):
+    """What CTranslate2 returns for a text."""
+
+    alignments: Sequence[tuple[int, int]]  # token, position of the encoder
+    text_token_probs: Sequence[float]
+
+
+def _hypothesis(piece: Piece, written: Written, aligned: Alignment, tokenizer: Tokenizer) -> Hypothesis:
+    words: tuple[Word, ...] = ()
+    if written.tokens:
+        found = text.spans(tokenizer, written.tokens)
+        words = text.timed(found, aligned.alignments, aligned.text_token_probs, piece.samples)
+    return Hypothesis(
+        words=words,
+        language=tokenizer.language_code,
+        avg_logprob=written.avg_logprob(len(piece.prefix)),
+        no_speech_prob=written.no_speech_prob,
+        compression_ratio=text.compression_ratio(tokenizer.decode(written.tokens).strip()) if words else 1.0,
+    )
 
 
 def grouped(pieces: Iterable[Piece], most: int) -> list[list[Piece]]:
@@ -259,26 +272,16 @@ def grouped(pieces: Iterable[Piece], most: int) -> list[list[Piece]]:
 
 def joined(parts: Sequence[tuple[range, Answer]]) -> Answer:
     """The answer about a request, from those about its pieces."""
-    hypotheses = []
-    for _, answer in sorted(parts, key=lambda part: part[0].start):
-        if isinstance(answer, RecognitionFailed):
+    words: list[Word] = []
+    hypotheses: list[Hypothesis] = []
+    for span, answer in sorted(parts, key=lambda part: part[0].start):
+        if isinstance(answer, RecognitionFailed) or len(parts) == 1:
             return answer
+        words += (replace(word, start=word.start + span.start, end=word.end + span.start) for word in answer.words)
         hypotheses.append(answer)
-    if len(hypotheses) == 1:
-        return hypotheses[0]
-    spans = sorted((span for span, _ in parts), key=lambda span: span.start)
-    spoken = [hypothesis for hypothesis in hypotheses if hypothesis.words] or hypotheses[:1]
+    spoken = [hypothesis for hypothesis in hypotheses if hypothesis.words] or hypotheses
     return Hypothesis(
-        words=tuple(
-            Word(
-                text=word.text,
-                start=word.start + span.start,
-                end=word.end + span.start,
-                probability=word.probability,
-            )
-            for span, hypothesis in zip(spans, hypotheses, strict=True)
-            for word in hypothesis.words
-        ),
+        words=tuple(words),
         language=spoken[0].language,
         avg_logprob=sum(one.avg_logprob for one in spoken) / len(spoken),
         no_speech_prob=min(one.no_speech_prob for one in spoken),  # speech anywhere is speech

@@ -13,6 +13,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
+from threadpoolctl import threadpool_limits
 
 from pipeline.engines.models import RECOMMENDED, LocalModel, locate
 from pipeline.errors import RecogniserUnavailable
@@ -108,7 +109,12 @@ def compute_type(wanted: str, device: str, supported: Collection[str]) -> str:
 
 
 def load(found: LocalModel, options: ModelOptions, placement: Placement, index: int) -> LoadedModel:
-    """The model on one of its devices. Raises `RecogniserUnavailable` that says what to do."""
+    """The model on one of its devices. Raises `RecogniserUnavailable` that says what to do.
+
+    From then on numpy multiplies matrices on one thread in the whole process: the threads of its BLAS wait for each
+    other while every core has a call of its own, and a spectrogram took 15 ms instead of 1 (two calls on two cores).
+    """
+    threadpool_limits(limits=1, user_api="blas")
     try:
         supported = ctranslate2.get_supported_compute_types(placement.device, index)
         model = WhisperModel(

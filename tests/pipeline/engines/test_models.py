@@ -1,4 +1,11 @@
+import fcntl
+import os
+import pty
 import shutil
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import faster_whisper
@@ -191,6 +198,29 @@ def test_a_fetched_model_is_in_the_cache_and_listed(tmp_path: Path) -> None:
     assert {file.name for file in path.iterdir()} == {file.name for file in served.iterdir()} - {"README.md"}
     (model,) = available(tmp_path / "cache")
     assert (model.name, model.path) == ("tiny.en", path)
+
+
+def test_a_terminal_sees_the_progress(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))  # a terminal of no width shows none
+    with hub("Systran/faster-whisper-tiny.en", write_model(tmp_path / "served")) as address:
+        environment = {"HF_ENDPOINT": address, "AUSCULT_RECOGNISER_MODELS_DIR": str(tmp_path / "cache")}
+        command = [sys.executable, "-m", "server.cli", "models", "fetch", "tiny.en"]
+        with subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, **environment}) as fetching:
+            os.close(theirs)
+            seen = b"".join(iter(lambda: _read(ours), b""))
+    os.close(ours)
+    assert fetching.returncode == 0
+    assert b"100%" in seen
+    assert b"tiny.en is in" in seen
+
+
+def _read(terminal: int) -> bytes:
+    """What comes next; nothing once the other side was closed."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # how Linux says so
+        return b""
 
 
 def test_a_hub_that_cannot_be_reached_is_one_clear_error(tmp_path: Path) -> None:
