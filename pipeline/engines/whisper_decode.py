@@ -21,6 +21,7 @@ from pipeline.types import SAMPLE_RATE, Hypothesis, Pcm, RecognitionRequest, Wor
 
 SHORTEST = SAMPLE_RATE // 10  # samples; less holds no word
 BEST_OF = 5  # texts sampled at a temperature above 0, of which the most probable is taken (Whisper's own default)
+LEAST = 1e-10  # probability of a token that has a logarithm
 FAULTS = (RuntimeError, ValueError, MemoryError)  # what CTranslate2 and numpy raise
 
 Answer: TypeAlias = Hypothesis | RecognitionFailed
@@ -236,9 +237,10 @@ class Written:
     score: float  # mean log-probability of those, where forced ones count 0
     no_speech_prob: float
 
-    def avg_logprob(self, prefixed: int) -> float:
-        """Mean log-probability of what the model chose: the tokens behind the prefix, and the end."""
-        return self.score * self.length / (self.length - prefixed + 1) if self.length else 0.0
+    def avg_logprob(self, forced: Sequence[float]) -> float:
+        """Mean log-probability of the tokens and of the end; `forced`: probabilities of those that were not chosen."""
+        chosen = self.score * self.length
+        return (chosen + float(np.log(np.maximum(forced, LEAST)).sum())) / (self.length + 1) if self.length else 0.0
 
 
 class Alignment(Protocol):
@@ -256,7 +258,7 @@ def _hypothesis(piece: Piece, written: Written, aligned: Alignment, tokenizer: T
     return Hypothesis(
         words=words,
         language=tokenizer.language_code,
-        avg_logprob=written.avg_logprob(len(piece.prefix)),
+        avg_logprob=written.avg_logprob(aligned.text_token_probs[: len(piece.prefix)]),
         no_speech_prob=written.no_speech_prob,
         compression_ratio=text.compression_ratio(tokenizer.decode(written.tokens).strip()) if words else 1.0,
     )

@@ -144,7 +144,7 @@ async def test_audio_longer_than_the_window_keeps_its_tail(trained: WhisperRecog
 
 
 async def test_of_a_hiss_the_model_says_itself_that_nobody_spoke(trained: WhisperRecogniser) -> None:
-    (hiss,) = await hypotheses(trained, request(noise(2) / 10))
+    (hiss,) = await hypotheses(trained, request(noise(2) * np.float32(0.1)))
     assert hiss.no_speech_prob > 0.8
     assert believed(hiss)[0] == ()
 
@@ -177,12 +177,15 @@ async def test_an_answer_begins_with_what_is_committed_whatever_is_heard(
     assert len(answer.words) > len(committed.split())
 
 
-async def test_how_sure_the_model_is_counts_only_what_it_chose(
-    trained: WhisperRecogniser, phrases: list[Phrase]
-) -> None:
+async def test_the_model_is_as_sure_of_a_text_it_was_led_to(trained: WhisperRecogniser, phrases: list[Phrase]) -> None:
     (free,) = await hypotheses(trained, request(phrases[1].pcm))
-    (behind,) = await hypotheses(trained, request(phrases[1].pcm, committed=free.text.removesuffix(".")))
-    assert -1 < behind.avg_logprob < 0
+    right = " ".join(word.text for word in free.words[:4])
+    led, misled = await hypotheses(
+        trained, *(request(phrases[1].pcm, committed=committed) for committed in (right, "No, it is my fault, so"))
+    )
+    assert led.text == free.text
+    assert abs(led.avg_logprob - free.avg_logprob) < 0.1
+    assert misled.avg_logprob < free.avg_logprob - 0.5
 
 
 # Languages
