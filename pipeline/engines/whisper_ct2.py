@@ -4,10 +4,12 @@ What a call computes is in `whisper_decode`, what the model reads and writes in 
 encoded in `whisper_window`, loading and devices in `whisper_model`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +24,8 @@ from pipeline.types import RecognitionRequest
 MAX_BATCH_CPU = 8  # more gain little: by then a decoder's weights are read once for many rows
 MAX_BATCH_GPU = 16  # large-v3 keeps 0.25 GB for each row while it decodes
 TEMPERATURES = (0.0, 0.4, 0.8)  # Whisper itself has six; each try costs a whole decode
+
+T = TypeVar("T")
 
 
 class WhisperRecogniser:
@@ -93,15 +97,12 @@ class WhisperRecogniser:
         if not seats:
             return [RecognitionFailed("The recogniser was not started.")] * len(batch)
         async with self._free:
-            device = seats.pop()
-            used = device.decoder
+            device = max(seats, key=seats.count)  # the one with the least to do
+            seats.remove(device)
             try:
-                return await anyio.to_thread.run_sync(
-                    device.answer, batch, limiter=self._threads, abandon_on_cancel=True
-                )
-            except anyio.get_cancelled_exc_class():
-                device.give_up(used)
-                raise
+                decoder: Decoder = device.decoder or await self._in_thread(device.loaded)
+                with device.given_up_when_cancelled(decoder):
+                    return await self._in_thread(partial(decoder.answer, batch))
             except RecogniserUnavailable as exc:  # the model could not be loaded again
                 failure = RecognitionFailed()
                 failure.__cause__ = exc
@@ -112,6 +113,9 @@ class WhisperRecogniser:
     async def aclose(self) -> None:
         """Free the models' memory."""
         self._seats = []
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
 
     def _load(self, found: LocalModel, placement: Placement, index: int) -> Decoder:
         return Decoder(
@@ -138,14 +142,18 @@ class _Device:
                 self.decoder = self._load()
             return self.decoder
 
-    def answer(self, batch: Sequence[RecognitionRequest]) -> Sequence[Answer]:
-        """One answer for each request, in order. Blocks. Raises `RecogniserUnavailable`."""
-        return self.loaded().answer(batch)
+    @contextmanager
+    def given_up_when_cancelled(self, decoder: Decoder) -> Iterator[None]:
+        """Use this decoder no more once a call that it is busy with was cancelled: it may be stuck.
 
-    def give_up(self, decoder: Decoder | None) -> None:
-        """Do not use this one any more. Calls that hold it go on; its memory is freed when the last of them ends."""
-        if self.decoder is decoder:
-            self.decoder = None
+        Other calls that hold it go on; its memory is freed when the last of them ends.
+        """
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            if self.decoder is decoder:
+                self.decoder = None
+            raise
 
 
 def _max_batch(placement: Placement) -> int:
