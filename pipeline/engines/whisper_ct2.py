@@ -100,7 +100,9 @@ class WhisperRecogniser:
             device = max(seats, key=seats.count)  # the one with the least to do
             seats.remove(device)
             try:
-                decoder: Decoder = device.decoder or await self._in_thread(device.loaded)
+                decoder = device.decoder
+                if decoder is None:
+                    decoder = await self._in_thread(device.loaded)
                 with device.given_up_when_cancelled(decoder):
                     return await self._in_thread(partial(decoder.answer, batch))
             except RecogniserUnavailable as exc:  # the model could not be loaded again
