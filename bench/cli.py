@@ -34,6 +34,12 @@ Voice: TypeAlias = Literal["all", "doctor", "patient"]
 Shape: TypeAlias = Literal["tiny", "base", "small", "medium", "distil-small"]
 Quantization: TypeAlias = Literal["int8", "float16", "float32"]
 Speed = Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")]
+CallSeconds = Annotated[float, typer.Option(min=10, max=3600, help="Of speech in each stream.")]
+Apart = Annotated[bool, typer.Option("--apart", help="Each stream is one microphone; else both voices are in it.")]
+Most = Annotated[int, typer.Option("--max", min=0, max=10_000, help="Streams that are tried at most.")]
+TtfsLimit = Annotated[float, typer.Option(min=1, help="Latest end of speech → text, p95, ms.")]
+AgeLimit = Annotated[float, typer.Option(min=1, help="Oldest partial, p95, ms.")]
+Minutes = Annotated[float, typer.Option(min=0, help="No round begins later.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.", dir_okay=False)]
 
 
@@ -223,6 +229,130 @@ def model(
     with out.status(f"Writing {shape}"):
         write_model(directory, shape=SHAPES[shape], tokens=tokens, quantization=quantization, multilingual=not english)
     out.print(f"{directory}: the size of {shape}, {quantization}, {tokens or 'any number of'} tokens in each text.")
+
+
+@app.command()
+def load(
+    recording: Recording = "cough",
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    encoder_window: EncoderWindow = "",
+    compute_type: ComputeType = "",
+    prompt: Annotated[bool, typer.Option("--prompt/--no-prompt", help="Tell the recogniser what was said.")] = True,
+    seconds: CallSeconds = 40.0,
+    apart: Apart = False,
+    streams: Annotated[str, typer.Option(help="Measure these, as in 1,2,4, and look for no limit.")] = "",
+    most: Most = 64,
+    ttfs: TtfsLimit = 1000.0,
+    age: AgeLimit = 1500.0,
+    minutes: Minutes = 15.0,
+    admission: Annotated[
+        bool,
+        typer.Option("--admission/--no-admission", help="Whether the server may refuse while the limit is sought."),
+    ] = False,
+    overload: Annotated[
+        bool, typer.Option("--overload", help="Then call twice as often as it carries, and it may refuse.")
+    ] = False,
+    json: Json = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw a picture: .png, .svg.", dir_okay=False)] = None,
+) -> None:
+    """Measure how many live streams this machine carries, with callers that speak in real time."""
+    from bench.load import Limits, LoadOptions, held, run, show
+    from bench.ours import OurTarget
+    from bench.rounds import Speech
+
+    options = LoadOptions(
+        target=OurTarget(
+            recogniser=recogniser,
+            model=model,
+            compute_type=compute_type,
+            encoder_window=encoder_window,
+            prompt=prompt,
+            admission=admission,
+        ),
+        speech=Speech(recording=recording, seconds=seconds, apart=apart),
+        streams=_counts(streams),
+        most=most,
+        limits=Limits(ttfs_ms=ttfs, age_ms=age),
+        minutes=minutes,
+        overload=overload,
+    )
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+    if plot is not None:
+        from bench.load_plot import plot as draw
+
+        draw(report, plot)
+    if not held(report):
+        raise typer.Exit(1)
+
+
+@app.command()
+def peers(
+    model: Annotated[
+        Path, typer.Option(help="Directory with a CTranslate2 Whisper model.", exists=True, file_okay=False)
+    ],
+    names: Annotated[
+        str, typer.Option("--peers", help="Whom to compare with.")
+    ] = "whisperlive-lock,whisperlive-batch,realtimestt,whisperlivekit,whisper_streaming",
+    windows: Annotated[str, typer.Option(help="Encoder windows of ours.")] = "full,dynamic",
+    recording: Recording = "cough",
+    streams: Annotated[str, typer.Option(help="At the same time.")] = "1,2,4",
+    seconds: CallSeconds = 30.0,
+    apart: Apart = False,
+    most: Most = 64,
+    ttfs: TtfsLimit = 1000.0,
+    age: AgeLimit = 1500.0,
+    minutes: Minutes = 60.0,
+    trials: Annotated[
+        bool, typer.Option("--trials/--no-trials", help="Try a peer's settings and go on with the best.")
+    ] = True,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Where their environments are kept; else ~/.cache/auscult-bench.", file_okay=False),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Measure others' live Whisper servers and ours with the same audio, model and pace."""
+    from bench.load import Limits
+    from bench.peers.compare import PeersOptions, run
+    from bench.peers.environments import cache_directory
+    from bench.peers.tables import show
+    from bench.rounds import Speech
+
+    options = PeersOptions(
+        model=model.resolve(),
+        peers=_names(names),
+        windows=_names(windows),
+        streams=_counts(streams),
+        speech=Speech(recording=recording, seconds=seconds, apart=apart),
+        limits=Limits(ttfs_ms=ttfs, age_ms=age),
+        most=most,
+        trials=trials,
+        minutes=minutes,
+        cache=cache or cache_directory(),
+    )
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+    if not report.peers:
+        raise typer.Exit(1)
+
+
+def _names(listed: str) -> list[str]:
+    return [name for part in listed.split(",") if (name := part.strip())]
+
+
+def _counts(listed: str) -> list[int]:
+    """Numbers of streams. Raises: `typer.BadParameter`."""
+    try:
+        counts = sorted({int(name) for name in _names(listed)})
+    except ValueError:
+        counts = [0]
+    if any(count < 1 for count in counts):
+        raise typer.BadParameter("numbers from 1 on, with commas between them: --streams 1,2,4")
+    return counts
 
 
 def _engine(recogniser: str, model: str, compute_type: str, encoder_window: str = "") -> "Engine":

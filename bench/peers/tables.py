@@ -1,0 +1,121 @@
+"""How a comparison is printed: everybody's figures, what they come to, and how many times ours they are."""
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.ladder import Carried
+from bench.load import median, p95, wide
+from bench.peers.compare import Report, Server
+from bench.rounds import Round
+from bench.score import Spread
+from bench.tables import NOTHING, number, share
+
+
+def show(report: Report, console: Console) -> None:
+    """Print it."""
+    who = "one microphone" if report.apart else "both voices"
+    console.print(
+        f"{report.recording} · each stream {report.seconds:g} s of {who}, who speak {report.speaking:.0%} of the time",
+        style="bold",
+        soft_wrap=True,
+    )
+    console.print("TTFS: the text did not change any more. Final: the server said that it would not.", soft_wrap=True)
+    wide(console).print(_figures(report))
+    limits = f"TTFS p95 ≤ {report.limits.ttfs_ms:g} ms and partial age p95 ≤ {report.limits.age_ms:g} ms"
+    console.print(
+        "\nStreams at the same time: as quick (TTFS p95) as the server itself with one, ours as quick as that;"
+    )
+    console.print(f"and within {limits}", soft_wrap=True)
+    wide(console).print(_capacities(report))
+    console.print("\nTTFS, how many times ours")
+    wide(console).print(_ratios(report))
+    for name, reason in report.left_out.items():
+        console.print(f"{name} is left out: {reason}.", style="yellow", markup=False, soft_wrap=True)
+
+
+def _figures(report: Report) -> Table:
+    """A row for each round with as many streams as were asked for."""
+    table = _table("server", "streams", "TTFS p50", "p95, ms", "final p50", "p95, ms", "age p95", "lost", "WER")
+    for head in ("cores", "others", "MB", "load"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for server in (*report.peers, *report.ours):
+        for each in server.rounds:
+            if each.streams in report.streams:
+                table.add_row(server.name, *_row(each))
+    return table
+
+
+def _row(each: Round) -> tuple[str, ...]:
+    return (
+        str(each.streams),
+        number(median(each.ttfs)),
+        number(p95(each.ttfs)),
+        number(median(each.final_ttfs)),
+        number(p95(each.final_ttfs)),
+        number(p95(each.age)),
+        f"{each.lost_items}/{each.items}",
+        share(each.words.rate, 0),
+        number(each.cpu, 2),
+        number(each.other_cpu, 2),
+        number(each.peak_rss_mb),
+        number(each.load_average, 1),
+    )
+
+
+def _capacities(report: Report) -> Table:
+    """How many streams each carries, and ours where a peer is at ease."""
+    ours = [server.name for server in report.ours]
+    table = _table("server", "setting", "p95 of 1", "as quick", *ours, "within limits")
+    for server in (*report.peers, *report.ours):
+        there = {at.ours: at.carried for at in report.at_comfort if at.peer == server.name}
+        table.add_row(
+            server.name,
+            server.setting,
+            number(server.comfort_ms),
+            _carried(server.comfortable),
+            *(_carried(there.get(name)) for name in ours),
+            _carried(server.carried),
+        )
+    return table
+
+
+def _ratios(report: Report) -> Table:
+    """How many times as long as with ours it takes with others."""
+    table = _table(
+        "others ÷ ours", "streams", *(f"{o.name} {figure}" for o in report.ours for figure in ("p50", "p95"))
+    )
+    for peer in report.peers:
+        for streams in report.streams:
+            theirs = _ttfs(peer, streams)
+            own = [_ttfs(ours, streams) for ours in report.ours]
+            table.add_row(
+                peer.name,
+                str(streams),
+                *(_times(figure(theirs), figure(each)) for each in own for figure in (median, p95)),
+            )
+    return table
+
+
+def _ttfs(server: Server, streams: int) -> Spread | None:
+    """With so many streams; None where too much was lost."""
+    return next((each.ttfs for each in server.rounds if each.streams == streams and each.served), None)
+
+
+def _carried(carried: Carried | None) -> str:
+    if carried is None:
+        return NOTHING
+    return str(carried.streams) if carried.too_many is not None else f"≥ {carried.streams}"
+
+
+def _times(theirs: float | None, ours: float | None) -> str:
+    """A ratio of two delays; a delay below nothing has none: the words were there before they were over."""
+    if theirs is None or ours is None or theirs <= 0 or ours <= 0:
+        return NOTHING
+    return f"{theirs / ours:.1f}"
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="left" if head in (heads[0], "setting") else "right", no_wrap=True)
+    return table

@@ -1,0 +1,223 @@
+"""One round: so many callers at the same time to one fresh server, and what came of it. The same for every server.
+
+What a screen shows, when it is settled and how old it is are stated in `bench.screens`; what a final is, in
+`bench.score`. Callers are a process of their own (`bench.load_client`).
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import anyio
+import msgspec
+import numpy as np
+import psutil
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from bench.calls import Endpoint, Heard
+from bench.excerpts import Excerpt, excerpts
+from bench.load_client import Connected, Line, Plan, Spoken, WireName
+from bench.recordings import Recording
+from bench.resources import Meter
+from bench.score import Spread, final_delays, lost
+from bench.screens import judge, settled, whole
+from bench.words import NO_ERRORS, Words
+from pipeline.errors import AuscultError
+
+L = TypeVar("L", Connected, Spoken, Heard)
+
+_LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+LINE_BYTES = 64 * 2**20  # a caller's whole transcript, as often as it changed
+MAY_BE_LOST = 0.05  # share of the items: that a model mishears a short answer is no server's fault
+PATIENCE_S = 240.0  # for connecting, warming up and falling silent
+
+
+class ClientFailed(AuscultError):
+    """The measuring client ended before it was done."""
+
+    code = "client_failed"
+
+
+class Serving(Protocol):
+    """A server that runs."""
+
+    @property
+    def endpoint(self) -> Endpoint: ...
+
+    def family(self) -> Sequence[psutil.Process]:
+        """Its process and those it started, as of now."""
+        ...
+
+
+class Target(Protocol):
+    """A kind of server that can be started, as often as there are rounds."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def wire(self) -> WireName: ...
+
+    def running(self) -> AbstractAsyncContextManager[Serving]:
+        """A fresh one, ready."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """What callers say, and when."""
+
+    recording: str = "cough"
+    seconds: float = 30.0  # of each caller, at most
+    apart: bool = False  # each caller is one microphone of the two
+    stagger_s: float = 4.0  # between the first and the last beginning
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured. Times are milliseconds."""
+
+    server: str
+    streams: int
+    refused: int  # callers that the server did not take
+    broken: tuple[str, ...]  # why other calls did not last
+    items: int  # truth items of those it took
+    lost_items: int  # of these, the ones that no screen shows in the end
+    ttfs: Spread | None  # true end of an item → its text at the client, not to change again
+    final_ttfs: Spread | None  # … → its text at the client, said to be final
+    timed_ttfs: Spread | None  # … → final that covers the item in time, of servers that say when it was spoken
+    lost_finals: int  # truth items without a final text: neither in its place, nor at its time where times are told
+    age: Spread | None  # spoken word → first screen that reaches it, of the newest word on each screen
+    lag: Spread | None  # the same of every word
+    words: Words  # of the last screens
+    cpu: float  # cores of the server and all it started, from the first word to the last
+    client_cpu: float
+    other_cpu: float  # cores that others on this machine used meanwhile: they disturb
+    peak_rss_mb: float
+    load_average: float  # of the machine, over the last minute, before the round
+    lateness_p95: float  # how late the client itself sent its chunks
+
+    @property
+    def served(self) -> bool:
+        """Whether everybody was taken and all but few items came: delays of the others alone would say little."""
+        return not (self.refused or self.broken) and self.lost_items <= MAY_BE_LOST * self.items
+
+
+async def measure(target: Target, speech: Speech, streams: int) -> Round:
+    """Start the server, let the callers call, end it.
+
+    Raises: `ClientFailed`, `TimeoutError`, and what keeps the target from starting.
+    """
+    recording = Recording.load(speech.recording)
+    said = excerpts(recording, callers=streams, seconds=speech.seconds, apart=speech.apart)
+    load_average = os.getloadavg()[0]
+    async with target.running() as server:
+        plan = Plan(
+            endpoint=server.endpoint,
+            wire=target.wire,
+            recording=speech.recording,
+            language=recording.language,
+            seconds=speech.seconds,
+            apart=speech.apart,
+            callers=streams,
+            stagger_s=speech.stagger_s,
+        )
+        with anyio.fail_after(speech.seconds + speech.stagger_s + PATIENCE_S):
+            cost, heard = await _call(server, plan)
+    return tell(target.name, said, heard, cost, load_average)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What was used from the first word to the last."""
+
+    seconds: float
+    server_s: float  # of processors
+    client_s: float
+    machine_s: float
+    peak_rss: int
+
+
+async def _call(server: Serving, plan: Plan) -> tuple[Cost, list[Heard]]:
+    command = [sys.executable, "-m", "bench.load_client"]
+    async with await anyio.open_process(command, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        await child.stdin.send(msgspec.json.encode(plan))
+        await child.stdin.aclose()
+        lines = BufferedByteReceiveStream(child.stdout)
+        _expected(await _next(child, lines), Connected)
+        meter, begun, machine_s = Meter(server), time.monotonic(), _machine_s()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(meter.watch)
+            line = await _next(child, lines)
+            tasks.cancel_scope.cancel()
+        meter.sample()
+        cost = Cost(
+            seconds=time.monotonic() - begun,
+            server_s=meter.cpu_s,
+            client_s=_expected(line, Spoken).cpu_s,
+            machine_s=_machine_s() - machine_s,
+            peak_rss=meter.peak_rss,
+        )
+        return cost, [_expected(await _next(child, lines), Heard) for _ in range(plan.callers)]
+
+
+async def _next(child: Process, lines: BufferedByteReceiveStream) -> Line | str:
+    """The client's next line, or what it said last where it has ended."""
+    try:
+        return _LINES.decode(await lines.receive_until(b"\n", LINE_BYTES))
+    except (anyio.EndOfStream, anyio.IncompleteRead):
+        assert child.stderr is not None
+        said = b"".join([piece async for piece in child.stderr]).decode(errors="replace").strip()
+        return said.splitlines()[-1] if said else "It says nothing."
+
+
+def _expected(line: Line | str, kind: type[L]) -> L:
+    """The line, which must be of this kind. Raises: `ClientFailed`."""
+    if isinstance(line, str):
+        raise ClientFailed(f"The measuring client ended early. {line}")
+    if not isinstance(line, kind):
+        raise ClientFailed(f"The measuring client said {type(line).__name__} where {kind.__name__} was due.")
+    return line
+
+
+def _machine_s() -> float:
+    """Processor seconds that everything on this machine has used."""
+    times = psutil.cpu_times()
+    return float(sum(times[:3])) + sum(getattr(times, name, 0.0) for name in ("irq", "softirq"))  # user, nice, system
+
+
+def tell(server: str, said: Sequence[Excerpt], heard: Sequence[Heard], cost: Cost, load_average: float) -> Round:
+    """Put the figures of one round together. `said`: by the numbers of the callers."""
+    taken = [(said[each.caller].items, each) for each in heard if not each.refused]
+    shown = [judge(items, whole(each.shown)) for items, each in taken]
+    final = [judge(items, settled(each.shown)) for items, each in taken]
+    others_s = cost.machine_s - cost.server_s - cost.client_s
+    return Round(
+        server=server,
+        streams=len(heard),
+        refused=len(heard) - len(taken),
+        broken=tuple(each.error for each in heard if each.error),
+        items=sum(len(items) for items, _ in taken),
+        lost_items=sum(len(verdict.lost) for verdict in shown),
+        ttfs=Spread.of([ms for verdict in shown for ms in verdict.ttfs_ms]),
+        final_ttfs=Spread.of([ms for verdict in final for ms in verdict.ttfs_ms]),
+        timed_ttfs=Spread.of([ms for items, each in taken for ms in final_delays(items, each.finals)]),
+        lost_finals=sum(len(lost(verdict.lost, each.finals)) for verdict, (_, each) in zip(final, taken, strict=True)),
+        age=Spread.of([ms for verdict in shown for ms in verdict.ages_ms]),
+        lag=Spread.of([ms for verdict in shown for ms in verdict.lags_ms]),
+        words=Words.of(sum((verdict.errors for verdict in shown), NO_ERRORS)),
+        cpu=round(cost.server_s / cost.seconds, 3),
+        client_cpu=round(cost.client_s / cost.seconds, 3),
+        other_cpu=round(max(0.0, others_s) / cost.seconds, 3),
+        peak_rss_mb=round(cost.peak_rss / 1e6, 1),
+        load_average=round(load_average, 2),
+        lateness_p95=round(float(np.percentile([ms for each in heard for ms in each.lateness_ms] or [0.0], 95)), 1),
+    )
