@@ -17,7 +17,7 @@ from bench.lockstep import lockstep
 from bench.manifest import Entry, entries
 from bench.offline import Engine, Offline, Track, open_offline
 from bench.playing import finals_of, play, said_by, voice_of
-from bench.recordings import FOLDER, TRUTH_SUFFIX, Recording
+from bench.recordings import FOLDER, TRUTH_SUFFIX, Recording, TruthItem
 from bench.resources import Meter
 from bench.server import running_server
 from pipeline.pcm import encoding_of
@@ -68,22 +68,21 @@ async def run(options: LatencyOptions, console: Console) -> Report:
         speed=options.speed,
         heard=long,
         turn=turn,
-        endless=options.minutes > 0,
+        long_stream=options.minutes > 0,
     )
 
 
 def looped(turn: Entry, audio: bytes | memoryview, seconds: float) -> tuple[Entry, bytes]:
-    """A recording over and over until `seconds` are full; what is cut by the end is not in the truth."""
-    turns = -(-round(seconds * SAMPLE_RATE * SAMPLE_BYTES) // len(audio))
-    turn_ms = len(audio) * 1000 // (SAMPLE_RATE * SAMPLE_BYTES)
-    items = [
-        msgspec.structs.replace(item, start_ms=item.start_ms + number * turn_ms, end_ms=item.end_ms + number * turn_ms)
-        for number in range(turns)
-        for item in turn.items
-    ]
-    heard = tuple(item for item in items if item.end_ms <= seconds * 1000)
-    long = replace(turn, seconds=seconds, items=heard, text=score.in_order(heard))
-    return long, (bytes(audio) * turns)[: round(seconds * SAMPLE_RATE) * SAMPLE_BYTES]
+    """A recording over and over until `seconds` are full, and silent from where somebody would be cut short."""
+    bytes_per_s = SAMPLE_RATE * SAMPLE_BYTES
+    turns = -(-round(seconds * bytes_per_s) // len(audio))
+    begins_ms = [round(number * len(audio) * 1000 / bytes_per_s) for number in range(turns)]
+    items = [_later(item, begin_ms) for begin_ms in begins_ms for item in turn.items]
+    until_ms = min((item.start_ms for item in items if item.end_ms > seconds * 1000), default=round(seconds * 1000))
+    said = tuple(item for item in items if item.end_ms <= until_ms)
+    heard = (bytes(audio) * turns)[: min(until_ms * bytes_per_s // 1000, round(seconds * bytes_per_s))]
+    long = replace(turn, seconds=seconds, items=said, text=score.in_order(said))
+    return long, heard.ljust(round(seconds * SAMPLE_RATE) * SAMPLE_BYTES, b"\0")
 
 
 async def hear_alone(offline: Offline, turn: Entry, voice: Voice) -> Alone:
@@ -106,3 +105,7 @@ def _turn(recording: Recording, who: Role) -> Entry:
     (entry,) = entries([FOLDER / f"{recording.id}{TRUTH_SUFFIX}"])
     items = said_by(entry.items, who)
     return replace(entry, items=items, text=score.in_order(items), stereo=None)
+
+
+def _later(item: TruthItem, by_ms: int) -> TruthItem:
+    return msgspec.structs.replace(item, start_ms=item.start_ms + by_ms, end_ms=item.end_ms + by_ms)

@@ -89,7 +89,7 @@ def report(
     speed: float,
     heard: Entry,
     turn: Entry,
-    endless: bool,
+    long_stream: bool,
 ) -> Report:
     """Put the figures of all sessions together. `heard`: what each played; `turn`: the recording, once."""
     truth, audio_s = heard.items, heard.seconds * len(played)
@@ -125,7 +125,7 @@ def report(
         truth_items=len(truth) * len(played),
         lost_items=live.lost,
         items_on_silence=sum(len(score.on_silence(truth, each.finals)) for each in played),
-        endurance=_endurance(heard, played[0], speed) if endless else None,
+        endurance=_endurance(heard, played[0], speed) if long_stream else None,
         errors=tuple(error for each in played for error in errors(each.client)),
         close_codes=tuple(each.client.close_code for each in played),
         client_lateness_p95_ms=lateness_p95_ms([each.client for each in played]),

@@ -104,7 +104,8 @@ _CONTRACTIONS: Final = (
 )
 _AFFIRMING: Final = re.compile(r"\bm+[- ]?hu?m+\b|\buh+[- ]?huh+\b")
 _DENYING: Final = re.compile(r"\bm+-m+\b|\b(?:n?uh)-uh\b")
-_X_RAY: Final = re.compile(r"\bx[- ](?=rays?\b)")
+_SPELLED_OUT: Final = re.compile(r"\b[a-z]\.(?:\s*[a-z]\.)+")  # "m. r. i."
+_X_RAY: Final = re.compile(r"\bx[-. ]+(?=rays?\b)")
 _HESITATION: Final = re.compile(r"\b(?:u+h+m*|u+m+|h+m+|m{3,}|a+h+|e+h+|er+m+)\b")  # not "er" (a place), not "mm"
 _THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _UNIT_BEHIND_DIGIT: Final = re.compile(r"(?<=\d)(?=(?:mg|mcg|g|kg|ml|l|mm|cm)\b)")
@@ -185,6 +186,7 @@ def _medical(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
     for pattern, form in _CONTRACTIONS:
         plain = pattern.sub(form, plain)
+    plain = _SPELLED_OUT.sub(lambda letters: re.sub(r"[.\s]", "", letters[0]) + " ", plain)
     plain = _HESITATION.sub(" ", _DENYING.sub("nuh", _AFFIRMING.sub("mhm", plain)))
     plain = _PERCENT.sub(" percent", _THOUSANDS.sub("", _X_RAY.sub("x", plain)))
     tokens = _BETWEEN_WORDS.sub(" ", _UNIT_BEHIND_DIGIT.sub(" ", plain)).split()

@@ -100,7 +100,7 @@ def test_live_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    arguments = ("--recording", "headache", "--recogniser", "scripted", "--repeat", "2", "--speed", "8")
+    arguments = ("--recording", "headache", "--recogniser", "scripted", "--repeat", "2", "--speed", "20")
     done = bench("latency", *arguments, "--json", str(path))
     assert done.returncode == 0, done.stderr
     assert "TTFS" in done.stdout
@@ -118,7 +118,7 @@ def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_long_stream_is_compared_with_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    arguments = ("--recording", "headache", "--recogniser", "scripted", "--minutes", "3", "--speed", "20")
+    arguments = ("--recording", "headache", "--recogniser", "scripted", "--minutes", "3", "--speed", "40")
     done = bench("latency", *arguments, "--json", str(path))
     assert done.returncode == 0, done.stderr
     long = msgspec.json.decode(path.read_bytes(), type=latency_report.Report).endurance

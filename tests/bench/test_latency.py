@@ -1,6 +1,5 @@
 """What is put together for a live stream."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,9 @@ AUDIO = b"\1\2" * (10 * SECOND // 2)
 
 
 def test_a_recording_is_repeated_until_the_time_is_full() -> None:
-    long, audio = looped(TURN, AUDIO, 25)
-    assert len(audio) == 25 * SECOND
-    assert audio == (AUDIO * 3)[: 25 * SECOND]
+    long, audio = looped(TURN, AUDIO, 24)
+    assert len(audio) == 24 * SECOND
+    assert audio == (AUDIO * 3)[: 24 * SECOND]
     assert [(item.start_ms, item.text) for item in long.items] == [
         (1000, "first"),
         (6000, "second"),
@@ -38,16 +37,17 @@ def test_a_recording_is_repeated_until_the_time_is_full() -> None:
         (21_000, "first"),
     ]
     assert long.text == "first second first second first"
-    assert long.seconds == 25
+    assert long.seconds == 24
 
 
-def test_what_the_end_cuts_off_is_not_in_the_truth() -> None:
-    long, _ = looped(TURN, AUDIO, 12.5)
-    assert [item.start_ms for item in long.items] == [1000, 6000]
+def test_who_would_be_cut_short_says_nothing() -> None:
+    long, audio = looped(TURN, AUDIO, 17.5)
+    assert [item.start_ms for item in long.items] == [1000, 6000, 11_000]
+    assert audio == (AUDIO * 2)[: 16 * SECOND] + bytes(round(1.5 * SECOND))
 
 
 @pytest.mark.parametrize("seconds", [3.0, 10.0])
 def test_one_turn_or_less_is_cut_too(seconds: float) -> None:
-    long, audio = looped(replace(TURN), AUDIO, seconds)
-    assert len(audio) == seconds * SECOND
+    long, audio = looped(TURN, AUDIO, seconds)
+    assert audio == AUDIO[: round(seconds * SECOND)]
     assert all(item.end_ms <= seconds * 1000 for item in long.items)

@@ -47,6 +47,7 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
         ("for one week", "for 1 week"),
         ("seven out of ten", "7 out of 10"),
         ("Um, it's, uh, hmm, an X-ray.", "It is an xray"),
+        ("an m. r. i. and an x. ray", "an MRI and an x-ray"),
         ("I can't; I cannot.", "i can not i can not"),
         ("Don't worry, we'll see.", "do not worry we will see"),
         ("diarrhoea and oedema, anaemia", "diarrhea and edema, anemia"),
