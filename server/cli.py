@@ -1,5 +1,7 @@
 """`auscult`: run the server, make keys, fetch models, transcribe a file, see what is missing."""
 
+import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -7,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import anyio
 import typer
@@ -85,7 +87,7 @@ def serve(
     with hold(settings.data_path):
         out.print(_recogniser_line(settings), markup=False)
         _first_key(settings)
-        sys.exit(_run(settings))
+        _leave(_run(settings))
 
 
 def _recogniser_line(settings: Settings) -> str:
@@ -125,6 +127,14 @@ def _run(settings: Settings) -> int:
     for exc in failures:
         err.print(f"auscult: {exc}", markup=False)
     return 1 if failures or not server.started else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, everything being closed. Python would wait for a thread that hangs in a recogniser's code."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class _Announced(uvicorn.Server):
