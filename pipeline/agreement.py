@@ -30,11 +30,12 @@ class LocalAgreement:
     def receive(self, words: tuple[Word, ...], heard: int) -> tuple[Word, ...]:
         """Take the next hypothesis, about `heard` samples; return committed words followed by its tail."""
         words = self.settle(words)
-        earlier = [index for index, (samples, _) in enumerate(self._recent) if samples + APART <= heard]
-        if self._commits and earlier:
-            del self._recent[: earlier[-1]]
-            self._commit(words)
-        self._recent.append((heard, words))
+        if self._commits:
+            earlier = [index for index, (samples, _) in enumerate(self._recent) if samples + APART <= heard]
+            if earlier:
+                del self._recent[: earlier[-1]]
+                self._commit(words)
+            self._recent.append((heard, words))
         return words
 
     def settle(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
@@ -55,12 +56,10 @@ class LocalAgreement:
             self.committed = words[:agreed]
 
     def _continues(self, words: tuple[Word, ...]) -> bool:
-        """Whether the words begin with the committed ones; a mark may have been set behind the last of them."""
+        """Whether the committed text is a beginning of theirs: its last word may go on, "3" as "3.5"."""
         count = len(self.committed)
         if not count:
             return True
         before, last = self.committed[:-1], self.committed[-1].text
-        if len(words) < count or any(new.text != old.text for new, old in zip(words, before, strict=False)):
-            return False
-        mark = words[count - 1].text.removeprefix(last)
-        return words[count - 1].text.startswith(last) and not any(map(str.isalnum, mark))
+        same = len(words) >= count and all(new.text == old.text for new, old in zip(words, before, strict=False))
+        return same and words[count - 1].text.startswith(last)

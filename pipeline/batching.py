@@ -98,6 +98,12 @@ class Batcher:
         return self._schedule.waiting_files
 
     @property
+    def streams_carried(self) -> int:
+        """How many live streams can be heard in time, by what was measured up to now."""
+        self.capacity.pass_time(anyio.current_time())
+        return self.capacity.streams_carried()
+
+    @property
     def late(self) -> bool:
         """Whether finals wait too long right now, whatever `capacity` says."""
         return self._schedule.late(anyio.current_time()) > LATE_S
@@ -130,6 +136,8 @@ class Batcher:
                 if self.costs.of(probe[0]).known and started - began + self.costs.predict(probe) > CALIBRATION_S:
                     continue
                 outcome = await self._watched(probe, calls)
+                if isinstance(outcome, RecogniserHung):
+                    return  # it would hang again, each time for minutes
                 if not isinstance(outcome, RecognitionFailed):
                     self.costs.observe(probe, anyio.current_time() - started, anchor=True)
 

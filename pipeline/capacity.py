@@ -76,7 +76,7 @@ class Capacity:
         """A stream asks for something. What files ask for does not count: they wait."""
         if not request.live:
             return
-        self._pass(now)
+        self.pass_time(now)
         stream = self._streams.setdefault(request.stream_id, _Stream())
         seen, seconds = self._seen, len(request.pcm) / SAMPLE_RATE
         if request.segment > stream.segment:
@@ -93,8 +93,16 @@ class Capacity:
 
     def forget(self, stream_id: str, now: float) -> None:
         """The stream has ended."""
-        self._pass(now)
+        self.pass_time(now)
         self._streams.pop(stream_id, None)
+
+    def pass_time(self, now: float) -> None:
+        """Time goes on, and every stream that is there has lived so much longer."""
+        passed = max(0.0, now - self._until) if self._until else 0.0
+        self._until = now
+        kept = math.exp(-passed / REMEMBERED_S)
+        self._seen.fade(kept)
+        self._seen.streams += len(self._streams) * REMEMBERED_S * (1 - kept)
 
     @property
     def demand(self) -> Demand:
@@ -127,11 +135,3 @@ class Capacity:
         taken = (TOGETHER_S - cost.call) / each if each else arriving
         together = max(1.0, min(self.max_batch, arriving, taken))
         return rate * (cost.call / together + each)
-
-    def _pass(self, now: float) -> None:
-        """Time goes on, and every stream that is there has lived so much longer."""
-        passed = max(0.0, now - self._until) if self._until else 0.0
-        self._until = now
-        kept = math.exp(-passed / REMEMBERED_S)
-        self._seen.fade(kept)
-        self._seen.streams += len(self._streams) * REMEMBERED_S * (1 - kept)

@@ -27,7 +27,6 @@ class Draft:
     """One open segment. The next one has a draft of its own."""
 
     agreement: LocalAgreement
-    shown: bool = False  # somebody saw a partial of it
     asked: int = 0  # samples of the segment when it was last sent to the recogniser
     answered: int = 0  # samples of the longest answer so far
     speculation: Speculation | None = None

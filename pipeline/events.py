@@ -17,7 +17,7 @@ class Partial:
     start: int
     end: int
     text: str
-    committed: int = 0  # how many leading words will not change any more
+    committed: int = 0  # how many leading words will not change any more; a mark may yet be set behind the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,9 +74,9 @@ def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
 
 
 def _plain(words: tuple[Word, ...]) -> str:
-    """Letters in lower case and single spaces."""
+    """Letters and digits in lower case and single spaces."""
     text = " ".join(word.text for word in words).lower().replace("-", " ")
-    return " ".join("".join(c for c in text if c.isalpha() or c == " ").split())
+    return " ".join("".join(c for c in text if c.isalnum() or c == " ").split())
 
 
 def _loop_at(words: tuple[Word, ...], at: int) -> tuple[int, int]:
@@ -86,6 +86,6 @@ def _loop_at(words: tuple[Word, ...], at: int) -> tuple[int, int]:
         repeats = 1
         while [w.text for w in words[at + repeats * length : at + (repeats + 1) * length]] == phrase:
             repeats += 1
-        if repeats >= LOOP_REPEATS:
+        if repeats >= LOOP_REPEATS and any(map(str.isalpha, "".join(phrase))):  # a number may well be 5555
             return length, repeats
     return 1, 1

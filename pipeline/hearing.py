@@ -40,11 +40,11 @@ class Hearing:
 
     def receive(self, pcm: Pcm) -> None:
         """Take the next samples. Shape `(n,)` float32 in [-1, 1]."""
-        self._unjudged.append(self._windower.receive(pcm))
+        self._take(self._windower.receive(pcm))
 
     def receive_end(self) -> None:
         """No more samples will come: what is left of a window is filled up with silence."""
-        self._unjudged.append(self._windower.flush())
+        self._take(self._windower.flush())
 
     @property
     def unheard(self) -> int:
@@ -55,8 +55,6 @@ class Hearing:
     def step(self) -> Segment | None:
         """Judge the next window: the segment that it closed, if any. There must be something `unheard`."""
         block = self._next_block()
-        if block is None:
-            return None
         window, probability = block.windows[block.at], float(block.probabilities[block.at])
         block.at += 1
         return self._with_state(self.segmenter.receive(window, probability))
@@ -69,24 +67,21 @@ class Hearing:
         """Where a rebuilt stream would have to start now. Only meaningful while no segment is open."""
         return replace(self.segmenter.resume(), vad_state=self._state())
 
-    def _next_block(self) -> _Block | None:
-        """The block in work, or the next one. None where all that was left had been judged before a restart."""
-        if self._block is not None and self._block.at < len(self._block.windows):
-            return self._block
-        self._block = None
-        while self._unjudged and self._block is None:
-            fresh = self._remember(self._unjudged.popleft())
-            if len(fresh):
-                before = self._voice.state()
-                self._block = _Block(windows=fresh, probabilities=self._voice.probabilities(fresh), before=before)
-        return self._block
-
-    def _remember(self, windows: Pcm) -> Pcm:
-        """Buffer what was judged before a restart; return the rest."""
+    def _take(self, windows: Pcm) -> None:
+        """Keep windows to be judged; what was judged before a restart comes first and is only buffered."""
         known = max(0, self.segmenter.judge_from - self.segmenter.position) // WINDOW
         for window in windows[:known]:
             self.segmenter.remember(window)
-        return windows[known:]
+        if len(windows) > known:
+            self._unjudged.append(windows[known:])
+
+    def _next_block(self) -> _Block:
+        """The block in work, or the next one."""
+        if self._block is None or self._block.at == len(self._block.windows):
+            windows = self._unjudged.popleft()
+            before = self._voice.state()
+            self._block = _Block(windows=windows, probabilities=self._voice.probabilities(windows), before=before)
+        return self._block
 
     def _with_state(self, segment: Segment | None) -> Segment | None:
         if segment is None:

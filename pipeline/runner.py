@@ -76,6 +76,7 @@ class Stream:
         self._pass_on()
         while not self._session.finished:
             await self._answer()
+        self._check()
 
     def _unheard(self, block: PcmBlock) -> Pcm:
         """The part of a block that the session expects next; silence first where the source left a hole."""

@@ -154,7 +154,7 @@ class Segmenter:
     def _cut(self) -> Segment:
         """Close in the middle of speech, in the middle of the quietest stretch near the limit."""
         newest = len(self._kept) - CUT_MARGIN
-        oldest = max(1, newest - CUT_SEARCH)
+        oldest = max(1, newest - CUT_SEARCH, (self.speech_start - self._kept_from) // WINDOW + 1)
         energies = [float(np.dot(each.window, each.window)) for each in islice(self._kept, oldest, newest)]
         at = oldest + _quietest(energies) if energies else len(self._kept)
         return self._split(at, still_open=True)

@@ -12,6 +12,7 @@ there already. Where the answer is late, no further audio is judged until it com
 change what they are.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -50,7 +51,7 @@ from pipeline.types import (
 
 IDLE_CHECKPOINT = 30 * SAMPLE_RATE  # samples of silence after which a checkpoint is worth writing
 CONTEXT_CHARACTERS = 400  # of committed text handed on as prompt; Whisper reads at most 224 tokens
-LANGUAGE_AUDIO = 3 * SAMPLE_RATE  # samples of one segment that are enough to tell its stream's language
+LANGUAGE_AUDIO = 3 * SAMPLE_RATE  # samples of speech that are enough to tell a stream's language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Session:
         self._role = role_of(stream)
         self._context = checkpoint.context
         self._language = stream.language or checkpoint.language
+        self._spoken: Counter[str] = Counter()  # language → samples of speech, until one is settled on
         self._checkpointed = checkpoint.audio_from  # where the last emitted checkpoint was
         self._shown: set[str] = set()  # ids of items shown as partials and not yet committed
         self._ended = False  # no more audio will come …
@@ -118,8 +120,8 @@ class Session:
         """Take the recogniser's answer to one of `recognition_requests`."""
         if self.finished:
             return
-        if not self._language and hypothesis.words and len(request.pcm) >= LANGUAGE_AUDIO:
-            self._language = hypothesis.language
+        if not self._language and believed(hypothesis)[0]:
+            self._detect(request, hypothesis.language)
         if request.purpose is Purpose.FINAL:
             self._settling.answer(request, hypothesis)
             self._publish()
@@ -243,8 +245,8 @@ class Session:
 
     def _maybe_ask_partial(self) -> None:
         segmenter = self._hearing.segmenter
-        if not self._options.partial_interval or not segmenter.open or self._ended:
-            return
+        if not self._options.partial_interval or not segmenter.open or self._ended or self._draft.awaits_verdict:
+            return  # an answer that is awaited must not be replaced by a newer question
         if segmenter.length - self._draft.asked >= self._options.partial_interval:
             self._look(Purpose.REFRESH if self._draft.answered else Purpose.FIRST_PARTIAL)
 
@@ -277,6 +279,13 @@ class Session:
         )
         self._requests.append(request)
         return request
+
+    def _detect(self, request: RecognitionRequest, language: str) -> None:
+        """The stream's language is the one of most of what was said, as soon as that is enough."""
+        if request.purpose.whole or len(request.pcm) >= LANGUAGE_AUDIO:
+            self._spoken[language] += len(request.pcm)
+        if self._spoken.total() >= LANGUAGE_AUDIO:
+            self._language = max(self._spoken, key=self._spoken.__getitem__)
 
     # Answers → what is shown
 
@@ -326,7 +335,7 @@ class Session:
 
     def _commit(self, pending: Pending) -> None:
         segment = pending.segment
-        items = utterances(self.stream, self._role, segment.ordinal, pending.words or ())
+        items = utterances(self.stream, self._role, segment.ordinal, pending.certain)
         if pending.error is not None:
             self._events.append(
                 SegmentLost(stream=self.stream.stream, start=segment.start, end=segment.end, error=pending.error)

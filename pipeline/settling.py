@@ -31,6 +31,11 @@ class Pending:
     def settled(self) -> bool:
         return self.words is not None or self.error is not None
 
+    @property
+    def certain(self) -> tuple[Word, ...]:
+        """What is known to have been said: where the recogniser failed in the end, what was committed before."""
+        return self.draft.agreement.committed if self.words is None else self.words
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Group:

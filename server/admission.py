@@ -55,7 +55,7 @@ class Admission:
     @property
     def streams_carried(self) -> int:
         """Streams of live sessions that are let in."""
-        return self._limits.max_streams or self._batcher.capacity.streams_carried()
+        return self._limits.max_streams or self._batcher.streams_carried
 
     @contextmanager
     def place(self, streams: int) -> Iterator[None]:

@@ -297,7 +297,7 @@ class Server:
             return
         try:
             await self._batcher.calibrate()
-            carried = self._batcher.capacity.streams_carried()
+            carried = self._batcher.streams_carried
             log.info("recogniser.ready", recogniser=recogniser.name, model=recogniser.model, streams_carried=carried)
             self._waiting_for = None
             await self._batcher.run()

@@ -63,6 +63,13 @@ def test_nothing_is_committed_of_a_recogniser_that_cannot_decode_behind_a_text()
     assert agreement.settle(words("ten milligrams")) == words("ten milligrams")
 
 
+def test_a_committed_word_may_go_on() -> None:
+    agreement = LocalAgreement()
+    hear(agreement, "take 3 a day", "take 3 a")
+    assert committed(agreement) == ["take", "3"]
+    assert [w.text for w in agreement.settle(words("take 3.5 milligrams"))] == ["take", "3.5", "milligrams"]
+
+
 @given(HYPOTHESES)
 def test_committed_words_never_change(texts: list[str]) -> None:
     agreement = LocalAgreement()

@@ -49,6 +49,11 @@ def test_a_symptom_is_no_phantom_however_faint_the_voice() -> None:
     assert not is_phantom(words("Thank you, it hurts here."), 0.4)
 
 
+def test_a_number_is_neither_a_phantom_nor_a_loop() -> None:
+    assert not is_phantom(words("the 10"), 0.4)
+    assert texts("call 5 5 5 5 1 2") == "call 5 5 5 5 1 2"
+
+
 def test_nothing_is_no_phantom() -> None:
     assert not is_phantom((), 0.0)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.endpointing import Thresholds
 from pipeline.errors import RecognitionFailed, RecognitionGivenUp
-from pipeline.events import Committed, Event, Guarded, Partial, SegmentLost
+from pipeline.events import Committed, Event, Guarded, Partial, PartialWithdrawn, SegmentLost
 from pipeline.segmenter import SegmenterOptions
 from pipeline.session import Session, SessionOptions
 from pipeline.types import (
@@ -185,20 +185,54 @@ def test_a_final_begins_with_the_committed_words_although_the_recogniser_changed
     assert [item.text for item in items(subject.events())] == ["two milligrams a day."]
 
 
-def test_the_language_is_the_one_of_the_first_seconds() -> None:
+def test_the_language_is_the_one_of_most_of_the_first_seconds() -> None:
     subject = session(stream=replace(STREAM, language=""))
-    play(subject, speech(1000), silence(600))
-    (early,) = asked(subject, Purpose.SPECULATIVE)
-    assert early.language == ""
-    subject.receive_hypothesis(early, replace(hypothesis("Ja."), language="nl"))
-    play(subject, speech(4000), silence(600))
-    (long,) = asked(subject, Purpose.SPECULATIVE)
-    assert long.language == ""
-    subject.receive_hypothesis(long, replace(hypothesis("Es tut hier weh."), language="de"))
+    for language in ("nl", "de", "de"):
+        play(subject, speech(1000), silence(600))
+        (request,) = asked(subject, Purpose.SPECULATIVE)
+        assert request.language == ""
+        subject.receive_hypothesis(request, replace(hypothesis("Ja."), language=language))
     checkpoint = [event.checkpoint for event in subject.events() if isinstance(event, Committed)][-1]
     play(subject, speech(800), silence(600))
     (later,) = asked(subject, Purpose.SPECULATIVE)
     assert later.language == checkpoint.language == "de"
+
+
+def test_noise_has_no_language() -> None:
+    subject = session(stream=replace(STREAM, language=""))
+    play(subject, speech(4000), silence(600))
+    (request,) = asked(subject, Purpose.SPECULATIVE)
+    noise = replace(hypothesis("Takk."), language="nn", no_speech_prob=0.95, avg_logprob=-2.0)
+    subject.receive_hypothesis(request, noise)
+    play(subject, speech(1000), silence(600))
+    (later,) = asked(subject, Purpose.SPECULATIVE)
+    assert later.language == ""
+
+
+def test_what_was_committed_stays_when_the_final_fails() -> None:
+    subject = session()
+    for text in ("I am allergic to", "I am allergic to penicillin", "I am allergic to penicillin since"):
+        play(subject, speech(1100))
+        (request,) = asked(subject, Purpose.FIRST_PARTIAL, Purpose.REFRESH)[-1:]
+        subject.receive_hypothesis(request, hypothesis(text, start=320 * 16))
+    subject.receive_end()
+    for _ in range(2):
+        (final,) = asked(subject, Purpose.FINAL)
+        subject.receive_failure(final, RecognitionFailed())
+    events = subject.events()
+    assert [item.text for item in items(events)] == ["I am allergic to"]
+    assert len([event for event in events if isinstance(event, SegmentLost)]) == 1
+    assert not any(isinstance(event, PartialWithdrawn) for event in events)
+
+
+def test_no_newer_question_replaces_an_answer_that_is_awaited() -> None:
+    thresholds = Thresholds(min_speech=3, silence=32)
+    segmenter = SegmenterOptions(thresholds=thresholds, pre_roll=10, hangover=32)
+    subject = session(replace(LIVE, segmenter=segmenter, finished_after=28, partial_interval=SAMPLE_RATE // 10))
+    play(subject, speech(800), silence(850))
+    purposes = [request.purpose for request in subject.recognition_requests()]
+    assert purposes[-1] is Purpose.SPECULATIVE
+    assert purposes.count(Purpose.SPECULATIVE) == 1
 
 
 def test_a_guard_that_takes_words_away_is_reported_without_them() -> None:
@@ -334,3 +368,41 @@ def test_when_answers_come_does_not_change_what_is_committed(
     late += slow.events()
     assert slow.finished
     assert [(i.id, i.start, i.text) for i in items(late)] == [(i.id, i.start, i.text) for i in items(told)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(bursts=BURSTS, data=st.data())
+def test_a_rebuilt_session_asks_the_same_from_any_checkpoint(
+    bursts: list[tuple[int, float, int]], data: st.DataObject
+) -> None:
+    pcm, _ = scene(bursts)
+    options = replace(LIVE, segmenter=replace(LIVE.segmenter, max_segment=40))
+    first = session(options)
+    requests: list[RecognitionRequest] = []
+    events: list[Event] = []
+    hear(first, pcm, requests, events)
+    checkpoints = [event.checkpoint for event in events if isinstance(event, Committed)]
+    if not checkpoints:
+        return
+    number = data.draw(st.integers(0, len(checkpoints) - 1))
+    rebuilt = Session(STREAM, options, LoudnessModel(), checkpoints[number])
+    again: list[RecognitionRequest] = []
+    told: list[Event] = []
+    hear(rebuilt, pcm[rebuilt.hears_from :], again, told)
+    behind = [event for event in events if isinstance(event, Committed)][number + 1 :]
+    assert [(i.id, i.start, i.text) for i in items(told)] == [(i.id, i.start, i.text) for i in items(behind)]
+    guesses = {(r.segment, r.start, len(r.pcm)) for r in again if r.purpose is Purpose.SPECULATIVE}
+    assert guesses <= {(r.segment, r.start, len(r.pcm)) for r in requests if r.purpose is Purpose.SPECULATIVE}
+
+
+def hear(subject: Session, pcm: Pcm, requests: list[RecognitionRequest], events: list[Event]) -> None:
+    """All of it, a window at a time, each answer at once."""
+    for at in range(0, len(pcm), WINDOW):
+        subject.receive_audio(pcm[at : at + WINDOW])
+        while new := subject.recognition_requests():
+            requests += new
+            for request in new:
+                subject.receive_hypothesis(request, listen(request))
+        events += subject.events()
+    subject.receive_end()
+    events += settle(subject)
