@@ -36,7 +36,7 @@ Quantization: TypeAlias = Literal["int8", "float16", "float32"]
 Speed = Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")]
 CallSeconds = Annotated[float, typer.Option(min=10, max=3600, help="Of speech in each stream.")]
 Apart = Annotated[bool, typer.Option("--apart", help="Each stream is one microphone; else both voices are in it.")]
-Most = Annotated[int, typer.Option("--max", min=0, max=10_000, help="Streams that are tried at most.")]
+Most = Annotated[int, typer.Option("--max", min=1, max=10_000, help="Streams that are tried at most.")]
 TtfsLimit = Annotated[float, typer.Option(min=1, help="Latest end of speech → text, p95, ms.")]
 AgeLimit = Annotated[float, typer.Option(min=1, help="Oldest partial, p95, ms.")]
 Minutes = Annotated[float, typer.Option(min=0, help="No round begins later.")]
@@ -301,10 +301,12 @@ def peers(
     streams: Annotated[str, typer.Option(help="At the same time.")] = "1,2,4",
     seconds: CallSeconds = 30.0,
     apart: Apart = False,
-    most: Most = 64,
+    most: Annotated[
+        int, typer.Option("--max", min=0, max=10_000, help="Streams that are tried at most; 0: --streams alone.")
+    ] = 64,
     ttfs: TtfsLimit = 1000.0,
     age: AgeLimit = 1500.0,
-    minutes: Minutes = 60.0,
+    minutes: Minutes = 100.0,
     trials: Annotated[
         bool, typer.Option("--trials/--no-trials", help="Try a peer's settings and go on with the best.")
     ] = True,

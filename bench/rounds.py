@@ -108,6 +108,11 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
         """Whether everybody was taken and all but few items came: delays of the others alone would say little."""
         return not (self.refused or self.broken) and self.lost_items <= MAY_BE_LOST * self.items
 
+    @property
+    def finished(self) -> bool:
+        """Whether what was taken on was also finished: all but few truth items have a final, and no call broke."""
+        return not self.broken and self.lost_finals <= MAY_BE_LOST * self.items
+
 
 async def measure(target: Target, speech: Speech, streams: int) -> Round:
     """Start the server, let the callers call, end it.

@@ -1,10 +1,12 @@
 """How a comparison is printed: everybody's figures, what they come to, and how many times ours they are."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.table import Table
 
 from bench.ladder import Carried
-from bench.load import median, p95, wide
+from bench.load import complaints, median, p95, wide
 from bench.peers.compare import Report, Server
 from bench.rounds import Round
 from bench.score import Spread
@@ -27,18 +29,27 @@ def show(report: Report, console: Console) -> None:
     )
     console.print(f"and within {limits}", soft_wrap=True)
     wide(console).print(_capacities(report))
-    console.print("\nTTFS, how many times ours")
+    console.print("\nTTFS, how many times ours; lost: too much never came")
     wide(console).print(_ratios(report))
+    console.print()
+    for peer in report.peers:
+        console.print(f"{peer.name} ran with {peer.setting}.", soft_wrap=True)
+    for server in (*report.peers, *report.ours):
+        for complaint in (complaint for measured in server.rounds for complaint in complaints(measured)):
+            console.print(complaint, style="red", markup=False, soft_wrap=True)
     for name, reason in report.left_out.items():
         console.print(f"{name} is left out: {reason}.", style="yellow", markup=False, soft_wrap=True)
 
 
 def _figures(report: Report) -> Table:
-    """A row for each round with as many streams as were asked for."""
+    """A row for each round with as many streams as were asked for, and one for each setting that was only tried."""
     table = _table("server", "streams", "TTFS p50", "p95, ms", "final p50", "p95, ms", "age p95", "lost", "WER")
     for head in ("cores", "others", "MB", "load"):
         table.add_column(head, justify="right", no_wrap=True)
     for server in (*report.peers, *report.ours):
+        for trial in server.trials:
+            if trial.setting != server.setting:
+                table.add_row(f"({server.name}: {trial.setting})", *_row(trial.round), style="dim")
         for each in server.rounds:
             if each.streams in report.streams:
                 table.add_row(server.name, *_row(each))
@@ -65,12 +76,11 @@ def _row(each: Round) -> tuple[str, ...]:
 def _capacities(report: Report) -> Table:
     """How many streams each carries, and ours where a peer is at ease."""
     ours = [server.name for server in report.ours]
-    table = _table("server", "setting", "p95 of 1", "as quick", *ours, "within limits")
+    table = _table("server", "p95 of 1, ms", "as quick", *ours, "within limits")
     for server in (*report.peers, *report.ours):
         there = {at.ours: at.carried for at in report.at_comfort if at.peer == server.name}
         table.add_row(
             server.name,
-            server.setting,
             number(server.comfort_ms),
             _carried(server.comfortable),
             *(_carried(there.get(name)) for name in ours),
@@ -86,19 +96,15 @@ def _ratios(report: Report) -> Table:
     )
     for peer in report.peers:
         for streams in report.streams:
-            theirs = _ttfs(peer, streams)
-            own = [_ttfs(ours, streams) for ours in report.ours]
-            table.add_row(
-                peer.name,
-                str(streams),
-                *(_times(figure(theirs), figure(each)) for each in own for figure in (median, p95)),
-            )
+            theirs = _round(peer, streams)
+            own = [_round(ours, streams) for ours in report.ours]
+            cells = [_times(theirs, each, figure) for each in own for figure in (median, p95)]
+            table.add_row(peer.name, str(streams), *cells)
     return table
 
 
-def _ttfs(server: Server, streams: int) -> Spread | None:
-    """With so many streams; None where too much was lost."""
-    return next((each.ttfs for each in server.rounds if each.streams == streams and each.served), None)
+def _round(server: Server, streams: int) -> Round | None:
+    return next((each for each in server.rounds if each.streams == streams), None)
 
 
 def _carried(carried: Carried | None) -> str:
@@ -107,15 +113,18 @@ def _carried(carried: Carried | None) -> str:
     return str(carried.streams) if carried.too_many is not None else f"≥ {carried.streams}"
 
 
-def _times(theirs: float | None, ours: float | None) -> str:
-    """A ratio of two delays; a delay below nothing has none: the words were there before they were over."""
-    if theirs is None or ours is None or theirs <= 0 or ours <= 0:
+def _times(theirs: Round | None, ours: Round | None, figure: Callable[[Spread | None], float | None]) -> str:
+    """A ratio of two delays. Delays below nothing have none: those words were there before they were over."""
+    if theirs is None or ours is None:
         return NOTHING
-    return f"{theirs / ours:.1f}"
+    if not (theirs.served and ours.served):
+        return "lost"
+    one, other = figure(theirs.ttfs), figure(ours.ttfs)
+    return f"{one / other:.1f}" if one is not None and other is not None and one > 0 and other > 0 else NOTHING
 
 
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for head in heads:
-        table.add_column(head, justify="left" if head in (heads[0], "setting") else "right", no_wrap=True)
+        table.add_column(head, justify="left" if head == heads[0] else "right", no_wrap=True)
     return table

@@ -178,7 +178,7 @@ def test_the_sentence_says_what_is_carried_and_what_overload_did() -> None:
     assert "9 are too many" in said
     assert "Called by 16 it took 9, refused 7 and lost 0 finals." in said
     assert held(report)
-    assert not held(reported(measured(8), carried=Carried(streams=8, too_many=9), overload=measured(16, lost=1)))
+    assert not held(reported(measured(8), carried=Carried(streams=8, too_many=9), overload=measured(16, lost=16)))
 
 
 def test_the_table_has_every_figure_on_a_narrow_screen() -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from bench.ladder import Carried
 from bench.load import Limits
 from bench.peers.catalogue import PEERS, Peer, Place, Project, Setting
-from bench.peers.compare import AtComfort, PeersOptions, Report, Server, run
+from bench.peers.compare import AtComfort, PeersOptions, Report, Server, Trial, run
 from bench.peers.environments import PeerUnavailable, environment
 from bench.peers.servers import PeerTarget
 from bench.peers.tables import show
@@ -119,6 +119,10 @@ def test_the_tables_say_what_each_carries_and_how_many_times_ours_it_takes() -> 
     peer = Server(
         name="somebody",
         setting="1 thread",
+        trials=(
+            Trial(setting="1 thread", round=a_round("somebody", 1, 2000)),
+            Trial(setting="its own threads", round=a_round("somebody", 1, 7000)),
+        ),
         rounds=(a_round("somebody", 1, 2000), a_round("somebody", 4, 9000)),
         comfort_ms=2000,
         carried=Carried(streams=0, too_many=1),
@@ -153,8 +157,9 @@ def test_the_tables_say_what_each_carries_and_how_many_times_ours_it_takes() -> 
     text = io.StringIO()
     show(report, Console(file=text, width=50))
     lines = [line.split() for line in text.getvalue().splitlines()]
-    assert ["somebody", "1", "thread", "2000", "1", "≥", "17", "0"] in lines
+    assert ["somebody", "2000", "1", "≥", "17", "0"] in lines
     assert ["somebody", "1", "8.0", "8.0"] in lines
     assert ["somebody", "4", "30.0", "30.0"] in lines
-    assert ["forgetful", "1", "–", "–"] in lines  # most of it never came
+    assert ["forgetful", "1", "lost", "lost"] in lines
+    assert ["(somebody:", "its", "own", "threads)", "1", "7000"] in [line[:6] for line in lines]
     assert "nobody is left out: there is no driver for it." in text.getvalue()
