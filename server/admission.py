@@ -20,7 +20,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_sessions: int
     max_streams: int  # of live sessions; 0: as many as the recogniser carries, as measured
-    idle_timeout_s: float  # a session that may come back is closed after so long without audio
+    idle_timeout_s: float  # a session that lives by requests is closed after so long without audio
+    reconnect_timeout_s: float  # one that lives by connections is closed after so long without any
 
 
 class Refusal(StrEnum):
@@ -58,9 +59,12 @@ class Admission:
         return self._limits.max_streams or self._batcher.streams_carried
 
     @contextmanager
-    def place(self, streams: int) -> Iterator[None]:
-        """Hold a place for a session with so many streams until it is inside. Raises `Overloaded`."""
-        refusal = self._refusal(streams)
+    def place(self, streams: int, *, inside: bool = False) -> Iterator[None]:
+        """Hold a place for a session with so many streams, or for more streams of one that is inside, until they are.
+
+        Raises `Overloaded`.
+        """
+        refusal = self._refusal(streams, inside=inside)
         if refusal is not None:
             self._metrics.sessions_refused.labels(reason=refusal).inc()
             raise Overloaded(retry_after_s=LATE_RETRY_S if refusal is Refusal.LATE else FULL_RETRY_S)
@@ -70,11 +74,11 @@ class Admission:
         finally:
             self._opening.remove(streams)
 
-    def _refusal(self, streams: int) -> Refusal | None:
-        sessions = len(self._inside) + len(self._opening)
+    def _refusal(self, streams: int, *, inside: bool) -> Refusal | None:
+        sessions = len(self._inside) + len(self._opening) - inside
         if sessions == 0:
             return None
-        if sessions >= self._limits.max_sessions:
+        if sessions >= self._limits.max_sessions and not inside:
             return Refusal.SESSIONS
         if not self._limits.max_streams and self._batcher.late:
             return Refusal.LATE

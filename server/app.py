@@ -33,6 +33,7 @@ from server import ops
 from server.admission import Limits
 from server.auth import Authenticator
 from server.closing import Closing
+from server.connections import Connections
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
@@ -171,6 +172,9 @@ class Server:
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()
+        self._connections = Connections(
+            self._encounters, self._writer, max_streams_per_session=settings.limits.max_streams_per_session
+        )
         self._watch()
         self.app = self._make_app()
 
@@ -195,6 +199,7 @@ class Server:
             max_sessions=settings.limits.max_sessions,
             max_streams=settings.limits.max_streams,
             idle_timeout_s=settings.limits.http_idle_timeout_s,
+            reconnect_timeout_s=settings.limits.reconnect_timeout_s,
         )
         return Encounters(
             studio=self._studio,

@@ -21,12 +21,38 @@ from server.store.writer import Writer
 SNIFFED = 4096  # bytes from which a container is recognised
 TIMED = frozenset({Container.WEBM, Container.MP4, Container.OGG})  # containers whose audio carries times
 FEED_AHEAD = 16  # chunks that may be logged but not yet decoded; beyond it the client waits
+NUMBERED = "n:"  # client keys of chunks that a connection counts: "n:3-7" for numbers 3 to 7 of one stream
 
 
 class LogBroken(ServerError):
     """A part of the stored audio is missing."""
 
     code = "log_broken"
+
+
+def numbers_key(first: int, last: int) -> str:
+    """The client key of a log entry that holds the chunks with these numbers."""
+    return f"{NUMBERED}{first}-{last}"
+
+
+def read_numbers(client_key: str | None) -> tuple[int, int] | None:
+    """First and last number of the chunks in a log entry; None where they were not counted."""
+    if client_key is None or not client_key.startswith(NUMBERED):
+        return None
+    first, _, last = client_key.removeprefix(NUMBERED).partition("-")
+    return int(first), int(last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Bytes that were heard and are to be logged as one entry."""
+
+    body: bytes
+    numbers: tuple[int, int] | None = None  # of the first and the last chunk in it, where chunks are counted
+
+    @property
+    def client_key(self) -> str | None:
+        return None if self.numbers is None else numbers_key(*self.numbers)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -40,7 +66,9 @@ class Channel:
     offset: int = 0  # of the next byte
     container: Container | None = None
     last_digest: bytes = b""  # of the last chunk, to recognise an exact repeat
-    gathered: bytearray = field(default_factory=bytearray)  # heard, but not yet logged (sockets without acks)
+    gathered: list[Heard] = field(default_factory=list)  # not yet logged (connections)
+    next_number: int = 0  # of the chunk that a connection sends next
+    ended: bool = False  # no more of it will come
     stream: Stream | None = None
     to_decode: MemoryObjectSendStream[bytes] = field(init=False)
     logged: MemoryObjectReceiveStream[bytes] = field(init=False)
@@ -70,10 +98,26 @@ class Channel:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # this process let go of the encounter: its next owner finds the chunk in the log
 
-    def take_gathered(self) -> bytes:
+    @property
+    def heard(self) -> int:
+        """Bytes received: logged and gathered ones."""
+        return self.offset + sum(len(heard.body) for heard in self.gathered)
+
+    def gather(self, body: bytes, number: int | None) -> None:
+        """Keep a chunk for the log. Raw audio is joined; containers keep the borders that their decoder may need."""
+        numbers = None if number is None else (number, number)
+        if number is not None:
+            self.next_number = number + 1
+        self.gathered.append(Heard(body=body, numbers=numbers))
+
+    def take_gathered(self) -> list[Heard]:
         """What was gathered since the last call."""
-        taken, self.gathered = bytes(self.gathered), bytearray()
-        return taken
+        taken, self.gathered = self.gathered, []
+        if len(taken) < 2 or self.spec.encoding == "container":
+            return taken
+        first, last = taken[0].numbers, taken[-1].numbers
+        numbers = (first[0], last[1]) if first is not None and last is not None else None
+        return [Heard(body=b"".join(heard.body for heard in taken), numbers=numbers)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

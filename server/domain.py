@@ -8,11 +8,35 @@ from pipeline.notes.note import Note
 from pipeline.types import AudioFormat, Checkpoint, RestartPoint, Role, Utterance
 
 
+class Scope(StrEnum):
+    """What a credential may be used for."""
+
+    ALL = "all"  # an API key: everything of its tenant
+    STREAM = "stream"  # open sessions, and reach only those that it opened
+    ENCOUNTER = "encounter"  # reach the one that it names
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a valid API key belongs to."""
+    """Who a valid API key, or a token made with it, belongs to."""
 
     tenant_id: str
     key_id: str
+    scope: Scope = Scope.ALL
+    encounter: str = ""  # the only one it may reach, with `Scope.ENCOUNTER`
+    token_id: str = ""  # empty: the key itself
+    expires_at: float | None = None  # seconds since 1970; None: a key, which does not expire
+
+    def may_reach(self, row: "EncounterRow") -> bool:
+        """Whether an encounter exists for this caller."""
+        if row.tenant_id != self.tenant_id:
+            return False
+        match self.scope:
+            case Scope.ALL:
+                return True
+            case Scope.STREAM:
+                return row.token_id == self.token_id
+            case Scope.ENCOUNTER:
+                return row.id == self.encounter
 
 
 class Stage(StrEnum):
@@ -80,6 +104,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     split_by_sentence: bool = False
     note: bool = True  # whether a note is wanted at the end
     resumable: bool = True  # whether the client may come back after its connection ended
+    attended: bool = False  # whether a connection stays with it while it is heard; else it lives by single requests
 
     @property
     def base_language(self) -> str:
@@ -114,6 +139,8 @@ class EncounterRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     tenant_id: str
+    key_id: str  # of the key that opened it
+    token_id: str  # of the token that opened it; empty: the key itself
     options: EncounterOptions
     state: State
     stages: dict[Stage, float]
@@ -124,6 +151,7 @@ class EncounterRow(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     data_key: bytes | None
     last_key: str | None  # the last chunk's, so that a repeat is recognised when the log is archived
+    resumptions: int  # lowest number of a resume token that is still good
     created_at: float
     active_at: float
     completed_at: float | None

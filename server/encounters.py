@@ -18,9 +18,9 @@ from pipeline.ports import Recogniser
 from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
-from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
-from server.errors import AlreadyFinal, EpochLost, NotFound, StoreUnavailable
-from server.following import Update
+from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Scope, Stage, State
+from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
+from server.following import Finished, Update
 from server.holding import Holding
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
@@ -71,8 +71,9 @@ class Encounters:
             glossaries=glossaries,
             owner=owner,
             idle_timeout_s=limits.idle_timeout_s,
+            reconnect_timeout_s=limits.reconnect_timeout_s,
         )
-        self._admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
+        self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
         self._completed: dict[str, anyio.Event] = {}  # for those who wait for the last word
         self._jobs: Jobs | None = None
 
@@ -95,7 +96,7 @@ class Encounters:
 
     def streams_carried(self) -> int:
         """See `Admission.streams_carried`."""
-        return self._admission.streams_carried
+        return self.admission.streams_carried
 
     # Use-cases
 
@@ -104,20 +105,24 @@ class Encounters:
     ) -> str:
         """Start an encounter; returns its id (the known one for a `client_key` used before).
 
-        `head` is its first chunk, looked at before anything is stored. Raises `UnsupportedAudio`, `Overloaded`.
+        `head` is its first chunk, looked at before anything is stored.
+
+        Raises `UnsupportedAudio`, `Overloaded`, `Forbidden`.
         """
+        if caller.scope is Scope.ENCOUNTER:
+            raise Forbidden("A token for one session opens no other: make one with the scope stream.")
         self._check_head(options, head)
         known = client_key and await self._read(partial(sql.find, tenant=caller.tenant_id, client_key=client_key))
         if known:
             return known
-        with self._admission.place(len(options.streams)):
+        with self.admission.place(len(options.streams)):
             return await self._open(caller, options, client_key)
 
     async def append(
         self, caller: Caller, encounter: str, body: bytes, *, client_key: str | None = None, final: bool = False
     ) -> None:
         """Log a chunk of the encounter's only stream; see `LiveEncounter.append` for what it raises."""
-        row = await self._owned(caller, encounter)
+        row = await self.owned(caller, encounter)
         if row.state is State.LIVE:
             await self._append(row, body, client_key=client_key, final=final)
             self._studio.metrics.audio_bytes.inc(len(body))
@@ -133,6 +138,10 @@ class Encounters:
             raise NotFound
         return live
 
+    def holds(self, encounter: str) -> LiveEncounter | None:
+        """An encounter, if this process holds it."""
+        return self._holding.get(encounter)
+
     async def close(self, encounter: str, caller: Caller | None = None) -> None:
         """The audio is over, whether or not a last chunk said so; `caller` is who ended it, if somebody did."""
         live = self._holding.get(encounter)
@@ -145,19 +154,29 @@ class Encounters:
             raise
         await self._closed(encounter, caller)
 
-    async def follow(self, caller: Caller, live: LiveEncounter) -> AsyncIterator[Update]:
-        """The live transcript, from its beginning: see `LiveTranscript.follow`."""
-        await self._record(caller, Action.FOLLOW, live.id)
-        async for update in live.transcript.follow():
-            yield update
+    async def follow(self, caller: Caller, encounter: str, after: int = 0) -> AsyncIterator[Update]:
+        """The transcript behind its first `after` finals, live or over: see `LiveTranscript.follow`.
+
+        Raises `NotFound`.
+        """
+        row = await self.owned(caller, encounter)
+        await self._record(caller, Action.FOLLOW, encounter)
+        live = await self._holding.held(row)
+        if live is not None:
+            async for update in live.transcript.follow(after):
+                yield update
+            return
+        for item in (await self.items(await self.row(encounter)))[after:]:
+            yield item
+        yield Finished()
 
     async def view(self, caller: Caller, encounter: str) -> EncounterView:
         """Everything that is known so far. Raises `NotFound`, also for another tenant's encounter."""
-        return await self._view(await self._owned(caller, encounter))
+        return await self._view(await self.owned(caller, encounter))
 
     async def progress(self, caller: Caller, encounter: str) -> EncounterRow:
         """How far it is, without what was said. Raises `NotFound`."""
-        return await self._owned(caller, encounter)
+        return await self.owned(caller, encounter)
 
     async def collect(self, caller: Caller, encounter: str) -> bool:
         """Give out a completed encounter; True for the first time."""
@@ -222,7 +241,14 @@ class Encounters:
                 f"{options.language}: fetch a model that does with `auscult models fetch small` and restart the server."
             )
 
-    # For the closing job
+    # For connections and the closing job
+
+    async def owned(self, caller: Caller, encounter: str) -> EncounterRow:
+        """An encounter as stored. Raises `NotFound`, also for one that this caller may not reach."""
+        row = await self.row(encounter)
+        if not caller.may_reach(row):
+            raise NotFound
+        return row
 
     async def row(self, encounter: str) -> EncounterRow:
         """An encounter as stored. Raises `NotFound`."""
@@ -240,6 +266,10 @@ class Encounters:
         """See `Holding.seal`."""
         return self._holding.seal(row)
 
+    def let_go(self, live: LiveEncounter) -> None:
+        """See `Holding.let_go`."""
+        self._holding.let_go(live)
+
     def completed(self, encounter: str) -> None:
         """The last word on it is stored: this process lets it go, and tells those who wait."""
         self._holding.release(encounter)
@@ -254,6 +284,8 @@ class Encounters:
         row = EncounterRow(
             id=encounter,
             tenant_id=caller.tenant_id,
+            key_id=caller.key_id,
+            token_id=caller.token_id,
             options=self._understood(options),
             state=State.LIVE,
             stages={Stage.CREATED: at, Stage.QUEUED: at},
@@ -264,6 +296,7 @@ class Encounters:
             owner=self._owner,
             data_key=wrapped,
             last_key=None,
+            resumptions=0,
             created_at=at,
             active_at=at,
             completed_at=None,
@@ -352,12 +385,6 @@ class Encounters:
         except LanguageUnsupported as exc:
             warnings.append(str(exc))
         return warnings
-
-    async def _owned(self, caller: Caller, encounter: str) -> EncounterRow:
-        row = await self.row(encounter)
-        if row.tenant_id != caller.tenant_id:
-            raise NotFound
-        return row
 
     async def _view(self, row: EncounterRow) -> EncounterView:
         note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=row.id))

@@ -5,7 +5,10 @@ ServerError (pipeline's AuscultError)
 │   ├── TooLarge         over a limit
 │   └── AlreadyFinal     audio after the end
 ├── SessionTooLong       more audio than one session may have
+├── ResumeTokenInvalid   it continues no session of this caller
+├── ResumeTokenUsed      a newer one continues that session
 ├── Unauthorized         no key, or not a valid one
+├── Forbidden            a valid credential that may not do this
 ├── NotFound             unknown, expired, or somebody else's
 ├── EpochLost            another process took the session over
 ├── DatabaseUnusable     it cannot be opened at start
@@ -46,10 +49,28 @@ class SessionTooLong(ServerError):
     code = "session_too_long"
 
 
+class ResumeTokenInvalid(ServerError):
+    """The resume token continues no session here: start a new one."""
+
+    code = "resume_token_invalid"
+
+
+class ResumeTokenUsed(ServerError):
+    """The resume token was used: only the newest token of a session continues it."""
+
+    code = "resume_token_used"
+
+
 class Unauthorized(ServerError):
     """The API key is missing or not valid: send `Authorization: Bearer <key>`."""
 
     code = "unauthorized"
+
+
+class Forbidden(ServerError):
+    """This credential may not do that: use an API key."""
+
+    code = "forbidden"
 
 
 class NotFound(ServerError):

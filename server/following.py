@@ -23,7 +23,28 @@ class Problem:
     error: AuscultError
 
 
-Update: TypeAlias = Utterance | Partial | PartialWithdrawn | Problem | Finished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """This follower was busy with what it was told: it missed so many partials. Finals it never misses."""
+
+    partials: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """Nothing comes over the connection that feeds a stream; what was said stays, and the stream may go on."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A stream that was interrupted goes on."""
+
+    stream: str
+
+
+Update: TypeAlias = Utterance | Partial | PartialWithdrawn | Skipped | Interrupted | Resumed | Problem | Finished
 
 
 class LiveTranscript:
@@ -33,7 +54,7 @@ class LiveTranscript:
         self.items = list(items)  # stored finals, in the order in which they were told
         self._partials: dict[str, tuple[int, Partial]] = {}
         self._version = 0  # of the newest partial
-        self._others: list[PartialWithdrawn | Problem] = []
+        self._others: list[PartialWithdrawn | Interrupted | Resumed | Problem] = []
         self._complete = False
         self._over = False
         self._changed = anyio.Event()
@@ -62,6 +83,16 @@ class LiveTranscript:
         self._others.append(Problem(error=error))
         self._tell()
 
+    def interrupt(self, stream: str) -> None:
+        """The connection that feeds a stream is silent."""
+        self._others.append(Interrupted(stream=stream))
+        self._tell()
+
+    def resume(self, stream: str) -> None:
+        """An interrupted stream goes on."""
+        self._others.append(Resumed(stream=stream))
+        self._tell()
+
     def end(self, *, complete: bool) -> None:
         """Nothing more will come; `complete` says whether everything was told."""
         self._complete, self._over = complete, True
@@ -71,23 +102,27 @@ class LiveTranscript:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def follow(self) -> AsyncIterator[Update]:
-        """Everything from the beginning, then live: finals in order and complete, of partials only the newest.
+    async def follow(self, after: int = 0) -> AsyncIterator[Update]:
+        """Everything from the beginning, or behind the first `after` finals, then live; of partials only the newest.
 
-        Each follower reads the shared lists at its own pace, so a slow one misses partials and never a final. Ends
-        with `Finished`, or without it when the encounter is lost.
+        Each follower reads the shared lists at its own pace, so a slow one misses partials, and is told how many, but
+        never a final. Ends with `Finished`, or without it when the encounter is lost.
         """
-        items = others = version = 0
+        items, version, busy = after, 0, False
+        past, others = len(self._others), 0  # who comes later need not know what was withdrawn or interrupted before
         while True:
             changed, over = self._changed, self._over
             while items < len(self.items):
                 items += 1
                 yield self.items[items - 1]
             while others < len(self._others):
-                others += 1
-                yield self._others[others - 1]
+                other, others = self._others[others], others + 1
+                if others > past or isinstance(other, Problem):
+                    yield other
             fresh = [partial for number, partial in self._partials.values() if number > version]
-            version = self._version
+            missed, version = self._version - version - len(fresh), self._version
+            if busy and missed:
+                yield Skipped(partials=missed)
             for partial in fresh:
                 if partial.id in self._partials:  # it may have become final while the follower was slow
                     yield partial
@@ -95,4 +130,5 @@ class LiveTranscript:
                 if self._complete:
                     yield Finished()
                 return
+            busy = changed.is_set()  # else whatever comes now is told at once
             await changed.wait()

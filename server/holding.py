@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.errors import AuscultError
 from pipeline.types import Utterance
-from server.chunk_log import Channel
+from server.chunk_log import Channel, read_numbers
 from server.domain import EncounterRow, State
 from server.errors import NotFound
 from server.live import LiveEncounter, Studio
@@ -30,12 +30,14 @@ class Holding:
         glossaries: Mapping[str, tuple[str, ...]],
         owner: str,
         idle_timeout_s: float,
+        reconnect_timeout_s: float,
     ) -> None:
         self._studio = studio
         self._keyring = keyring
         self._glossaries = glossaries
         self._owner = owner
         self._idle_timeout_s = idle_timeout_s
+        self._reconnect_timeout_s = reconnect_timeout_s
         self._live: dict[str, LiveEncounter] = {}
         self._taking_over = anyio.Lock()
         self._tasks: TaskGroup | None = None
@@ -108,8 +110,12 @@ class Holding:
         ends = await read(partial(sql.log_ends, encounter=row.id))
         channels = []
         for ordinal, spec in enumerate(row.options.streams):
-            seq, offset = ends.get(ordinal, (0, 0))
-            channels.append(Channel(ordinal=ordinal, spec=spec, state=states[ordinal], seq=seq, offset=offset))
+            channel = Channel(ordinal=ordinal, spec=spec, state=states[ordinal])
+            if (end := ends.get(ordinal)) is not None:
+                numbers = read_numbers(end.client_key) if row.options.attended else None  # else a client's own words
+                channel.seq, channel.offset = end.seq, end.offset
+                channel.next_number = numbers[1] + 1 if numbers else 0
+            channels.append(channel)
         return LiveEncounter(
             row,
             seal,
@@ -140,15 +146,21 @@ class Holding:
             for exc in group.exceptions:
                 code = exc.code if isinstance(exc, AuscultError) else "error"
                 log.error("encounter.let_go", encounter=live.id, code=code, exc_info=exc)
+        if not live.transcribed.is_set():
+            self.let_go(live)
 
     async def _close_when_idle(self, live: LiveEncounter) -> None:
-        """A session whose client never says `final` is closed as if it had."""
+        """A session whose client never says that it is over, and does not come back, is closed as if it had."""
         assert self._close is not None, "Holding.start was not called"
+        patience = self._reconnect_timeout_s if live.row.options.attended else self._idle_timeout_s
         while not live.ended:
             live.active = anyio.Event()
-            with anyio.move_on_after(self._idle_timeout_s) as waiting:
+            if live.attended:  # whoever attends it knows what silence means there
                 await live.active.wait()
-            if waiting.cancelled_caught:
+                continue
+            with anyio.move_on_after(patience) as waiting:
+                await live.active.wait()
+            if waiting.cancelled_caught and not live.attended:
                 try:
                     await self._close(live.id)
                 except AuscultError as exc:  # the store is not there at the moment: the next round tries again

@@ -5,23 +5,28 @@ acknowledged; a final is stored together with the checkpoint behind it before an
 next owner goes on behind the last stored final and makes the same finals under the same ids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
+import msgspec
 import structlog
+from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from pipeline.batching import Batcher
+from pipeline.errors import AuscultError
 from pipeline.events import Committed, Event, Guarded, Partial, PartialWithdrawn, SegmentLost, StreamFailed
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import open_stream
 from pipeline.session import Session, SessionOptions
 from pipeline.types import AudioFormat, RestartPoint, StreamOptions, Utterance, to_ms
+from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
-from server.domain import EncounterRow, Failure, Stage, StreamState
+from server.domain import EncounterRow, Failure, Stage, StreamSpec, StreamState
 from server.errors import AlreadyFinal, EpochLost, SessionTooLong
 from server.following import LiveTranscript
 from server.metrics import Metrics
@@ -31,6 +36,8 @@ from server.store.seal import Seal
 from server.store.writer import Writer
 
 log = structlog.get_logger()
+
+MAX_GATHERED_BYTES = 4 << 20  # of a stream that wait for the log; beyond it the client waits for the log
 
 
 class DecoderFactory(Protocol):
@@ -85,15 +92,17 @@ class LiveEncounter:
         self.transcribed = anyio.Event()  # every final is stored
         self.gone = anyio.Event()  # this process no longer holds the encounter
         self.active = anyio.Event()  # audio came; replaced by whoever waits for it
-        self.ended = False  # the last chunk was received
-        self.attended = False  # a socket listens and speaks to it
         self.scope = anyio.CancelScope()  # whoever runs it runs it in here
         self._studio = studio
         self._seal = seal
         self._epoch = epoch
         self._glossary = glossary
         self._listens = listens  # whether the recogniser knows the language
-        self._channels = channels
+        self._channels = list(channels)
+        self._attendances = Attendances()
+        self._began: float | None = row.created_at if any(channel.offset for channel in channels) else None
+        self._ended = anyio.Event()  # the last chunk was received
+        self._streams: TaskGroup | None = None  # they listen in it, once this runs
         self._log = ChunkLog(
             encounter=row.id, epoch=epoch, seal=seal, writer=studio.writer, reader=studio.reader, now=studio.now
         )
@@ -135,20 +144,51 @@ class LiveEncounter:
             if final:
                 self.end()
 
-    async def hear(self, stream: int, body: bytes) -> None:
-        """Decode at once, log within `gather_ms`, or with the next `log_heard`: for sockets."""
+    async def hear(self, stream: int, body: bytes, number: int | None = None) -> None:
+        """Decode at once, log within `gather_ms`, or with the next `log_heard`: for connections.
+
+        Chunks that are counted (`number`, from 0 in each stream) are heard once; a known number is taken silently.
+        Raises `EpochLost`, `SessionTooLong`, `StoreUnavailable`.
+        """
         channel = self._channels[stream]
-        if not self.ended:
-            self._check_length(channel)
-            channel.gathered += body
-            self._gathering.set()
-            self.active.set()
-            await channel.hand_over(body)
+        if self.ended or channel.ended or (number is not None and number < channel.next_number):
+            return
+        if self.gone.is_set():
+            raise EpochLost
+        self._check_length(channel)
+        if self._began is None:
+            self._began = self._studio.now()
+        channel.gather(body, number)
+        self._gathering.set()
+        self.active.set()
+        await channel.hand_over(body)
+        if sum(len(heard.body) for heard in channel.gathered) > MAX_GATHERED_BYTES:
+            await self.log_heard()
+
+    def next_number(self, stream: int) -> int:
+        """Of the chunk that a connection is expected to send next; all before it were heard."""
+        return self._channels[stream].next_number
+
+    def heard_bytes(self, stream: int) -> int:
+        """Bytes of a stream that were heard so far."""
+        return self._channels[stream].heard
+
+    def elapsed_s(self) -> float:
+        """Seconds since its first audio was heard (after a takeover: since it was opened); 0 before."""
+        return 0.0 if self._began is None else max(0.0, self._studio.now() - self._began)
 
     async def log_heard(self) -> None:
-        """Log what `hear` took so far; returns after the commit. What comes meanwhile is for the next call."""
-        async with self._taking:
-            await self._log_gathered()
+        """Log what `hear` took so far; returns after the commit. What comes meanwhile is for the next call.
+
+        Raises `EpochLost`, `StoreUnavailable`; then this process lets go of the encounter, because what it heard is
+        not what the log holds.
+        """
+        try:
+            async with self._taking:
+                await self._log_gathered()
+        except AuscultError:
+            self.scope.cancel()
+            raise
 
     async def close(self) -> None:
         """End the audio without a last chunk. Nothing happens the second time."""
@@ -157,11 +197,65 @@ class LiveEncounter:
                 await self._log_gathered(final=True)
                 self.end()
 
+    async def end_stream(self, stream: int) -> None:
+        """No more audio of one stream: what it said is finished, while others go on."""
+        async with self._taking:
+            await self._log_gathered()
+            self._channels[stream].ended = True
+            self._channels[stream].to_decode.close()
+
     def end(self) -> None:
         """No more audio will come, and that is stored."""
-        self.ended = True
+        self._ended.set()
         for channel in self._channels:
+            channel.ended = True
             channel.to_decode.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last chunk was received."""
+        return self._ended.is_set()
+
+    @property
+    def all_streams_ended(self) -> bool:
+        return all(channel.ended for channel in self._channels)
+
+    def stream_ended(self, stream: int) -> bool:
+        """Whether no more audio of this stream will come."""
+        return self._channels[stream].ended
+
+    # Connections
+
+    @contextmanager
+    def attend(self, *streams: int) -> Iterator[Attendance]:
+        """A connection feeds these streams while the block lasts; one that did so before is displaced."""
+        try:
+            with self._attendances.attend(*streams) as attendance:
+                yield attendance
+        finally:
+            self.active.set()  # the time in which another connection may come begins
+
+    @property
+    def attended(self) -> bool:
+        """Whether a connection feeds it."""
+        return bool(self._attendances)
+
+    async def add(self, spec: StreamSpec) -> int:
+        """A stream more; returns its ordinal. Raises `AlreadyFinal`, `EpochLost`, `StoreUnavailable`."""
+        async with self._taking:
+            if self.ended:
+                raise AlreadyFinal
+            if self.gone.is_set():
+                raise EpochLost
+            options = msgspec.structs.replace(self.row.options, streams=(*self.row.options.streams, spec))
+            store = partial(sql.add_stream, encounter=self.id, epoch=self._epoch, options=options)
+            await self._studio.writer.write(store)
+            channel = Channel(ordinal=len(self._channels), spec=spec, state=StreamState())
+            self.row = msgspec.structs.replace(self.row, options=options)
+            self._channels.append(channel)
+            if self._streams is not None:
+                self._streams.start_soon(self._hears, channel)
+        return channel.ordinal
 
     def _check_length(self, channel: Channel) -> None:
         if channel.stream and to_ms(channel.stream.duration) > self._studio.max_session_ms:
@@ -171,8 +265,12 @@ class LiveEncounter:
     async def _log_gathered(self, *, final: bool = False) -> None:
         """Log what `hear` has gathered. The caller holds `_taking`."""
         with anyio.CancelScope(shield=True):  # what is taken out of the box must reach the log
-            taken = [NewChunk(channel=channel, body=channel.take_gathered()) for channel in self._channels]
-            await self._log.append([new for new in taken if new.body], final=final)
+            taken = [
+                NewChunk(channel=channel, body=heard.body, client_key=heard.client_key)
+                for channel in self._channels
+                for heard in channel.take_gathered()
+            ]
+            await self._log.append(taken, final=final)
 
     async def _keep_logging(self) -> None:
         """Log what `hear` gathers, at most `gather_ms` after it came."""
@@ -189,11 +287,13 @@ class LiveEncounter:
         try:
             async with anyio.create_task_group() as owner:
                 owner.start_soon(self._keep_storing)
-                if not self.row.options.resumable:
+                if self.row.options.attended:
                     owner.start_soon(self._keep_logging)
                 async with anyio.create_task_group() as streams:
+                    self._streams = streams
                     for channel in self._channels:
-                        streams.start_soon(self._listen if self._listens else self._only_log, channel)
+                        streams.start_soon(self._hears, channel)
+                    await self._ended.wait()  # until then a stream may be added
                 if self._listens:
                     self._stamp(Stage.TRANSCRIBING)
                     self._stamp(Stage.TRANSCRIBED)
@@ -205,6 +305,10 @@ class LiveEncounter:
             for channel in self._channels:
                 channel.logged.close()
             self.transcript.end(complete=self.transcribed.is_set())
+
+    @property
+    def _hears(self) -> Callable[[Channel], Coroutine[Any, Any, None]]:
+        return self._listen if self._listens else self._only_log
 
     async def _listen(self, channel: Channel) -> None:
         studio, state = self._studio, channel.state

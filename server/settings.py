@@ -130,6 +130,7 @@ class LimitSettings(Table, frozen=True, kw_only=True):
     stream_silence_timeout_s: Seconds = 10.0
     config_timeout_s: Seconds = 10.0
     http_idle_timeout_s: Seconds = 600.0
+    reconnect_timeout_s: Seconds = 120.0
     send_timeout_s: Seconds = 20.0
 
 

@@ -18,6 +18,7 @@ from server.domain import (
     State,
     StoredChunk,
     StoredNote,
+    StreamSpec,
     StreamState,
 )
 from server.errors import AlreadyFinal, EpochLost, NotFound
@@ -27,6 +28,14 @@ from server.store.seal import Seal
 READ_BYTES = 1 << 22  # of the log that are opened at a time
 
 _encode = msgspec.json.encode
+
+
+class LogEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes behind the last chunk of a stream."""
+
+    seq: int  # of the next chunk
+    offset: int  # of the next byte
+    client_key: str | None  # of the last chunk
 
 
 class DuplicateChunk(AlreadyFinal):
@@ -52,25 +61,36 @@ def create(connection: Connection, row: EncounterRow, client_key: str | None) ->
             epoch=row.epoch,
             owner=row.owner,
             lease_until=0.0,
+            key_id=row.key_id,
+            token_id=row.token_id,
             data_key=row.data_key,
             created_at=row.created_at,
             active_at=row.active_at,
         )
     )
     connection.execute(
-        insert(t.streams),
-        [
-            {
-                "encounter_id": row.id,
-                "ordinal": ordinal,
-                "name": stream.name,
-                "role": stream.role,
-                "format": _encode(stream.format).decode(),
-            }
-            for ordinal, stream in enumerate(row.options.streams)
-        ],
+        insert(t.streams), [_stream(row.id, ordinal, spec) for ordinal, spec in enumerate(row.options.streams)]
     )
     return row.id
+
+
+def add_stream(connection: Connection, encounter: str, epoch: int, options: EncounterOptions) -> None:
+    """A stream more, the last one of `options`. Raises `EpochLost`."""
+    own(connection, encounter, epoch)
+    values = {"options": _encode(options).decode()}
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
+    ordinal = len(options.streams) - 1
+    connection.execute(insert(t.streams).values(**_stream(encounter, ordinal, options.streams[ordinal])))
+
+
+def _stream(encounter: str, ordinal: int, spec: StreamSpec) -> dict[str, object]:
+    return {
+        "encounter_id": encounter,
+        "ordinal": ordinal,
+        "name": spec.name,
+        "role": spec.role,
+        "format": _encode(spec.format).decode(),
+    }
 
 
 def find(connection: Connection, tenant: str, client_key: str) -> str | None:
@@ -166,14 +186,19 @@ def has_chunk(connection: Connection, encounter: str, key: str) -> bool:
     return connection.execute(query.limit(1)).scalar() is not None
 
 
-def log_ends(connection: Connection, encounter: str) -> dict[int, tuple[int, int]]:
-    """For each stream with chunks: (next seq, next byte offset)."""
-    query = (
-        select(t.chunks.c.stream, func.max(t.chunks.c.seq), func.max(t.chunks.c.offset + t.chunks.c.size))
-        .where(t.chunks.c.encounter_id == encounter)
-        .group_by(t.chunks.c.stream)
+def log_ends(connection: Connection, encounter: str) -> dict[int, LogEnd]:
+    """Where the log of each stream with chunks ends."""
+    c = t.chunks.c
+    last = (
+        select(c.stream, func.max(c.seq).label("seq")).where(c.encounter_id == encounter).group_by(c.stream).subquery()
     )
-    return {int(stream): (int(seq) + 1, int(end)) for stream, seq, end in connection.execute(query)}
+    query = select(c.stream, c.seq, (c.offset + c.size).label("behind"), c.client_key).where(
+        c.encounter_id == encounter, c.stream == last.c.stream, c.seq == last.c.seq
+    )
+    return {
+        int(row.stream): LogEnd(seq=row.seq + 1, offset=row.behind, client_key=row.client_key)
+        for row in connection.execute(query)
+    }
 
 
 def read_log(
@@ -305,6 +330,20 @@ def complete(connection: Connection, encounter: str, at: float, failure: Failure
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
 
 
+def spend_resume_tokens(connection: Connection, encounter: str, below: int) -> None:
+    """Resume tokens with a lower number are good no more."""
+    connection.execute(
+        update(t.encounters)
+        .where(t.encounters.c.id == encounter, t.encounters.c.resumptions < below)
+        .values(resumptions=below)
+    )
+
+
+def hand_on(connection: Connection, encounter: str, token_id: str) -> None:
+    """Another token of the same key opened it, so to say: that one reaches it from now on."""
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(token_id=token_id))
+
+
 def mark_fetched(connection: Connection, encounter: str, at: float) -> bool:
     """Note that the result was given out. True for the first who asks."""
     done = connection.execute(
@@ -357,6 +396,8 @@ def _row(found: Row[tuple[object, ...]]) -> EncounterRow:
     return EncounterRow(
         id=found.id,
         tenant_id=found.tenant_id,
+        key_id=found.key_id,
+        token_id=found.token_id,
         options=msgspec.json.decode(found.options, type=EncounterOptions),
         state=State(found.state),
         stages=msgspec.json.decode(found.stages, type=dict[Stage, float]),
@@ -367,6 +408,7 @@ def _row(found: Row[tuple[object, ...]]) -> EncounterRow:
         owner=found.owner,
         data_key=found.data_key,
         last_key=found.last_key,
+        resumptions=found.resumptions,
         created_at=found.created_at,
         active_at=found.active_at,
         completed_at=found.completed_at,

@@ -56,6 +56,9 @@ encounters = Table(
     Column("owner", String(100), nullable=False),  # executor id of the process that holds the live session
     Column("lease_until", Float, nullable=False),
     Column("last_key", String(200)),  # key of the last chunk
+    Column("key_id", String(32), nullable=False, server_default=""),  # who opened it
+    Column("token_id", String(32), nullable=False, server_default=""),  # with which token of that key, if any
+    Column("resumptions", Integer, nullable=False, server_default="0"),  # lowest number of a resume token still good
     Column("data_key", LargeBinary),  # wrapped by the key-encryption key; NULL once erased
     Column("created_at", Float, nullable=False),
     Column("active_at", Float, nullable=False),  # last audio or change

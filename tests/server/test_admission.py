@@ -25,7 +25,7 @@ class Inside:
 def admission(
     inside: Inside, *, max_sessions: int = 1000, max_streams: int = 0, batcher: Batcher | None = None
 ) -> Admission:
-    limits = Limits(max_sessions=max_sessions, max_streams=max_streams, idle_timeout_s=1)
+    limits = Limits(max_sessions=max_sessions, max_streams=max_streams, idle_timeout_s=1, reconnect_timeout_s=1)
     return Admission(batcher or Batcher(SimulatedEngine()), inside, limits, Metrics())
 
 

@@ -8,6 +8,8 @@ import anyio
 import msgspec
 
 from pipeline.errors import AuscultError, Overloaded
+from pipeline.events import Partial, PartialWithdrawn
+from pipeline.types import Utterance
 from server.domain import Caller
 from server.encounters import Encounters
 from server.errors import BadRequest
@@ -93,11 +95,10 @@ class Conversation:
             self._encounters.notes.require(options.template)
         encounter = await self._encounters.open(self._caller, options)
         live = self._encounters.live(encounter)
-        live.attended = True
         try:
-            yield live
+            with live.attend(*range(len(options.streams))):
+                yield live
         finally:
-            live.attended = False
             with anyio.CancelScope(shield=True):
                 await self._encounters.close(encounter)
 
@@ -190,12 +191,12 @@ class _Session:
 
     async def _tell(self, encounters: Encounters, caller: Caller) -> None:
         """Send everything that is said, as far as it was asked for, until all of it is final."""
-        async for update in encounters.follow(caller, self._live):
+        async for update in encounters.follow(caller, self._live.id):
             if isinstance(update, Finished):
                 return
             if isinstance(update, Problem):
                 await self._connection.send(convert.error(update.error))
-            elif self._tells_items:
+            elif self._tells_items and isinstance(update, Utterance | Partial | PartialWithdrawn):
                 await self._connection.send(convert.item(update))
         raise SocketError("The server cannot go on with this session: what was said so far is kept.")
 

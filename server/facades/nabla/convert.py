@@ -56,6 +56,7 @@ def options(config: schema.ListenConfig, max_streams: int) -> EncounterOptions:
         split_by_sentence=config.split_by_sentence,
         note="note" in config.output_objects,
         resumable=False,
+        attended=True,
     )
 
 

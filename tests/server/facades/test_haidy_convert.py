@@ -33,6 +33,9 @@ def row(**more: Any) -> EncounterRow:
     values: dict[str, Any] = {
         "id": "e1",
         "tenant_id": "t1",
+        "key_id": "k1",
+        "token_id": "",
+        "resumptions": 0,
         "options": EncounterOptions(api="haidy", streams=(StreamSpec(name="audio"),)),
         "state": State.LIVE,
         "stages": {Stage.CREATED: 0.0, Stage.QUEUED: 0.5, Stage.STARTED: 1.0},

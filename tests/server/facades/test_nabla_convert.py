@@ -27,6 +27,7 @@ def test_the_vendors_own_config_is_understood() -> None:
     options = convert.options(config(), 4)
     assert options.note is False
     assert options.resumable is False
+    assert options.attended is True
     assert options.base_language == "en"
     assert options.streams[0].role is Role.UNSPECIFIED
 
