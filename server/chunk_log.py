@@ -64,6 +64,7 @@ class Channel:
     state: StreamState  # stored progress
     seq: int = 0  # of the next chunk
     offset: int = 0  # of the next byte
+    inherited: int = 0  # bytes that a former owner logged, and that are to be heard again
     container: Container | None = None
     last_digest: bytes = b""  # of the last chunk, to recognise an exact repeat
     gathered: list[Heard] = field(default_factory=list)  # not yet logged (connections)
@@ -179,7 +180,7 @@ class ChunkLog:
 
         Pieces keep the borders of the chunks: one that begins with a file's header begins another file.
         """
-        restart, end = channel.state.restart, channel.offset
+        restart, end = channel.state.restart, channel.inherited
         if end and channel.spec.encoding == "container":
             head = [chunk.body async for chunk in self._read(channel, 0, min(end, SNIFFED))]
             channel.container = sniff(b"".join(head))

@@ -15,21 +15,21 @@ import anyio
 import msgspec
 import structlog
 from anyio.abc import TaskGroup
-from sqlalchemy import Connection
 
 from pipeline.batching import Batcher
 from pipeline.errors import AuscultError
-from pipeline.events import Committed, Event, Guarded, Partial, PartialWithdrawn, SegmentLost, StreamFailed
+from pipeline.events import Event, Guarded, Partial
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import open_stream
 from pipeline.session import Session, SessionOptions
 from pipeline.types import AudioFormat, RestartPoint, StreamOptions, Utterance, to_ms
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
-from server.domain import EncounterRow, Failure, Stage, StreamSpec, StreamState
+from server.domain import EncounterRow, Stage, StreamSpec, StreamState
 from server.errors import AlreadyFinal, EpochLost, SessionTooLong
 from server.following import LiveTranscript
 from server.metrics import Metrics
+from server.outbox import Outbox
 from server.store import encounters as sql
 from server.store.database import Reader
 from server.store.seal import Seal
@@ -60,15 +60,6 @@ class Studio:
     now: Callable[[], float]
     gather_ms: int
     max_session_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Commit:
-    """New finals of one stream, with their ordinals, and the state behind them."""
-
-    channel: Channel
-    state: StreamState
-    items: list[tuple[int, Utterance]]
 
 
 class LiveEncounter:
@@ -107,12 +98,16 @@ class LiveEncounter:
             encounter=row.id, epoch=epoch, seal=seal, writer=studio.writer, reader=studio.reader, now=studio.now
         )
         self._taking = anyio.Lock()  # chunks of one encounter are taken one at a time, by arrival
-        self._storing = anyio.Lock()  # finals are stored and told in order
         self._gathering = anyio.Event()  # there is audio to log within `gather_ms`
-        self._outbox: list[tuple[Channel, Event]] = []
-        self._stamps: dict[Stage, float] = {}
-        self._stamped = set(row.stages)
-        self._mail = anyio.Event()  # there is something to store
+        self._outbox = Outbox(
+            row,
+            seal,
+            epoch=epoch,
+            transcript=self.transcript,
+            writer=studio.writer,
+            now=studio.now,
+            before=self._log_all,
+        )
 
     # Audio in
 
@@ -272,6 +267,12 @@ class LiveEncounter:
             ]
             await self._log.append(taken, final=final)
 
+    async def _log_all(self) -> None:
+        """What a final rests on is logged before the final is stored."""
+        if any(channel.gathered for channel in self._channels):
+            async with self._taking:
+                await self._log_gathered()
+
     async def _keep_logging(self) -> None:
         """Log what `hear` gathers, at most `gather_ms` after it came."""
         while True:
@@ -286,7 +287,7 @@ class LiveEncounter:
         """Listen until every stream is finished and everything it said is stored."""
         try:
             async with anyio.create_task_group() as owner:
-                owner.start_soon(self._keep_storing)
+                owner.start_soon(self._outbox.keep_storing)
                 if self.row.options.attended:
                     owner.start_soon(self._keep_logging)
                 async with anyio.create_task_group() as streams:
@@ -295,9 +296,9 @@ class LiveEncounter:
                         streams.start_soon(self._hears, channel)
                     await self._ended.wait()  # until then a stream may be added
                 if self._listens:
-                    self._stamp(Stage.TRANSCRIBING)
-                    self._stamp(Stage.TRANSCRIBED)
-                await self._store_outbox()
+                    self._outbox.stamp(Stage.TRANSCRIBING)
+                    self._outbox.stamp(Stage.TRANSCRIBED)
+                await self._outbox.store()
                 owner.cancel_scope.cancel()
             self.transcribed.set()
         finally:
@@ -313,17 +314,17 @@ class LiveEncounter:
     async def _listen(self, channel: Channel) -> None:
         studio, state = self._studio, channel.state
         session = Session(self._stream_options(channel), studio.session, studio.voice_activity, state.checkpoint)
-        decoder = studio.open_decoder(channel.spec.format, restart=state.restart if channel.seq else None)
-        self._stamp(Stage.STARTED)
+        decoder = studio.open_decoder(channel.spec.format, restart=state.restart if channel.inherited else None)
+        self._outbox.stamp(Stage.STARTED)
         async with open_stream(session, decoder, studio.batcher, partial(self._sink, channel)) as stream:
             channel.stream = stream
             async for body in self._log.replay(channel):
                 await stream.feed(body)
             async for body in channel.logged:
-                self._stamp(Stage.DECODING)
+                self._outbox.stamp(Stage.DECODING)
                 await stream.feed(body)
                 if stream.duration:
-                    self._stamp(Stage.TRANSCRIBING)
+                    self._outbox.stamp(Stage.TRANSCRIBING)
             stream.end()
         studio.metrics.nonfinite_samples.inc(stream.nonfinite)
 
@@ -353,87 +354,4 @@ class LiveEncounter:
         elif isinstance(event, Guarded):
             self._studio.metrics.guarded.labels(event.guard).inc()
         else:
-            self._outbox.append((channel, event))
-            self._mail.set()
-
-    def _stamp(self, stage: Stage) -> None:
-        if stage not in self._stamped:
-            self._stamped.add(stage)
-            self._stamps[stage] = self._studio.now()
-            self._mail.set()
-
-    async def _keep_storing(self) -> None:
-        while True:
-            await self._mail.wait()
-            self._mail = anyio.Event()
-            await self._store_outbox()
-
-    async def _store_outbox(self) -> None:
-        """Store what the streams emitted, in one operation, then tell it."""
-        async with self._storing:
-            outbox, self._outbox = self._outbox, []
-            stamps, self._stamps = self._stamps, {}
-            if not outbox and not stamps:
-                return
-            with anyio.CancelScope(shield=True):  # what was taken out of the box must reach the store
-                if any(channel.gathered for channel in self._channels):
-                    async with self._taking:
-                        await self._log_gathered()  # a final never rests on audio that is not logged
-                commits = self._commits(outbox)
-                await self._studio.writer.write(self._storing_operation(outbox, commits, stamps))
-            for commit in commits:
-                commit.channel.state = commit.state
-            for _, event in outbox:
-                self._publish(event)
-
-    def _storing_operation(
-        self, outbox: Sequence[tuple[Channel, Event]], commits: Sequence[_Commit], stamps: dict[Stage, float]
-    ) -> Callable[[Connection], None]:
-        losses = [event for _, event in outbox if isinstance(event, SegmentLost | StreamFailed)]
-
-        def operation(connection: Connection) -> None:
-            sql.own(connection, self.id, self._epoch)
-            for commit in commits:
-                ordinal = commit.channel.ordinal
-                sql.commit(connection, self._seal, self.id, self._epoch, ordinal, commit.state, commit.items)
-            for loss in losses:
-                sql.add_warning(connection, self.id, _warning(loss))
-                if isinstance(loss, StreamFailed):
-                    sql.set_failure(connection, self.id, Failure(code=loss.error.code, message=str(loss.error)))
-            if stamps:
-                sql.set_stages(connection, self.id, stamps, self._studio.now())
-
-        return operation
-
-    def _commits(self, outbox: Sequence[tuple[Channel, Event]]) -> list[_Commit]:
-        """For each stream in the outbox: its newest state, and its new items."""
-        commits: dict[int, _Commit] = {}
-        ordinal = len(self.transcript.items)
-        for channel, event in outbox:
-            if not isinstance(event, Committed) or channel.stream is None:
-                continue
-            restart = channel.stream.restart_point(event.checkpoint.audio_from)
-            earlier = commits[channel.ordinal].items if channel.ordinal in commits else []
-            commits[channel.ordinal] = _Commit(
-                channel=channel,
-                state=StreamState(checkpoint=event.checkpoint, restart=restart),
-                items=earlier + list(enumerate(event.utterances, ordinal)),
-            )
-            ordinal += len(event.utterances)
-        return list(commits.values())
-
-    def _publish(self, event: Event) -> None:
-        if isinstance(event, Committed):
-            self.transcript.add(event.utterances)
-        elif isinstance(event, PartialWithdrawn):
-            self.transcript.withdraw(event)
-        elif isinstance(event, StreamFailed):
-            self.transcript.report(event.error)
-        elif isinstance(event, SegmentLost):
-            log.warning("segment.lost", encounter=self.id, code=event.error.code)
-
-
-def _warning(loss: SegmentLost | StreamFailed) -> str:
-    if isinstance(loss, StreamFailed):
-        return f"The audio of {loss.stream} ended early. {loss.error}"
-    return f"{to_ms(loss.start)}–{to_ms(loss.end)} ms of {loss.stream} could not be recognised."
+            self._outbox.put(channel, event)

@@ -1,0 +1,143 @@
+"""What the streams of a live encounter emit, on its way to the store and then to those who follow."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from sqlalchemy import Connection
+
+from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, StreamFailed
+from pipeline.types import Utterance, to_ms
+from server.chunk_log import Channel
+from server.domain import EncounterRow, Failure, Stage, StreamState
+from server.following import LiveTranscript
+from server.store import encounters as sql
+from server.store.seal import Seal
+from server.store.writer import Writer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Commit:
+    """New finals of one stream, with their ordinals, and the state behind them."""
+
+    channel: Channel
+    state: StreamState
+    items: list[tuple[int, Utterance]]
+
+
+class Outbox:
+    """Events and stages of one encounter. What was stored together is told together, and never before."""
+
+    def __init__(
+        self,
+        row: EncounterRow,
+        seal: Seal,
+        *,
+        epoch: int,
+        transcript: LiveTranscript,
+        writer: Writer,
+        now: Callable[[], float],
+        before: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._encounter = row.id
+        self._seal = seal
+        self._epoch = epoch
+        self._transcript = transcript
+        self._writer = writer
+        self._now = now
+        self._before = before  # awaited before anything is stored
+        self._events: list[tuple[Channel, Event]] = []
+        self._stamps: dict[Stage, float] = {}
+        self._stamped = set(row.stages)
+        self._mail = anyio.Event()  # there is something to store
+        self._storing = anyio.Lock()  # events are stored and told in order
+
+    def put(self, channel: Channel, event: Event) -> None:
+        """A stream emitted this."""
+        self._events.append((channel, event))
+        self._mail.set()
+
+    def stamp(self, stage: Stage) -> None:
+        """A stage is reached; what matters is the first time."""
+        if stage not in self._stamped:
+            self._stamped.add(stage)
+            self._stamps[stage] = self._now()
+            self._mail.set()
+
+    async def keep_storing(self) -> None:
+        """Store whatever comes, until cancelled."""
+        while True:
+            await self._mail.wait()
+            self._mail = anyio.Event()
+            await self.store()
+
+    async def store(self) -> None:
+        """Store what is there, in one operation, then tell it. Raises `EpochLost`, `StoreUnavailable`."""
+        async with self._storing:
+            events, self._events = self._events, []
+            stamps, self._stamps = self._stamps, {}
+            if not events and not stamps:
+                return
+            with anyio.CancelScope(shield=True):  # what was taken out of the box must reach the store
+                await self._before()
+                commits = self._commits(events)
+                await self._writer.write(self._operation(events, commits, stamps))
+            for commit in commits:
+                commit.channel.state = commit.state
+            for _, event in events:
+                self._publish(event)
+
+    def _operation(
+        self, events: Sequence[tuple[Channel, Event]], commits: Sequence[_Commit], stamps: dict[Stage, float]
+    ) -> Callable[[Connection], None]:
+        losses = [event for _, event in events if isinstance(event, SegmentLost | StreamFailed)]
+
+        def operation(connection: Connection) -> None:
+            sql.own(connection, self._encounter, self._epoch)
+            for commit in commits:
+                ordinal = commit.channel.ordinal
+                sql.commit(connection, self._seal, self._encounter, self._epoch, ordinal, commit.state, commit.items)
+            for loss in losses:
+                sql.add_warning(connection, self._encounter, _warning(loss))
+                if isinstance(loss, StreamFailed):
+                    sql.set_failure(connection, self._encounter, Failure(code=loss.error.code, message=str(loss.error)))
+            if stamps:
+                sql.set_stages(connection, self._encounter, stamps, self._now())
+
+        return operation
+
+    def _commits(self, events: Sequence[tuple[Channel, Event]]) -> list[_Commit]:
+        """For each stream with events: its newest state, and its new items."""
+        commits: dict[int, _Commit] = {}
+        ordinal = len(self._transcript.items)
+        for channel, event in events:
+            if not isinstance(event, Committed) or channel.stream is None:
+                continue
+            restart = channel.stream.restart_point(event.checkpoint.audio_from)
+            earlier = commits[channel.ordinal].items if channel.ordinal in commits else []
+            commits[channel.ordinal] = _Commit(
+                channel=channel,
+                state=StreamState(checkpoint=event.checkpoint, restart=restart),
+                items=earlier + list(enumerate(event.utterances, ordinal)),
+            )
+            ordinal += len(event.utterances)
+        return list(commits.values())
+
+    def _publish(self, event: Event) -> None:
+        if isinstance(event, Committed):
+            self._transcript.add(event.utterances)
+        elif isinstance(event, PartialWithdrawn):
+            self._transcript.withdraw(event)
+        elif isinstance(event, StreamFailed):
+            self._transcript.report(event.error)
+        elif isinstance(event, SegmentLost):
+            log.warning("segment.lost", encounter=self._encounter, code=event.error.code)
+
+
+def _warning(loss: SegmentLost | StreamFailed) -> str:
+    if isinstance(loss, StreamFailed):
+        return f"The audio of {loss.stream} ended early. {loss.error}"
+    return f"{to_ms(loss.start)}–{to_ms(loss.end)} ms of {loss.stream} could not be recognised."
