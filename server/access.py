@@ -18,6 +18,7 @@ class Action(StrEnum):
     CLOSE = "encounter.close"
     READ = "encounter.read"  # transcript and note were given out
     FOLLOW = "encounter.follow"  # the live transcript is given out
+    TOKEN = "token.make"  # a key was turned into a token
 
 
 def record(connection: Connection, caller: Caller, action: Action, encounter: str | None, at: float) -> None:

@@ -1,40 +1,63 @@
-"""Who is calling: API keys as bearer tokens, looked up by their hash."""
+"""Who is calling: an API key or a token made with one, as bearer token or wherever a protocol carries it."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NoReturn
+
+import anyio
+from sqlalchemy import Connection
 
 from server.domain import Caller
-from server.errors import Unauthorized
+from server.errors import TokenExpired, Unauthorized
 from server.store import keys
 from server.store.database import Reader
+from server.tokens import Signing, looks_like_token
 
-REMEMBERED_S = 5.0  # a revoked key works at most this much longer
+REMEMBERED_S = 5.0  # a revoked key, and a token made with it, works at most this much longer
 REMEMBERED_KEYS = 1024
 
 
 class Authenticator:
-    """Checks API keys; remembers the valid ones for a moment, so that a stream of chunks costs no look-ups."""
+    """Checks credentials; remembers the valid keys for a moment, so that a stream of chunks costs no look-ups."""
 
-    def __init__(self, reader: Reader, now: Callable[[], float]) -> None:
+    def __init__(self, reader: Reader, signing: Signing, now: Callable[[], float]) -> None:
         self._reader = reader
+        self._signing = signing
         self._now = now
-        self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()  # by a key's digest, and by its id
 
-    async def caller(self, key: str | None) -> Caller:
-        """The owner of a key. Raises `Unauthorized`."""
-        if not key:
+    async def caller(self, credential: str | None) -> Caller:
+        """Whom a key or token speaks for. Raises `Unauthorized`, and of it `TokenExpired`."""
+        if not credential:
             raise Unauthorized
-        digest = keys.digest(key)
-        until, known = self._known.get(digest, (0.0, None))
+        if not looks_like_token(credential):
+            return await self._valid(keys.digest(credential), partial(keys.find, key=credential))
+        caller = self._signing.caller(credential)
+        owner = await self._valid(caller.key_id, partial(keys.find_by_id, key_id=caller.key_id))
+        if owner.tenant_id != caller.tenant_id:
+            raise Unauthorized
+        return caller
+
+    async def until_expiry(self, caller: Caller) -> NoReturn:
+        """Raise `TokenExpired` when the caller's token expires; a key never does. To run beside a socket's work."""
+        if caller.expires_at is None:
+            await anyio.sleep_forever()
+        else:
+            await anyio.sleep(max(0.0, caller.expires_at - self._now()))
+        raise TokenExpired
+
+    async def _valid(self, name: str, find: Callable[[Connection], Caller | None]) -> Caller:
+        """The owner of a key, as remembered under `name` or as found. Raises `Unauthorized`."""
+        until, known = self._known.get(name, (0.0, None))
         if known is not None and self._now() < until:
             return known
-        found = await self._reader.read(partial(keys.find, key=key))
+        found = await self._reader.read(find)
         if found is None:
-            self._known.pop(digest, None)
+            self._known.pop(name, None)
             raise Unauthorized
-        self._known[digest] = (self._now() + REMEMBERED_S, found)
-        self._known.move_to_end(digest)
+        self._known[name] = (self._now() + REMEMBERED_S, found)
+        self._known.move_to_end(name)
         while len(self._known) > REMEMBERED_KEYS:
             self._known.popitem(last=False)
         return found

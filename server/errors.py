@@ -7,7 +7,8 @@ ServerError (pipeline's AuscultError)
 ├── SessionTooLong       more audio than one session may have
 ├── ResumeTokenInvalid   it continues no session of this caller
 ├── ResumeTokenUsed      a newer one continues that session
-├── Unauthorized         no key, or not a valid one
+├── Unauthorized         no key or token, or not a valid one
+│   └── TokenExpired     it was valid; the client needs a new one
 ├── Forbidden            a valid credential that may not do this
 ├── NotFound             unknown, expired, or somebody else's
 ├── EpochLost            another process took the session over
@@ -62,9 +63,15 @@ class ResumeTokenUsed(ServerError):
 
 
 class Unauthorized(ServerError):
-    """The API key is missing or not valid: send `Authorization: Bearer <key>`."""
+    """The API key or token is missing or not valid: send `Authorization: Bearer <key or token>`."""
 
     code = "unauthorized"
+
+
+class TokenExpired(Unauthorized):
+    """The token has expired: get a new one from the holder of the API key."""
+
+    code = "token_expired"
 
 
 class Forbidden(ServerError):

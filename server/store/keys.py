@@ -49,6 +49,13 @@ def find(connection: Connection, key: str) -> Caller | None:
     return None if row is None else Caller(tenant_id=row.tenant_id, key_id=row.id)
 
 
+def find_by_id(connection: Connection, key_id: str) -> Caller | None:
+    """The caller that a key's id belongs to; None when it is unknown or revoked."""
+    query = select(t.api_keys.c.tenant_id).where(t.api_keys.c.id == key_id, t.api_keys.c.revoked_at.is_(None))
+    tenant_id = connection.execute(query).scalar()
+    return None if tenant_id is None else Caller(tenant_id=tenant_id, key_id=key_id)
+
+
 def count(connection: Connection) -> int:
     """How many keys were ever made."""
     return int(connection.execute(select(func.count()).select_from(t.api_keys)).scalar_one())
