@@ -35,6 +35,17 @@ EncoderWindow: TypeAlias = Annotated[
     Meta(pattern=r"^(full|dynamic|[1-9]|[12]\d|30)$", description="full, dynamic, or a whole number from 1 to 30"),
 ]
 
+Origin: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$")]
+"""As browsers write it (RFC 6454 §6.2): small letters, no path, no final slash."""
+
+Origins: TypeAlias = Annotated[
+    tuple[Origin, ...],
+    Meta(
+        description="a list of origins, each scheme://host or scheme://host:port in small letters"
+        " (* is refused: it would let the page of any web site in)"
+    ),
+]
+
 Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=3600)]
 Secret: TypeAlias = Annotated[str, Meta(extra={"secret": True})]
@@ -73,6 +84,7 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     tls_cert: str = ""
     tls_key: str = ""
     forwarded_allow_ips: str = "127.0.0.1"
+    cors_origins: Origins = ()
 
 
 class StoreSettings(Table, frozen=True, kw_only=True):
@@ -147,6 +159,13 @@ class TaskSettings(Table, frozen=True, kw_only=True):
     expire_hours: Annotated[int, Meta(ge=1, le=8_760)] = 24
 
 
+class TokenSettings(Table, frozen=True, kw_only=True):
+    """How long tokens made with a key hold."""
+
+    expires_s: Annotated[int, Meta(ge=1, le=604_800)] = 600
+    max_expires_s: Annotated[int, Meta(ge=1, le=604_800)] = 43_200  # 12 h: the longest shift
+
+
 class NoteSettings(Table, frozen=True, kw_only=True):
     """What a note looks like where the client does not say."""
 
@@ -172,6 +191,7 @@ class Settings(Table, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     live: LiveSettings = LiveSettings()
     tasks: TaskSettings = TaskSettings()
+    tokens: TokenSettings = TokenSettings()
     notes: NoteSettings = NoteSettings()
     log: LogSettings = LogSettings()
 
@@ -184,6 +204,11 @@ class Settings(Table, frozen=True, kw_only=True):
     def key_path(self) -> Path:
         """The file with the master key."""
         return Path(self.store.key_file) if self.store.key_file else self.data_path / "key"
+
+    @property
+    def token_secret_path(self) -> Path:
+        """The file with the secret that signs tokens."""
+        return self.data_path / "token-secret"
 
 
 def config_directory() -> Path:
@@ -246,7 +271,7 @@ class _Given:
     name: str  # dotted
     spelled: str  # as the operator wrote the name
     value: object
-    strict: bool = True  # False: numbers and booleans may come as text
+    strict: bool = True  # False: numbers and booleans may come as text, and lists as text with commas
 
 
 def _from_file(path: Path) -> Iterator[_Given]:
@@ -297,10 +322,12 @@ def _unknown(source: str, name: str, known: Iterable[str]) -> SettingsError:
 def _checked(given: _Given) -> object:
     """The value, converted to the setting's type. Raises `SettingsError` where that is impossible."""
     table, _, key = given.name.partition(".")
+    kind, offered = _KNOWN[given.name], given.value
+    if _is_list(kind) and isinstance(offered, str) and not given.strict:
+        offered = [part for part in map(str.strip, offered.split(",")) if part]
     try:
-        settings = msgspec.convert({table: {key: given.value}}, Settings, strict=given.strict)
+        settings = msgspec.convert({table: {key: offered}}, Settings, strict=given.strict)
     except msgspec.ValidationError as exc:
-        kind = _KNOWN[given.name]
         shown = "" if _is_secret(kind) else f" is {given.value!r}, but"
         raise SettingsError(given.source, f"{given.spelled}{shown} must be {_expectation(kind)}") from exc
     value: object = getattr(getattr(settings, table), key)
@@ -315,7 +342,7 @@ def _check_together(settings: Settings, given: Sequence[_Given]) -> None:
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
-    server, voice, endpointing = settings.server, settings.voice_activity, settings.endpointing
+    server, voice, endpointing, tokens = settings.server, settings.voice_activity, settings.endpointing, settings.tokens
     if bool(server.tls_cert) != bool(server.tls_key):
         yield ("server.tls_cert", "server.tls_key"), "server.tls_cert and server.tls_key must be set together"
     if voice.end_threshold > voice.start_threshold:
@@ -323,6 +350,11 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
             ("voice_activity.start_threshold", "voice_activity.end_threshold"),
             f"voice_activity.end_threshold ({voice.end_threshold}) must not be above start_threshold"
             f" ({voice.start_threshold})",
+        )
+    if tokens.expires_s > tokens.max_expires_s:
+        yield (
+            ("tokens.expires_s", "tokens.max_expires_s"),
+            f"tokens.expires_s ({tokens.expires_s}) must not be above max_expires_s ({tokens.max_expires_s})",
         )
     if endpointing.hangover_ms > endpointing.silence_ms:
         yield (
@@ -334,6 +366,10 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
 
 def _is_secret(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
+
+
+def _is_list(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.Metadata) and isinstance(kind.type, inspect.VarTupleType)
 
 
 def _expectation(kind: inspect.Type) -> str:

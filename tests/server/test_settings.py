@@ -38,7 +38,7 @@ def config_file(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def test_the_default_file_and_the_program_agree_on_every_setting_and_value() -> None:
-    assert tomllib.loads(DEFAULTS.read_text(encoding="utf-8")) == msgspec.to_builtins(Settings())
+    assert tomllib.loads(DEFAULTS.read_text(encoding="utf-8")) == msgspec.json.decode(msgspec.json.encode(Settings()))
 
 
 def test_the_default_file_lists_the_settings_in_the_order_of_the_program() -> None:
@@ -84,6 +84,42 @@ def test_variables_are_numbers_and_truth_values_where_the_setting_is_one() -> No
     assert settings.recogniser.use_prompt is False
     assert settings.recogniser.workers == 3
     assert settings.limits.send_timeout_s == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("https://app.example.org", ("https://app.example.org",)),
+        (" https://a.example:8443 ,http://127.0.0.1:3000,", ("https://a.example:8443", "http://127.0.0.1:3000")),
+        ("http://[::1]:8080,capacitor://localhost", ("http://[::1]:8080", "capacitor://localhost")),
+        ("", ()),
+    ],
+)
+def test_a_list_is_written_with_commas_in_a_variable(text: str, origins: tuple[str, ...]) -> None:
+    assert load_settings(environment={"AUSCULT_SERVER_CORS_ORIGINS": text}).server.cors_origins == origins
+    assert load_settings(environment={}, flags={"server.cors_origins": text}).server.cors_origins == origins
+
+
+def test_a_list_is_a_list_in_a_file(config_file: Callable[[str], Path]) -> None:
+    path = config_file("[server]\ncors_origins = ['https://app.example.org', 'http://localhost:3000']\n")
+    settings = load_settings(config_file=path, environment={})
+    assert settings.server.cors_origins == ("https://app.example.org", "http://localhost:3000")
+    path = config_file("[server]\ncors_origins = 'https://app.example.org'\n")
+    with pytest.raises(SettingsError, match="must be a list of origins"):
+        load_settings(config_file=path, environment={})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "app.example.org", "https://app.example.org/", "https://app.example.org/page", "https://*.example.org",
+     "https://App.example.org", "https://user@example.org", "https://"],
+)  # fmt: skip
+def test_what_no_browser_sends_as_an_origin_is_refused_with_the_reason(origin: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"scheme://host:port in small letters \(\* is refused: it would let"
+    ) as error:
+        load_settings(environment={"AUSCULT_SERVER_CORS_ORIGINS": f"https://fine.example,{origin}"})
+    assert error.value.source == "environment"
 
 
 def test_a_flag_that_was_not_given_changes_nothing() -> None:
@@ -179,6 +215,7 @@ def test_every_number_has_a_range() -> None:
     [
         ({"server.tls_cert": "chain.pem"}, "server.tls_cert and server.tls_key must be set together"),
         ({"voice_activity.end_threshold": 0.6}, "end_threshold (0.6) must not be above start_threshold (0.5)"),
+        ({"tokens.expires_s": 50_000}, "tokens.expires_s (50000) must not be above max_expires_s (43200)"),
         ({"endpointing.silence_ms": 150}, "hangover_ms (160) must not be above silence_ms (150)"),
     ],
 )
