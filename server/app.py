@@ -12,6 +12,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from pipeline.batching import Batcher
 from pipeline.endpointing import Thresholds, windows
@@ -34,8 +35,10 @@ from server.admission import Limits
 from server.auth import Authenticator
 from server.closing import Closing
 from server.connections import Connections
+from server.cors import with_cors
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
+from server.facades.auscult.tokens import TokenRoutes
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.conversation import SocketLimits
 from server.facades.nabla.routes import Nabla
@@ -48,6 +51,7 @@ from server.store.blobs import DirectoryBlobs
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
+from server.tokens import Lifetimes, Signing, Tokens, read_or_make_secret
 
 log = structlog.get_logger()
 
@@ -215,9 +219,14 @@ class Server:
             owner=EXECUTOR,
         )
 
-    def _make_app(self) -> Starlette:
+    def _make_app(self) -> ASGIApp:
         settings = self._settings
-        authenticator = Authenticator(self._reader, time.time)
+        signing = Signing(read_or_make_secret(settings.token_secret_path), time.time)
+        authenticator = Authenticator(self._reader, signing, time.time)
+        lifetimes = Lifetimes(default_s=settings.tokens.expires_s, max_s=settings.tokens.max_expires_s)
+        tokens = TokenRoutes(
+            self._encounters, authenticator, Tokens(signing, self._writer, time.time, lifetimes), self.metrics
+        )
         haidy = Haidy(
             self._encounters,
             authenticator,
@@ -237,11 +246,17 @@ class Server:
                 send_timeout_s=settings.limits.send_timeout_s,
             ),
         )
-        return Starlette(
-            routes=[*ops.routes(self.metrics, lambda: self._waiting_for), *haidy.routes(), *nabla.routes()],
+        app = Starlette(
+            routes=[
+                *ops.routes(self.metrics, lambda: self._waiting_for),
+                *haidy.routes(),
+                *nabla.routes(),
+                *tokens.routes(),
+            ],
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
         )
+        return with_cors(app, settings.server.cors_origins)
 
     def _watch(self) -> None:
         gauge, counter = self.metrics.gauge, self.metrics.counter

@@ -211,6 +211,8 @@ STATUS_CODES = {
     "undecodable_audio": 400,
     "no_audio_track": 400,
     "unauthorized": 401,
+    "token_expired": 401,
+    "forbidden": 403,
     "not_found": 404,
     "too_large": 413,
     "session_too_long": 413,

@@ -1,0 +1,27 @@
+"""What the handlers of our own routes answer with."""
+
+from collections.abc import Mapping
+
+import msgspec
+from starlette.responses import Response
+
+from pipeline.errors import AuscultError
+from server.facades.auscult import convert
+from server.http import ErrorResponse
+from server.metrics import Metrics
+
+
+def answer(body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON that no cache keeps: it is about one client's consultation."""
+    kept_nowhere = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(body), status, kept_nowhere, media_type="application/json")
+
+
+def refusing(metrics: Metrics) -> ErrorResponse:
+    """For `guarded`: an error as `{"error": {code, message}}` with its status and headers, and counted."""
+
+    def refuse(exc: AuscultError) -> Response:
+        metrics.rejected.labels(code=exc.code).inc()
+        return answer(convert.error(exc), convert.status(exc), convert.error_headers(exc))
+
+    return refuse

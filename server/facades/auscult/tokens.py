@@ -1,0 +1,45 @@
+"""`POST /api/tokens`: a key becomes a token that a browser may hold."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.auth import Authenticator, bearer
+from server.domain import Scope
+from server.encounters import Encounters
+from server.errors import Forbidden, NotFound
+from server.facades.auscult import convert, schema
+from server.facades.auscult.answers import answer, refusing
+from server.http import body, decode, guarded
+from server.metrics import Metrics
+from server.tokens import Tokens
+
+BODY_BYTES = 16 * 1024
+
+
+class TokenRoutes:
+    """See the module."""
+
+    def __init__(self, encounters: Encounters, authenticator: Authenticator, tokens: Tokens, metrics: Metrics) -> None:
+        self._encounters = encounters
+        self._authenticator = authenticator
+        self._tokens = tokens
+        self._metrics = metrics
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/tokens", guarded(self.make, refusing(self._metrics)), methods=["POST"])]
+
+    async def make(self, request: Request) -> Response:
+        """A token with a scope and an expiry. Only a key makes one: a page must not lengthen its own stay."""
+        caller = await self._authenticator.caller(bearer(request.headers))
+        if caller.scope is not Scope.ALL:
+            raise Forbidden("Only an API key makes tokens: ask the holder of the key for a new one.")
+        asked = decode(await body(request, BODY_BYTES), schema.TokenRequest)
+        scope, encounter = convert.token_scope(asked)
+        if encounter:
+            try:
+                await self._encounters.progress(caller, encounter)
+            except NotFound:
+                raise NotFound("encounter_id names no encounter that this key can reach.") from None
+        issued = await self._tokens.issue(caller, scope, encounter, expires_in_s=asked.expires_in_s)
+        return answer(convert.token(issued), 201)
