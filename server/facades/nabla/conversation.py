@@ -1,8 +1,8 @@
 """One conversation over Nabla's socket. What the vendor's clients do is in the tests; OPEN points are in the README."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import anyio
 import msgspec
@@ -31,6 +31,7 @@ from server.live import LiveEncounter
 from server.metrics import Metrics
 
 Connection: TypeAlias = Socket[schema.ClientMessage]
+Expiry: TypeAlias = Callable[[], Coroutine[Any, Any, NoReturn]]  # raises when the caller's token expires
 
 
 class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +54,14 @@ class Conversation:
         encounters: Encounters,
         metrics: Metrics,
         limits: SocketLimits,
+        expiry: Expiry,
     ) -> None:
         self._connection = connection
         self._caller = caller
         self._encounters = encounters
         self._metrics = metrics
         self._limits = limits
+        self._expiry = expiry
 
     async def hold(self) -> int:
         """The whole conversation; returns the close code."""
@@ -67,7 +70,7 @@ class Conversation:
                 config = await self._config()
                 async with self._opened(config) as live:
                     await _Session(self._connection, config, live, self._metrics).hold(
-                        self._encounters, self._caller, self._limits.stream_silence_timeout_s
+                        self._encounters, self._caller, self._limits.stream_silence_timeout_s, self._expiry
                     )
                 if "note" in config.output_objects:
                     await self._send_note(live.id)
@@ -135,15 +138,17 @@ class _Session:
         self._ordinals = {stream.id: ordinal for ordinal, stream in enumerate(config.streams)}
         self._acknowledgements = _Acknowledgements(connection, live, metrics) if config.enable_audio_chunk_ack else None
 
-    async def hold(self, encounters: Encounters, caller: Caller, silence_timeout_s: float) -> None:
-        """Listen and tell until everything said is told."""
+    async def hold(self, encounters: Encounters, caller: Caller, silence_timeout_s: float, expiry: Expiry) -> None:
+        """Listen and tell until everything said is told. Behind `end` no token expires: the client only reads."""
         silence = Silence(list(self._ordinals), silence_timeout_s)
         async with anyio.create_task_group() as tasks:
             listening = anyio.CancelScope()
 
             async def watch() -> None:
                 with listening:
-                    await silence.watch()
+                    async with anyio.create_task_group() as watching:
+                        watching.start_soon(silence.watch)
+                        watching.start_soon(expiry)
 
             async def listen() -> None:
                 await self._hear(silence)

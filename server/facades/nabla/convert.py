@@ -118,6 +118,7 @@ def note(written: Note) -> schema.Note:
 CODES = {  # vendor-contracts §1.3: what is known of Nabla's numbers
     "transcript_too_short": (83005, "NOTE_GENERATION_TRANSCRIPT_TOO_SHORT"),
     "stream_silent": (83011, "STREAM_TIMEOUT"),
+    "token_expired": (50025, "TOKEN_EXPIRED"),
 }
 
 

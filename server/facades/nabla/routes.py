@@ -1,5 +1,8 @@
 """Nabla's endpoints: who calls, and a conversation with them."""
 
+from contextlib import suppress
+from functools import partial
+
 import msgspec
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
@@ -8,9 +11,10 @@ from starlette.websockets import WebSocket
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.encounters import Encounters
+from server.errors import TokenExpired
 from server.facades.nabla import convert, schema
 from server.facades.nabla.conversation import Connection, Conversation, SocketLimits
-from server.ingest.websocket import Socket
+from server.ingest.websocket import POLICY_VIOLATION, Socket, SocketError
 from server.metrics import Metrics
 
 PATHS = (
@@ -40,18 +44,30 @@ class Nabla:
         protocols = websocket.scope.get("subprotocols", [])
         try:
             caller = await self._authenticator.caller(bearer(websocket.headers) or convert.token(protocols))
+        except TokenExpired as exc:  # a browser cannot read the body of a refused handshake, and wants a new token
+            self._metrics.rejected.labels(code=exc.code).inc()
+            connection = await self._accepted(websocket)
+            with suppress(SocketError):
+                await connection.send(convert.error(exc))
+            await connection.close(POLICY_VIOLATION)
+            return
         except AuscultError as exc:
             self._metrics.rejected.labels(code=exc.code).inc()
             status, answer = convert.http_error(exc)
             body = msgspec.json.encode(answer)
             await websocket.send_denial_response(Response(body, status, media_type="application/json"))
             return
-        await websocket.accept(convert.SUB_PROTOCOL if convert.SUB_PROTOCOL in protocols else None)
-        connection: Connection = Socket(
+        connection = await self._accepted(websocket)
+        expiry = partial(self._authenticator.until_expiry, caller)
+        conversation = Conversation(connection, caller, self._encounters, self._metrics, self._limits, expiry)
+        await connection.close(await conversation.hold())
+
+    async def _accepted(self, websocket: WebSocket) -> Connection:
+        offered = convert.SUB_PROTOCOL in websocket.scope.get("subprotocols", [])
+        await websocket.accept(convert.SUB_PROTOCOL if offered else None)
+        return Socket(
             websocket,
             schema.ClientMessage,
             max_bytes=self._limits.max_message_bytes,
             send_timeout_s=self._limits.send_timeout_s,
         )
-        conversation = Conversation(connection, caller, self._encounters, self._metrics, self._limits)
-        await connection.close(await conversation.hold())
