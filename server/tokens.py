@@ -85,7 +85,7 @@ class Signing:
                 },
             )
             claims = msgspec.convert(content, _Claims)
-        except (jwt.InvalidTokenError, msgspec.ValidationError):
+        except (jwt.InvalidTokenError, msgspec.ValidationError, RecursionError):  # the last: a deeply nested header
             raise Unauthorized from None
         if claims.scope is Scope.ALL or bool(claims.encounter) is not (claims.scope is Scope.ENCOUNTER):
             raise Unauthorized

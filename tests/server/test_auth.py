@@ -1,0 +1,119 @@
+"""Who is calling: keys, tokens made with them, and both when the key is revoked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import pytest
+from msgspec import structs
+from sqlalchemy import Engine
+
+from server.auth import REMEMBERED_S, Authenticator
+from server.domain import Caller, Scope
+from server.errors import TokenExpired, Unauthorized
+from server.store import keys
+from server.store.database import Reader
+from server.tokens import Signing
+
+SECRET = bytes(range(32))
+
+
+@dataclass
+class Clock:
+    at: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@dataclass(frozen=True)
+class Practice:
+    """A key, whom it belongs to, and a token made with it."""
+
+    key: str
+    owner: Caller
+    token: str
+
+    def streaming(self, clock: Callable[[], float]) -> Caller:
+        return structs.replace(self.owner, scope=Scope.STREAM, token_id="t", expires_at=clock() + 60)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def authenticator(engine: Engine, clock: Clock) -> Authenticator:
+    return Authenticator(Reader(engine), Signing(SECRET, clock), clock)
+
+
+def practice(engine: Engine, clock: Clock, name: str = "practice") -> Practice:
+    with engine.begin() as connection:
+        key = keys.create(connection, name, 1.0)
+        owner = keys.find(connection, key)
+    assert owner is not None
+    made = structs.replace(owner, scope=Scope.STREAM, token_id="t", expires_at=clock() + 60)
+    return Practice(key=key, owner=owner, token=Signing(SECRET, clock).sign(made))
+
+
+async def test_a_key_and_a_token_made_with_it_speak_for_the_same_tenant(
+    authenticator: Authenticator, engine: Engine, clock: Clock
+) -> None:
+    made = practice(engine, clock)
+    assert await authenticator.caller(made.key) == made.owner
+    assert await authenticator.caller(made.token) == made.streaming(clock)
+    assert made.owner.scope is Scope.ALL
+    assert made.owner.expires_at is None
+
+
+@pytest.mark.parametrize("credential", [None, "", "wrong", "a.b.c", "..", "eyJhbGciOiJub25lIn0.e30."])
+async def test_nothing_else_is_a_credential(authenticator: Authenticator, credential: str | None) -> None:
+    with pytest.raises(Unauthorized):
+        await authenticator.caller(credential)
+
+
+async def test_a_token_ends_with_its_key_after_a_short_memory(
+    authenticator: Authenticator, engine: Engine, clock: Clock
+) -> None:
+    made = practice(engine, clock)
+    await authenticator.caller(made.token)
+    with engine.begin() as connection:
+        keys.revoke(connection, made.owner.key_id, 2.0)
+    clock.at += REMEMBERED_S - 1
+    assert (await authenticator.caller(made.token)).token_id == "t"
+    clock.at += 1
+    with pytest.raises(Unauthorized):
+        await authenticator.caller(made.token)
+
+
+async def test_a_token_whose_key_is_here_under_another_tenant_is_refused(
+    authenticator: Authenticator, engine: Engine, clock: Clock
+) -> None:
+    made, other = practice(engine, clock), practice(engine, clock, "other")
+    stolen = structs.replace(made.streaming(clock), tenant_id=other.owner.tenant_id)
+    with pytest.raises(Unauthorized):
+        await authenticator.caller(Signing(SECRET, clock).sign(stolen))
+
+
+async def test_an_expired_token_is_told_apart_from_a_wrong_one(
+    authenticator: Authenticator, engine: Engine, clock: Clock
+) -> None:
+    made = practice(engine, clock)
+    clock.at += 60
+    with pytest.raises(TokenExpired):
+        await authenticator.caller(made.token)
+
+
+async def test_who_waits_for_the_expiry_of_a_token_is_told(authenticator: Authenticator, clock: Clock) -> None:
+    soon = Caller(tenant_id="t", key_id="k", scope=Scope.STREAM, token_id="t", expires_at=clock() + 0.01)
+    with pytest.raises(TokenExpired):
+        await authenticator.until_expiry(soon)
+    with pytest.raises(TokenExpired):
+        await authenticator.until_expiry(structs.replace(soon, expires_at=clock() - 100))
+
+
+async def test_a_key_never_expires(authenticator: Authenticator) -> None:
+    with anyio.move_on_after(0.05) as waiting:
+        await authenticator.until_expiry(Caller(tenant_id="t", key_id="k"))
+    assert waiting.cancelled_caught
