@@ -99,7 +99,7 @@ def test_a_token_of_an_encounter_reaches_that_one_alone_and_opens_none(
         assert post(page, chunk(b"", other, final=True)).status_code == 404
         refused = post(page, chunk(wav(headache, 2)))
         assert refused.status_code == 403
-        assert "one encounter" in refused.json()
+        assert "opens no other" in refused.json()
         assert post(page, chunk(b"", named, final=True)).status_code == 200
     wait(api, named)
     post(api, chunk(b"", other, final=True))
