@@ -3,12 +3,23 @@
 from datetime import UTC, datetime
 
 from pipeline.errors import AuscultError, Overloaded
-from server.domain import Scope
+from pipeline.events import Partial, PartialWithdrawn
+from pipeline.notes.note import Note
+from pipeline.types import Role, Utterance, to_ms
+from server.domain import EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
 from server.errors import BadRequest
 from server.facades.auscult import schema
+from server.following import Finished, Interrupted, Problem, Resumed, Skipped, Update
 from server.tokens import Issued
 
 SCOPES = (Scope.STREAM, Scope.ENCOUNTER)  # of tokens
+SUB_PROTOCOL = "auscult-live"
+JWT_PREFIX = "jwt-"
+ENCODINGS = ("container", "pcm_s16le")
+RATES = range(8_000, 48_001)  # hertz
+MAX_TEXT = 100  # characters of a language's or a template's name
+MAX_GLOSSARIES = 20
+NUMBER_BYTES = 4  # of a chunk's number, big-endian, before the chunk
 
 
 def token_scope(request: schema.TokenRequest) -> tuple[Scope, str]:
@@ -31,6 +42,137 @@ def token(issued: Issued) -> schema.Token:
 def timestamp(at: float) -> str:
     """Seconds since 1970 → "2026-01-31T10:30:00Z"."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def token_of(protocols: list[str]) -> str | None:
+    """The credential that a browser offers as a sub-protocol, `jwt-<token>`."""
+    return next((p.removeprefix(JWT_PREFIX) for p in protocols if p.startswith(JWT_PREFIX)), None)
+
+
+def role(name: str) -> Role:
+    """Raises `BadRequest`."""
+    try:
+        return Role(name.lower())
+    except ValueError:
+        raise BadRequest("role must be doctor, patient or unspecified.") from None
+
+
+def stream(hello: schema.Hello) -> StreamSpec:
+    """The stream that a socket feeds. Raises `BadRequest`."""
+    if hello.encoding not in ENCODINGS:
+        raise BadRequest(f"encoding must be of: {', '.join(ENCODINGS)}.")
+    if hello.encoding != "container" and hello.sample_rate not in RATES:
+        raise BadRequest(f"sample_rate must be between {RATES.start} and {RATES.stop - 1}.")
+    raw = {"sample_rate": hello.sample_rate} if hello.encoding != "container" else {}
+    return StreamSpec(name="stream0", role=role(hello.role), encoding=hello.encoding, **raw)
+
+
+def options(
+    api: str,
+    streams: tuple[StreamSpec, ...],
+    *,
+    language: str = "en",
+    template: str = "",
+    glossary: list[str] | tuple[str, ...] = (),
+    note: bool = True,
+) -> EncounterOptions:
+    """What a session over a connection is to be. Raises `BadRequest`."""
+    if not 0 < len(language) <= MAX_TEXT:
+        raise BadRequest('language must be a language\'s code, such as "en" or "de-CH".')
+    if len(template) > MAX_TEXT:
+        raise BadRequest(f"template is longer than {MAX_TEXT} characters.")
+    if len(glossary) > MAX_GLOSSARIES:
+        raise BadRequest(f"glossary names more than {MAX_GLOSSARIES} glossaries.")
+    return EncounterOptions(
+        api=api,
+        streams=streams,
+        language=language,
+        template=template,
+        glossaries=tuple(glossary),
+        note=note,
+        resumable=True,
+        attended=True,
+    )
+
+
+def chunk(frame: bytes, *, numbered: bool) -> tuple[bytes, int | None]:
+    """A binary frame's audio, and its number where it carries one. Raises `BadRequest`."""
+    if not numbered:
+        return frame, None
+    if len(frame) < NUMBER_BYTES:
+        raise BadRequest(f"A chunk must begin with its number, {NUMBER_BYTES} bytes, big-endian: it was dropped.")
+    return frame[NUMBER_BYTES:], int.from_bytes(frame[:NUMBER_BYTES], "big")
+
+
+def event(update: Update) -> schema.Event | None:
+    """What followers are told; None for the end of the transcript, which is not yet the last word."""
+    match update:
+        case Utterance():
+            return schema.Final(
+                id=update.id,
+                stream=update.stream,
+                speaker=update.role,
+                text=update.text,
+                start_ms=update.start_ms,
+                end_ms=update.end_ms,
+            )
+        case Partial():
+            return schema.Partial(
+                id=update.id,
+                stream=update.stream,
+                speaker=update.role,
+                text=update.text,
+                committed=update.committed,
+                start_ms=to_ms(update.start),
+                end_ms=to_ms(update.end),
+            )
+        case PartialWithdrawn():
+            return schema.Withdrawn(id=update.id)
+        case Skipped():
+            return schema.Lagging(skipped_partials=update.partials)
+        case Interrupted():
+            return schema.Interrupted(stream=update.stream)
+        case Resumed():
+            return schema.Resumed(stream=update.stream)
+        case Problem():
+            return problem(update.error)
+        case Finished():
+            return None
+
+
+def note(written: Note) -> schema.Note:
+    """The note with its evidence."""
+    return schema.Note(
+        title=written.title,
+        sections=[
+            schema.Section(
+                key=section.key,
+                title=section.title,
+                text=section.text,
+                sentences=[schema.Sentence(text=s.text, items=list(s.items)) for s in section.sentences],
+            )
+            for section in written.sections
+        ],
+    )
+
+
+def last_words(view: EncounterView) -> list[schema.Event]:
+    """Of a session that is over: its note, or why there is none; why it failed; done."""
+    words: list[schema.Event] = []
+    if view.note is not None and view.note.note is not None:
+        words.append(note(view.note.note))
+    elif view.note is not None and view.note.absence is not None:
+        words.append(problem(view.note.absence))
+    if view.row.failure is not None:
+        words.append(problem(view.row.failure))
+    words.append(schema.Done(outcome="failed" if view.row.state is State.FAILED else "done"))
+    return words
+
+
+def problem(exc: AuscultError | Failure) -> schema.ErrorEvent:
+    """The event for an error."""
+    message = exc.message if isinstance(exc, Failure) else str(exc)
+    return schema.ErrorEvent(code=exc.code, message=message)
 
 
 STATUS = {

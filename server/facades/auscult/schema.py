@@ -1,5 +1,8 @@
-"""The bytes of our own routes."""
+"""The bytes of our own routes. Events are the same over a socket, as Server-Sent Events and on a data channel."""
 
+from typing import TypeAlias
+
+import msgspec
 from msgspec import Struct
 
 
@@ -29,3 +32,127 @@ class Token(Struct, kw_only=True):
 
     token: str
     expires_at: str  # ISO 8601, UTC
+
+
+class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
+    """`/api/live`: the first message, once."""
+
+    language: str = "en"
+    template: str = ""  # empty: the operator's default
+    glossary: list[str] = msgspec.field(default_factory=list)
+    role: str = "unspecified"  # doctor | patient | unspecified
+    note: bool = True
+    encoding: str = "container"  # container | pcm_s16le
+    sample_rate: int = 16_000  # only for pcm_s16le
+    chunk_numbers: bool = False  # whether each binary frame begins with its number
+    encounter_id: str | None = None  # take part in this session
+    resume_token: str | None = None  # continue a session whose connection broke
+    after: int = 0  # finals that the client already has
+
+
+class End(Struct, kw_only=True, tag_field="type", tag="end"):
+    """`/api/live`: no more audio."""
+
+
+ClientMessage: TypeAlias = Hello | End
+
+
+class Session(Struct, kw_only=True, tag_field="type", tag="session", omit_defaults=True):
+    """`/api/live`: the answer to hello."""
+
+    encounter_id: str
+    resume_token: str
+    chunks: int  # number of the next chunk that the server wants
+    warnings: list[str] = msgspec.field(default_factory=list)  # what was asked for and is not so
+
+
+class Ack(Struct, kw_only=True, tag_field="type", tag="ack"):
+    """`/api/live`: so many chunks, from the first on, are on the disk."""
+
+    chunks: int
+
+
+class Partial(Struct, kw_only=True, tag_field="type", tag="partial"):
+    """What is being said; takes the place of the last one with its id."""
+
+    id: str
+    stream: str
+    speaker: str
+    text: str
+    committed: int  # how many leading words stay
+    start_ms: int
+    end_ms: int
+
+
+class Final(Struct, kw_only=True, tag_field="type", tag="final"):
+    """What was said; never changes."""
+
+    id: str
+    stream: str
+    speaker: str
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+class Withdrawn(Struct, kw_only=True, tag_field="type", tag="withdrawn"):
+    """A partial turned out to be nothing."""
+
+    id: str
+
+
+class Lagging(Struct, kw_only=True, tag_field="type", tag="lagging"):
+    """The reader is slow: so many partials were left out, and never a final."""
+
+    skipped_partials: int
+
+
+class Interrupted(Struct, kw_only=True, tag_field="type", tag="interrupted"):
+    """The connection that feeds a stream was lost."""
+
+    stream: str
+
+
+class Resumed(Struct, kw_only=True, tag_field="type", tag="resumed"):
+    """It is back."""
+
+    stream: str
+
+
+class Sentence(Struct, kw_only=True):
+    """A sentence of the note and the ids of the finals it rests on."""
+
+    text: str
+    items: list[str]
+
+
+class Section(Struct, kw_only=True):
+    key: str
+    title: str
+    text: str
+    sentences: list[Sentence]
+
+
+class Note(Struct, kw_only=True, tag_field="type", tag="note"):
+    """The note, when it was asked for."""
+
+    title: str
+    sections: list[Section]
+
+
+class ErrorEvent(Struct, kw_only=True, tag_field="type", tag="error"):
+    """Something went wrong. Branch on `code`; `message` is for people."""
+
+    code: str
+    message: str
+
+
+class Done(Struct, kw_only=True, tag_field="type", tag="done"):
+    """The last event."""
+
+    outcome: str  # done | failed
+
+
+Event: TypeAlias = (
+    Session | Ack | Partial | Final | Withdrawn | Lagging | Interrupted | Resumed | Note | ErrorEvent | Done
+)
