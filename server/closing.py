@@ -8,15 +8,13 @@ from sqlalchemy import Connection
 
 from pipeline.errors import LanguageUnsupported
 from pipeline.types import Utterance
-from server.domain import EncounterRow, Failure, Stage, State
-from server.encounters import Encounters
+from server.domain import EncounterRow, Failure, Stage
+from server.encounters import FINISHED, Encounters
 from server.errors import EpochLost, NotFound
 from server.live import Studio
 from server.store import encounters as sql
 from server.store.blobs import DirectoryBlobs
 from server.store.seal import Seal
-
-FINISHED = (State.DONE, State.FAILED)
 
 
 class Closing:

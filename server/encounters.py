@@ -1,7 +1,8 @@
 """The use-cases of one consultation: open, append audio, close, follow, read, erase; and tending those left alone."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -31,6 +32,8 @@ from server.store.seal import KeyRing, Seal
 T = TypeVar("T")
 
 log = structlog.get_logger()
+
+FINISHED = (State.DONE, State.FAILED)
 
 
 class Jobs(Protocol):
@@ -74,7 +77,7 @@ class Encounters:
             reconnect_timeout_s=limits.reconnect_timeout_s,
         )
         self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
-        self._completed: dict[str, anyio.Event] = {}  # for those who wait for the last word
+        self._completed: dict[str, anyio.Event] = {}  # for all who wait for the last word on one
         self._jobs: Jobs | None = None
 
     def start(self, tasks: TaskGroup, jobs: Jobs) -> None:
@@ -154,7 +157,7 @@ class Encounters:
             raise
         await self._closed(encounter, caller)
 
-    async def follow(self, caller: Caller, encounter: str, after: int = 0) -> AsyncIterator[Update]:
+    async def follow(self, caller: Caller, encounter: str, after: int = 0) -> AsyncGenerator[Update]:
         """The transcript behind its first `after` finals, live or over: see `LiveTranscript.follow`.
 
         Raises `NotFound`.
@@ -163,8 +166,9 @@ class Encounters:
         await self._record(caller, Action.FOLLOW, encounter)
         live = await self._holding.held(row)
         if live is not None:
-            async for update in live.transcript.follow(after):
-                yield update
+            async with aclosing(live.transcript.follow(after)) as updates:
+                async for update in updates:
+                    yield update
             return
         for item in (await self.items(await self.row(encounter)))[after:]:
             yield item
@@ -191,16 +195,22 @@ class Encounters:
         return await self._studio.writer.write(operation)
 
     async def outcome(self, caller: Caller, encounter: str) -> EncounterView:
-        """Wait for the last word on an encounter: done (with its note, if any) or failed."""
-        completed = self._completed.setdefault(encounter, anyio.Event())
-        row = await self.row(encounter)
-        if row.state in (State.DONE, State.FAILED):
-            self._completed.pop(encounter, None)
-        else:
-            await completed.wait()
-            row = await self.row(encounter)
+        """Wait for the last word on an encounter: done (with its note, if any) or failed. What was said is not in it.
+
+        Any number may wait, and leave. Raises `NotFound`.
+        """
+        row = await self.owned(caller, encounter)
+        if row.state not in FINISHED:
+            completed = self._completed.setdefault(encounter, anyio.Event())
+            row = await self.row(encounter)  # it may have been completed before there was an event to set
+            if row.state not in FINISHED:
+                await completed.wait()
+                row = await self.row(encounter)
+            else:
+                self._tell_completed(encounter)
         await self._record(caller, Action.READ, encounter)
-        return await self._view(row)
+        note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=encounter))
+        return EncounterView(row=row, note=note)
 
     async def erase(self, encounter: str) -> None:
         """Destroy an encounter: its data key, then everything sealed under it, and its jobs' records."""
@@ -273,8 +283,7 @@ class Encounters:
     def completed(self, encounter: str) -> None:
         """The last word on it is stored: this process lets it go, and tells those who wait."""
         self._holding.release(encounter)
-        if (waiting := self._completed.pop(encounter, None)) is not None:
-            waiting.set()
+        self._tell_completed(encounter)
 
     # Inside
 
@@ -396,6 +405,10 @@ class Encounters:
             await self._started_jobs().start_closing(encounter)
             if caller is not None:
                 await self._record(caller, Action.CLOSE, encounter)
+
+    def _tell_completed(self, encounter: str) -> None:
+        if (completed := self._completed.pop(encounter, None)) is not None:
+            completed.set()
 
     async def _record(self, caller: Caller, action: Action, encounter: str) -> None:
         at = self._studio.now()

@@ -1,6 +1,6 @@
 """What a live encounter tells, and those who follow it, each at its own pace."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -102,7 +102,7 @@ class LiveTranscript:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def follow(self, after: int = 0) -> AsyncIterator[Update]:
+    async def follow(self, after: int = 0) -> AsyncGenerator[Update]:
         """Everything from the beginning, or behind the first `after` finals, then live; of partials only the newest.
 
         Each follower reads the shared lists at its own pace, so a slow one misses partials, and is told how many, but
