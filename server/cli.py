@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from socket import socket
 from typing import Annotated, NoReturn
 
 import anyio
@@ -26,6 +25,7 @@ from server.app import models as engine_models
 from server.doctor import examine
 from server.errors import ServerError
 from server.logs import configure_logging, log_uncaught_errors
+from server.serving import Announced
 from server.settings import Flag, Settings, load_settings
 from server.store import keys as key_store
 from server.store.database import database_url, migrate, open_engine
@@ -106,7 +106,7 @@ def _run(settings: Settings) -> int:
         server.should_exit = True
 
     auscult = Server(settings, fatal=fatal)
-    server = _Announced(
+    server = Announced(
         uvicorn.Config(
             auscult.app,
             host=settings.server.host,
@@ -121,7 +121,10 @@ def _run(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=10,
-        )
+        ),
+        announce=lambda url: out.print(f"Auscult listens on {url}"),
+        stopping=auscult.stopping.set,
+        send_timeout_s=settings.limits.send_timeout_s,
     )
     server.run()
     for exc in failures:
@@ -135,17 +138,6 @@ def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-class _Announced(uvicorn.Server):
-    """Prints its URL once it listens."""
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            scheme = "https" if self.config.is_ssl else "http"
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            out.print(f"Auscult listens on {scheme}://{host}:{port}")
 
 
 @app.command()
