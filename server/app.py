@@ -38,6 +38,8 @@ from server.connections import Connections
 from server.cors import with_cors
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
+from server.facades.auscult.events import EventRoutes
+from server.facades.auscult.telling import Telling
 from server.facades.auscult.tokens import TokenRoutes
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.conversation import SocketLimits
@@ -168,6 +170,7 @@ class Server:
         self._fatal = fatal  # called when the recogniser cannot be loaded: the process should end
         self._waiting_for: str | None = "the recogniser"
         self.metrics = Metrics()
+        self.stopping = anyio.Event()  # to be set when no more requests are taken: answers without an end end then
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
         self._writer = Writer(self._engine)
@@ -246,12 +249,22 @@ class Server:
                 send_timeout_s=settings.limits.send_timeout_s,
             ),
         )
+        telling = Telling(self._encounters)
+        events = EventRoutes(
+            self._encounters,
+            telling,
+            authenticator,
+            self.metrics,
+            send_timeout_s=settings.limits.send_timeout_s,
+            stopping=self.stopping,
+        )
         app = Starlette(
             routes=[
                 *ops.routes(self.metrics, lambda: self._waiting_for),
                 *haidy.routes(),
                 *nabla.routes(),
                 *tokens.routes(),
+                *events.routes(),
             ],
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,

@@ -1,6 +1,7 @@
 """Our own bytes ⇄ domain values. Pure; the error table is at the end."""
 
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from pipeline.errors import AuscultError, Overloaded
 from pipeline.events import Partial, PartialWithdrawn
@@ -9,8 +10,11 @@ from pipeline.types import Role, Utterance, to_ms
 from server.domain import EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
 from server.errors import BadRequest
 from server.facades.auscult import schema
-from server.following import Finished, Interrupted, Problem, Resumed, Skipped, Update
+from server.following import Interrupted, Problem, Resumed, Skipped
 from server.tokens import Issued
+
+Tellable: TypeAlias = Utterance | Partial | PartialWithdrawn | Skipped | Interrupted | Resumed | Problem
+"""What followers are told while a session lasts."""
 
 SCOPES = (Scope.STREAM, Scope.ENCOUNTER)  # of tokens
 SUB_PROTOCOL = "auscult-live"
@@ -104,8 +108,8 @@ def chunk(frame: bytes, *, numbered: bool) -> tuple[bytes, int | None]:
     return frame[NUMBER_BYTES:], int.from_bytes(frame[:NUMBER_BYTES], "big")
 
 
-def event(update: Update) -> schema.Event | None:
-    """What followers are told; None for the end of the transcript, which is not yet the last word."""
+def event(update: Tellable) -> schema.Event:
+    """Its event."""
     match update:
         case Utterance():
             return schema.Final(
@@ -136,8 +140,6 @@ def event(update: Update) -> schema.Event | None:
             return schema.Resumed(stream=update.stream)
         case Problem():
             return problem(update.error)
-        case Finished():
-            return None
 
 
 def note(written: Note) -> schema.Note:
@@ -163,7 +165,7 @@ def last_words(view: EncounterView) -> list[schema.Event]:
         words.append(note(view.note.note))
     elif view.note is not None and view.note.absence is not None:
         words.append(problem(view.note.absence))
-    if view.row.failure is not None:
+    if view.row.state is State.FAILED and view.row.failure is not None:
         words.append(problem(view.row.failure))
     words.append(schema.Done(outcome="failed" if view.row.state is State.FAILED else "done"))
     return words
