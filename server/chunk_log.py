@@ -1,6 +1,6 @@
 """The durable log of an encounter's audio: chunks as the client sent them, in order, sealed."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -70,6 +70,7 @@ class Channel:
     gathered: list[Heard] = field(default_factory=list)  # not yet logged (connections)
     next_number: int = 0  # of the chunk that a connection sends next
     ended: bool = False  # no more of it will come
+    failed: bool = False  # its decoder gave up: what still comes is only logged
     stream: Stream | None = None
     to_decode: MemoryObjectSendStream[bytes] = field(init=False)
     logged: MemoryObjectReceiveStream[bytes] = field(init=False)
@@ -146,7 +147,7 @@ class ChunkLog:
 
         Raises `EpochLost`, `DuplicateChunk`, `StoreUnavailable`; then nothing is logged.
         """
-        entries = [(new, self._stored(new)) for new in chunks]
+        entries = list(zip(chunks, self._stored(chunks), strict=True))
         sealed = [self.seal.seal(f"chunk/{new.channel.ordinal}/{chunk.seq}", chunk.body) for new, chunk in entries]
 
         def operation(connection: Connection) -> None:
@@ -200,5 +201,10 @@ class ChunkLog:
                 begin = chunk.offset + len(chunk.body)
 
     @staticmethod
-    def _stored(new: NewChunk) -> StoredChunk:
-        return StoredChunk(seq=new.channel.seq, offset=new.channel.offset, body=new.body)
+    def _stored(chunks: Sequence[NewChunk]) -> Iterator[StoredChunk]:
+        """Each behind what is logged of its stream, and behind the ones before it."""
+        ends: dict[int, tuple[int, int]] = {}
+        for new in chunks:
+            seq, offset = ends.get(new.channel.ordinal, (new.channel.seq, new.channel.offset))
+            ends[new.channel.ordinal] = (seq + 1, offset + len(new.body))
+            yield StoredChunk(seq=seq, offset=offset, body=new.body)

@@ -219,6 +219,10 @@ class LiveEncounter:
         """Whether no more audio of this stream will come."""
         return self._channels[stream].ended
 
+    def stream_failed(self, stream: int) -> bool:
+        """Whether its decoder gave up: what still comes is only logged. A stream more can go on in its place."""
+        return self._channels[stream].failed
+
     # Connections
 
     @contextmanager

@@ -87,7 +87,8 @@ class Outbox:
                 await self._writer.write(self._operation(events, commits, stamps))
             for commit in commits:
                 commit.channel.state = commit.state
-            for _, event in events:
+            for channel, event in events:
+                channel.failed = channel.failed or isinstance(event, StreamFailed)
                 self._publish(event)
 
     def _operation(
