@@ -39,6 +39,7 @@ from server.cors import with_cors
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
 from server.facades.auscult.events import EventRoutes
+from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.tokens import TokenRoutes
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
@@ -258,6 +259,19 @@ class Server:
             send_timeout_s=settings.limits.send_timeout_s,
             stopping=self.stopping,
         )
+        live = LiveRoutes(
+            self._encounters,
+            self._connections,
+            telling,
+            authenticator,
+            self.metrics,
+            LiveLimits(
+                max_chunk_bytes=settings.limits.max_chunk_bytes,
+                hello_timeout_s=settings.limits.config_timeout_s,
+                stream_silence_timeout_s=settings.limits.stream_silence_timeout_s,
+                send_timeout_s=settings.limits.send_timeout_s,
+            ),
+        )
         app = Starlette(
             routes=[
                 *ops.routes(self.metrics, lambda: self._waiting_for),
@@ -265,6 +279,7 @@ class Server:
                 *nabla.routes(),
                 *tokens.routes(),
                 *events.routes(),
+                *live.routes(),
             ],
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,

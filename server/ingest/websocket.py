@@ -44,6 +44,12 @@ class StreamSilent(SocketError):
     code = "stream_silent"
 
 
+class Displaced(SocketError):
+    """A newer connection feeds this stream: this one is closed."""
+
+    code = "displaced"
+
+
 class SlowReader(SocketError):
     """The client does not read what it is sent."""
 
@@ -68,30 +74,50 @@ class Socket(Generic[Inbound]):
 
     async def receive(self) -> Inbound:
         """The next message. Raises `ClientGone`, `NotText`, `TooLarge`, `BadRequest` (which name no content)."""
+        frame = await self._frame()
+        if isinstance(frame, bytes):
+            raise NotText
+        return self._decoded(frame)
+
+    async def receive_any(self) -> Inbound | bytes:
+        """The next message, or the next binary frame. Raises as `receive` does, but for `NotText`."""
+        frame = await self._frame()
+        if isinstance(frame, str):
+            return self._decoded(frame)
+        if len(frame) > self._max_bytes:
+            raise TooLarge(f"The chunk is larger than {self._max_bytes} bytes: send smaller chunks.")
+        return frame
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Send a message. Raises `SlowReader` when the client does not take it in time, `ClientGone`."""
+        await self.send_encoded(self._encoder.encode(message))
+
+    async def send_encoded(self, message: bytes) -> None:
+        """Send a message that is JSON already. Raises as `send` does."""
+        try:
+            with anyio.fail_after(self._send_timeout_s):
+                await self._websocket.send_text(message.decode())
+        except TimeoutError:
+            raise SlowReader from None
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            raise ClientGone from None
+
+    async def _frame(self) -> str | bytes:
         try:
             frame = await self._websocket.receive()
         except (WebSocketDisconnect, RuntimeError):
             raise ClientGone from None
         if frame["type"] == "websocket.disconnect":
             raise ClientGone
-        text = frame.get("text")
-        if text is None:
-            raise NotText
+        content = frame.get("bytes") if frame.get("text") is None else frame["text"]
+        assert isinstance(content, str | bytes)  # ASGI: one of them is there
+        return content
+
+    def _decoded(self, text: str) -> Inbound:
         if len(text) > self._max_bytes:
             raise TooLarge(f"The message is larger than {self._max_bytes} bytes: send smaller chunks.")
         with reading_json():
             return self._decoder.decode(text)
-
-    async def send(self, message: msgspec.Struct) -> None:
-        """Send a message. Raises `SlowReader` when the client does not take it in time, `ClientGone`."""
-        text = self._encoder.encode(message).decode()
-        try:
-            with anyio.fail_after(self._send_timeout_s):
-                await self._websocket.send_text(text)
-        except TimeoutError:
-            raise SlowReader from None
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            raise ClientGone from None
 
     async def close(self, code: int = NORMAL) -> None:
         """Close; nothing happens when the client has already gone."""

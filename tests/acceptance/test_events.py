@@ -35,9 +35,15 @@ async def test_who_comes_back_is_told_only_what_is_new_and_who_has_all_nothing(
     seen = await all_of(scripted_server, task_id)
     again = await all_of(scripted_server, task_id, last_id="2")
     assert finals(again) == finals(seen)[2:]
+    assert await all_of(scripted_server, task_id, last_id=seen[-1].last_id) == []
+
+
+def test_an_id_that_is_none_is_refused_and_headers_alone_can_be_asked_for(
+    api: httpx.Client, headache: Recording
+) -> None:
+    task_id = post(api, chunk(wav(headache, 3), final=True)).json()["task_id"]
     path = f"/api/encounters/{task_id}/events"
-    assert api.get(path, headers={"Last-Event-ID": seen[-1].last_id}).status_code == 204
-    assert api.get(path, headers={"Last-Event-ID": "Anna"}).status_code == 400
+    assert api.get(path, headers={"Last-Event-ID": "Anna"}).json()["error"]["code"] == "bad_request"
     assert api.head(path).status_code == 200
 
 

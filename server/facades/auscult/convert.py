@@ -174,7 +174,12 @@ def last_words(view: EncounterView) -> list[schema.Event]:
 def problem(exc: AuscultError | Failure) -> schema.ErrorEvent:
     """The event for an error."""
     message = exc.message if isinstance(exc, Failure) else str(exc)
-    return schema.ErrorEvent(code=exc.code, message=message)
+    return schema.ErrorEvent(code=exc.code, message=message + HINTS.get(exc.code, ""))
+
+
+HINTS = {  # what a recorder in a browser can do, behind what is wrong
+    "unsupported_audio": " If a recorder sent them, restart it and send its stream from the first byte.",
+}
 
 
 STATUS = {
