@@ -109,6 +109,7 @@ class LiveTranscript:
         never a final. Ends with `Finished`, or without it when the encounter is lost.
         """
         items, version, busy = after, 0, False
+        counted = self._version  # partials shown until now are no business of who comes later
         past, others = len(self._others), 0  # who comes later need not know what was withdrawn or interrupted before
         while True:
             changed, over = self._changed, self._over
@@ -119,11 +120,12 @@ class LiveTranscript:
                 other, others = self._others[others], others + 1
                 if others > past or isinstance(other, Problem):
                     yield other
-            fresh = [partial for number, partial in self._partials.values() if number > version]
-            missed, version = self._version - version - len(fresh), self._version
-            if busy and missed:
+            fresh = [(number, partial) for number, partial in self._partials.values() if number > version]
+            missed = self._version - counted - sum(number > counted for number, _ in fresh)
+            version = counted = self._version
+            if missed and (busy or changed.is_set()):
                 yield Skipped(partials=missed)
-            for partial in fresh:
+            for _, partial in fresh:
                 if partial.id in self._partials:  # it may have become final while the follower was slow
                     yield partial
             if over:
