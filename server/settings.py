@@ -46,6 +46,18 @@ Origins: TypeAlias = Annotated[
     ),
 ]
 
+_OCTET = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
+_IP_ADDRESS = rf"^({_OCTET}(\.{_OCTET}){{3}}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$"
+IpAddress: TypeAlias = Annotated[str, Meta(pattern=_IP_ADDRESS)]
+
+IceServer: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^(stun:[^\s@:/]+(:\d+)?|turns?:[^\s@:/]+:[^\s@]+@[^\s@:/?]+(:\d+)?(\?transport=(udp|tcp))?)$",
+        extra={"secret": True},  # may carry a password
+    ),
+]
+
 Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=3600)]
 Secret: TypeAlias = Annotated[str, Meta(extra={"secret": True})]
@@ -152,6 +164,26 @@ class LiveSettings(Table, frozen=True, kw_only=True):
     gather_ms: Annotated[int, Meta(ge=0, le=500)] = 500  # the documented bound of what a power cut may take
 
 
+class WebRtcSettings(Table, frozen=True, kw_only=True):
+    """Where and how audio comes in over WebRTC."""
+
+    addresses: Annotated[tuple[IpAddress, ...], Meta(description="a list of IP addresses")] = ()
+    advertised_address: Annotated[str, Meta(pattern=rf"^$|{_IP_ADDRESS}", description="an IP address, or empty")] = ""
+    port_min: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0 for both: the system chooses
+    port_max: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    ice_servers: Annotated[
+        tuple[IceServer, ...],
+        Meta(
+            description='a list of "stun:HOST[:PORT]" and "turn:USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]"',
+            extra={"secret": True},
+        ),
+    ] = ()
+    jitter_packets: Annotated[int, Meta(ge=0, le=50)] = 3
+    connect_timeout_s: Seconds = 30.0
+    silence_timeout_s: Seconds = 4.0
+    max_sdp_bytes: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536
+
+
 class TaskSettings(Table, frozen=True, kw_only=True):
     """How long a finished task can be fetched."""
 
@@ -190,6 +222,7 @@ class Settings(Table, frozen=True, kw_only=True):
     endpointing: EndpointingSettings = EndpointingSettings()
     limits: LimitSettings = LimitSettings()
     live: LiveSettings = LiveSettings()
+    webrtc: WebRtcSettings = WebRtcSettings()
     tasks: TaskSettings = TaskSettings()
     tokens: TokenSettings = TokenSettings()
     notes: NoteSettings = NoteSettings()
@@ -330,8 +363,8 @@ def _checked(given: _Given) -> object:
     except msgspec.ValidationError as exc:
         shown = "" if _is_secret(kind) else f" is {given.value!r}, but"
         raise SettingsError(given.source, f"{given.spelled}{shown} must be {_expectation(kind)}") from exc
-    value: object = getattr(getattr(settings, table), key)
-    return value
+    checked: object = getattr(getattr(settings, table), key)
+    return checked
 
 
 def _check_together(settings: Settings, given: Sequence[_Given]) -> None:
@@ -356,6 +389,12 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
             ("tokens.expires_s", "tokens.max_expires_s"),
             f"tokens.expires_s ({tokens.expires_s}) must not be above max_expires_s ({tokens.max_expires_s})",
         )
+    webrtc = settings.webrtc
+    if not (webrtc.port_min <= webrtc.port_max and bool(webrtc.port_min) == bool(webrtc.port_max)):
+        yield (
+            ("webrtc.port_min", "webrtc.port_max"),
+            f"webrtc.port_min ({webrtc.port_min}) must not be above port_max ({webrtc.port_max}), and both must be set",
+        )
     if endpointing.hangover_ms > endpointing.silence_ms:
         yield (
             ("endpointing.silence_ms", "endpointing.hangover_ms"),
@@ -364,12 +403,12 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
         )
 
 
+def _is_list(kind: inspect.Type) -> bool:
+    return isinstance(kind.type if isinstance(kind, inspect.Metadata) else kind, inspect.VarTupleType)
+
+
 def _is_secret(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
-
-
-def _is_list(kind: inspect.Type) -> bool:
-    return isinstance(kind, inspect.Metadata) and isinstance(kind.type, inspect.VarTupleType)
 
 
 def _expectation(kind: inspect.Type) -> str:

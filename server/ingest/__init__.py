@@ -1,1 +1,1 @@
-"""Ways in: bytes from the network → chunks and messages, with limits on size, rate and silence."""
+"""Ways in: bytes from the network → chunks, PCM and messages, with limits on size, rate and silence."""

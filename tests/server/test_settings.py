@@ -187,6 +187,8 @@ def test_a_misplaced_setting_in_a_file_is_an_error(config_file: Callable[[str], 
         ),
         ("[voice_activity]\nkind = 'vad'", "voice_activity.kind is 'vad', but must be one of silero, webrtc"),
         ("[server]\ntls_key = 5", "server.tls_key is 5, but must be text"),
+        ("[webrtc]\naddresses = ['eth0']", "webrtc.addresses is ['eth0'], but must be a list of IP addresses"),
+        ("[webrtc]\nadvertised_address = 'x'", "webrtc.advertised_address is 'x', but must be an IP address, or empty"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_an_error_that_says_what_is_expected(
@@ -216,6 +218,7 @@ def test_every_number_has_a_range() -> None:
         ({"server.tls_cert": "chain.pem"}, "server.tls_cert and server.tls_key must be set together"),
         ({"voice_activity.end_threshold": 0.6}, "end_threshold (0.6) must not be above start_threshold (0.5)"),
         ({"tokens.expires_s": 50_000}, "tokens.expires_s (50000) must not be above max_expires_s (43200)"),
+        ({"webrtc.port_min": 9}, "webrtc.port_min (9) must not be above port_max (0), and both must be set"),
         ({"endpointing.silence_ms": 150}, "hangover_ms (160) must not be above silence_ms (150)"),
     ],
 )
@@ -259,6 +262,20 @@ def test_the_database_password_shows_neither_in_the_settings_nor_in_an_error() -
     assert "hunter2" not in f"{settings} {settings.store!r} {settings.__rich_repr__()} {settings.store.__rich_repr__()}"
     with pytest.raises(SettingsError, match=r"^command line: store\.url must be text$"):
         load_settings(environment={}, flags={"store.url": {"password": "hunter2"}})  # type: ignore[dict-item]
+
+
+def test_a_variable_gives_a_list_with_commas() -> None:
+    settings = load_settings(environment={"AUSCULT_WEBRTC_ADDRESSES": "192.0.2.1, 2001:db8::1,"})
+    assert settings.webrtc.addresses == ("192.0.2.1", "2001:db8::1")
+
+
+def test_the_password_of_a_turn_server_shows_neither_in_the_settings_nor_in_an_error() -> None:
+    server = "turn:auscult:hunter2@turn.example.org:3478?transport=tcp"
+    settings = load_settings(environment={"AUSCULT_WEBRTC_ICE_SERVERS": f"stun:stun.example.org,{server}"})
+    assert settings.webrtc.ice_servers == ("stun:stun.example.org", server)
+    assert "hunter2" not in f"{settings} {settings.webrtc!r} {settings.webrtc.__rich_repr__()}"
+    with pytest.raises(SettingsError, match=r'^environment: AUSCULT_WEBRTC_ICE_SERVERS must be a list of "stun:HOST'):
+        load_settings(environment={"AUSCULT_WEBRTC_ICE_SERVERS": "turn:auscult:hunter2"})
 
 
 def test_the_key_lies_in_the_data_directory_unless_it_is_set() -> None:
