@@ -195,6 +195,36 @@ def ingest(
 
 
 @app.command()
+def webrtc(
+    peers: Annotated[int, typer.Option(min=1, max=1_000, help="Connections at the same time.")] = 10,
+    seconds: Annotated[float, typer.Option(min=3, max=3600, help="Measured time of each network.")] = 60.0,
+    loss: Annotated[str, typer.Option(help="Networks, by the share of packets they lose, in %.")] = "0,2,5,10",
+    late: Annotated[float, typer.Option(min=0, max=50, help="Packets that others overtake, in %.")] = 0.0,
+    twice: Annotated[float, typer.Option(min=0, max=100, help="Packets that come twice, in %.")] = 0.0,
+    split: Annotated[bool, typer.Option("--split", help="Left and right are streams of their own.")] = False,
+    recording: Recording = "cough",
+    json: Json = None,
+) -> None:
+    """Measure what taking audio in over WebRTC costs, without recognising it, and what a bad network takes away."""
+    from bench.webrtc import WebRtcOptions, run, show
+
+    options = WebRtcOptions(
+        peers=peers,
+        seconds=seconds,
+        losses=_shares(loss),
+        late=late / 100,
+        twice=twice / 100,
+        split=split,
+        recording=recording,
+    )
+    report = anyio.run(run, options, out, backend_options={"use_uvloop": True})
+    show(report, out)
+    _write(report, json)
+    if any(each.used_of_arrived < 0.9 for each in report.rounds):
+        raise typer.Exit(1)
+
+
+@app.command()
 def engine(
     model: Model,
     threads: Annotated[int, typer.Option(min=0, help="For each call on a CPU; 0: as the engine chooses.")] = 0,
@@ -355,6 +385,17 @@ def _counts(listed: str) -> list[int]:
     if any(count < 1 for count in counts):
         raise typer.BadParameter("numbers from 1 on, with commas between them: --streams 1,2,4")
     return counts
+
+
+def _shares(listed: str) -> list[float]:
+    """Percentages as shares. Raises: `typer.BadParameter`."""
+    try:
+        shares = [float(name) / 100 for name in _names(listed)]
+    except ValueError:
+        shares = [-1.0]
+    if not shares or not all(0 <= share < 1 for share in shares):
+        raise typer.BadParameter("percentages from 0 to 99, with commas between them: --loss 0,2,5,10")
+    return shares
 
 
 def _engine(recogniser: str, model: str, compute_type: str, encoder_window: str = "") -> "Engine":

@@ -1,4 +1,4 @@
-"""The three places where aiortc and aioice have no hook, mended one connection at a time; nothing is changed at import.
+"""The four places where aiortc and aioice have no hook, mended one connection at a time; nothing is changed at import.
 
 Written against aiortc 1.16 and aioice 0.13, whose private names are used here and nowhere else.
 """
@@ -7,12 +7,12 @@ import asyncio
 import itertools
 import random
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from aioice import Candidate, Connection
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
-from aiortc import RTCRtpReceiver, RTCRtpTransceiver
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
@@ -58,6 +58,29 @@ def share_transport(transceiver: RTCRtpTransceiver) -> None:
     When that is another section, aiortc stops the transport as replaced although it is the very one that is shared.
     """
     transceiver._bundled = True
+
+
+def end_connecting(connection: RTCPeerConnection) -> Callable[[], Awaitable[None]]:
+    """Patch 4: what to await after closing, so that nothing of a connection in the making goes on.
+
+    aiortc starts a task for each description and forgets it.
+    """
+    connect = connection._RTCPeerConnection__connect  # type: ignore[attr-defined]
+    running: set[asyncio.Task[None]] = set()
+
+    def start() -> "asyncio.Task[None]":
+        task: asyncio.Task[None] = asyncio.ensure_future(connect())
+        running.add(task)
+        task.add_done_callback(running.discard)
+        return task
+
+    async def end() -> None:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    connection._RTCPeerConnection__connect = start  # type: ignore[attr-defined]
+    return end
 
 
 class AudioReceiver(RTCRtpReceiver):

@@ -115,6 +115,9 @@ class RtpAudio:
             elif silence:
                 waiting.append(self._silence(silence))
             waiting += decoded
+            if sum(samples.shape[1] for samples in waiting) > PIECE_S * RTP_HZ:
+                self._downsample(waiting, pieces)
+                waiting.clear()
         self._downsample(waiting, pieces)
         return pieces
 

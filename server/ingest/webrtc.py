@@ -22,7 +22,7 @@ from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.sdp import candidate_from_sdp
 
 from server.ingest import sdp
-from server.ingest.aiortc_patches import receive_on, share_transport, take_packets
+from server.ingest.aiortc_patches import end_connecting, receive_on, share_transport, take_packets
 from server.ingest.rtc_channel import TextChannel
 from server.ingest.rtc_errors import IceRestartUnsupported, NoCommonCodec, NoPort, RtcError, SdpInvalid
 from server.ingest.rtc_track import Track
@@ -99,6 +99,7 @@ class Peer:
         self._began_s: float | None = None  # the first packet of any track
         self._flushed = False
         self._connection = RTCPeerConnection(_configuration(settings))
+        self._end_connecting = end_connecting(self._connection)
         self._connection.on("connectionstatechange", self._on_state)
         self._connection.on("datachannel", self._on_channel)
 
@@ -176,6 +177,7 @@ class Peer:
         self.transcript.lose()
         with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
             await self._connection.close()
+            await self._end_connecting()
 
     async def _answer(self, text: str) -> str:
         settings = self._settings

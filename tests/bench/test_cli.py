@@ -13,7 +13,7 @@ import msgspec
 import psutil
 import pytest
 
-from bench import accuracy, ingest, latency_report, live
+from bench import accuracy, ingest, latency_report, live, webrtc
 
 LIMIT_S = 120.0
 LINE = re.compile(r"\d\d:\d\d\.\d\d\d (doctor |patient) \S")
@@ -159,3 +159,14 @@ def test_ingest_loses_nothing(ack: str, tmp_path: Path) -> None:
     assert (report.acknowledgement_ms is not None) == (ack == "--ack")
     assert report.chunks_per_s == pytest.approx(60, rel=0.2)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.slow
+def test_webrtc_uses_all_that_the_network_delivers(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench("webrtc", "--peers", "2", "--seconds", "3", "--loss", "0,10", "--twice", "5", "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = msgspec.json.decode(path.read_bytes(), type=webrtc.Report)
+    assert [each.loss for each in report.rounds] == [0.0, 0.1]
+    assert all(each.used_of_arrived > 0.98 for each in report.rounds)
+    assert report.rounds[1].lost_share == pytest.approx(0.1, abs=0.06)
