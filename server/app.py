@@ -42,9 +42,13 @@ from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.tokens import TokenRoutes
+from server.facades.auscult.whip import Whip, WhipLimits
+from server.facades.auscult.whip_convert import ice_server_link
+from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.conversation import SocketLimits
 from server.facades.nabla.routes import Nabla
+from server.ingest.sdp import read_ice_server
 from server.jobs import open_jobs
 from server.live import Studio
 from server.metrics import Metrics
@@ -183,6 +187,15 @@ class Server:
         self._connections = Connections(
             self._encounters, self._writer, max_streams_per_session=settings.limits.max_streams_per_session
         )
+        self._telling = Telling(self._encounters)
+        self._whip_sessions = WhipSessions(
+            self._encounters,
+            self._connections,
+            self._telling,
+            self.metrics,
+            settings.webrtc,
+            send_timeout_s=settings.limits.send_timeout_s,
+        )
         self._watch()
         self.app = self._make_app()
 
@@ -228,9 +241,7 @@ class Server:
         signing = Signing(read_or_make_secret(settings.token_secret_path), time.time)
         authenticator = Authenticator(self._reader, signing, time.time)
         lifetimes = Lifetimes(default_s=settings.tokens.expires_s, max_s=settings.tokens.max_expires_s)
-        tokens = TokenRoutes(
-            self._encounters, authenticator, Tokens(signing, self._writer, time.time, lifetimes), self.metrics
-        )
+        tokens = Tokens(signing, self._writer, time.time, lifetimes)
         haidy = Haidy(
             self._encounters,
             authenticator,
@@ -250,10 +261,9 @@ class Server:
                 send_timeout_s=settings.limits.send_timeout_s,
             ),
         )
-        telling = Telling(self._encounters)
         events = EventRoutes(
             self._encounters,
-            telling,
+            self._telling,
             authenticator,
             self.metrics,
             send_timeout_s=settings.limits.send_timeout_s,
@@ -262,7 +272,7 @@ class Server:
         live = LiveRoutes(
             self._encounters,
             self._connections,
-            telling,
+            self._telling,
             authenticator,
             self.metrics,
             LiveLimits(
@@ -272,14 +282,24 @@ class Server:
                 send_timeout_s=settings.limits.send_timeout_s,
             ),
         )
+        whip = Whip(
+            self._whip_sessions,
+            events,
+            authenticator,
+            tokens,
+            self.metrics,
+            whip_limits(settings),
+            [ice_server_link(read_ice_server(server)) for server in settings.webrtc.ice_servers],
+        )
         app = Starlette(
             routes=[
                 *ops.routes(self.metrics, lambda: self._waiting_for),
                 *haidy.routes(),
                 *nabla.routes(),
-                *tokens.routes(),
+                *TokenRoutes(self._encounters, authenticator, tokens, self.metrics).routes(),
                 *events.routes(),
                 *live.routes(),
+                *whip.routes(),
             ],
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
@@ -294,6 +314,12 @@ class Server:
         gauge("auscult_streams_carried", "Audio streams of live sessions that are let in.", encounters.streams_carried)
         gauge("auscult_recognition_waiting_finals", "Finals of live streams in line.", lambda: batcher.waiting_finals)
         gauge("auscult_recognition_waiting_files", "Requests of files in line.", lambda: batcher.waiting_files)
+        whip = self._whip_sessions
+        gauge("auscult_peers", "WebRTC peer connections.", lambda: whip.peers)
+        counter("auscult_webrtc_packets", "Audio packets that came.", lambda: whip.packets("received"))
+        counter("auscult_webrtc_packets_lost", "Audio packets that never came.", lambda: whip.packets("lost"))
+        counter("auscult_webrtc_packets_late", "Packets that came twice or late.", lambda: whip.packets("discarded"))
+        counter("auscult_webrtc_packets_dropped", "Packets not read in time.", lambda: whip.packets("dropped"))
         counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
         counter("auscult_recognition_retried", "Requests tried again alone: a batch failed.", lambda: batcher.retried)
         counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
@@ -324,6 +350,7 @@ class Server:
             await jobs.launch()
             await self._encounters.tend()
             working.start_soon(self._vital, self._tend)
+            await stack.enter_async_context(self._whip_sessions.running())
             yield
 
     async def _vital(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -362,6 +389,14 @@ class Server:
                 log.info("encounters.erased", count=erased)
             await anyio.sleep(TEND_S)
             await self._encounters.tend()
+
+
+def whip_limits(settings: Settings) -> WhipLimits:
+    """What WHIP requests may be. Their events can be read as long as the longest session lasts."""
+    return WhipLimits(
+        max_sdp_bytes=settings.webrtc.max_sdp_bytes,
+        events_token_s=min(settings.limits.max_session_minutes * 60, settings.tokens.max_expires_s),
+    )
 
 
 def message_limit(settings: Settings) -> int:

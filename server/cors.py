@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REQUEST_HEADERS = ("Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Last-Event-ID")
-RESPONSE_HEADERS = ("Location", "ETag", "Link", "Retry-After", "Accept-Patch")
+RESPONSE_HEADERS = ("Location", "ETag", "Link", "Retry-After", "Accept-Patch", "Auscult-Encounter", "Auscult-Warning")
 
 
 def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import aioice.ice
 import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -11,9 +12,11 @@ from anyio.from_thread import start_blocking_portal
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 
+LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
 
-def start(recogniser: str) -> Iterator[RunningServer]:
-    started = running_server(recogniser=recogniser)
+
+def start(recogniser: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
+    started = running_server(recogniser=recogniser, environment=environment)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(started) as server:
         yield server
 
@@ -28,6 +31,18 @@ def sphinx_server() -> Iterator[RunningServer]:
 def scripted_server() -> Iterator[RunningServer]:
     """For protocol tests: made-up words, at once."""
     yield from start("scripted")
+
+
+@pytest.fixture(scope="session")
+def whip_server() -> Iterator[RunningServer]:
+    """Made-up words for what comes over WebRTC."""
+    yield from start("scripted", LOOPBACK)
+
+
+@pytest.fixture
+def client_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our client's library leaves loopback out, as the server's does, which has a setting for it."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
 @pytest.fixture

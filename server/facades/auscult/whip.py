@@ -1,0 +1,125 @@
+"""WHIP (RFC 9725): audio by WebRTC in, the transcript by Server-Sent Events and over a data channel out."""
+
+from collections.abc import Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pipeline.errors import AuscultError
+from server.auth import Authenticator, bearer
+from server.domain import Caller, Scope
+from server.errors import NotFound
+from server.facades.auscult import whip_convert as convert
+from server.facades.auscult.answers import refusing
+from server.facades.auscult.events import EventRoutes, credential
+from server.facades.auscult.whip_session import WhipSession
+from server.facades.auscult.whip_sessions import WhipSessions
+from server.http import Handler, body, guarded
+from server.ingest.rtc_errors import FragmentInvalid, SdpInvalid
+from server.metrics import Metrics
+from server.tokens import Tokens
+
+
+class WhipLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request may be, and how long its events can be read."""
+
+    max_sdp_bytes: int
+    events_token_s: int
+
+
+class Whip:
+    """The endpoint `/whip`, and the resource of each session below it."""
+
+    def __init__(
+        self,
+        sessions: WhipSessions,
+        events: EventRoutes,
+        authenticator: Authenticator,
+        tokens: Tokens,
+        metrics: Metrics,
+        limits: WhipLimits,
+        ice_servers: Sequence[str],
+    ) -> None:
+        """`ice_servers`: values of `Link` headers (`whip_convert.ice_server_link`)."""
+        self._sessions = sessions
+        self._events = events
+        self._authenticator = authenticator
+        self._tokens = tokens
+        self._metrics = metrics
+        self._limits = limits
+        self._ice_servers = tuple(ice_servers)
+
+    def routes(self) -> list[Route]:
+        """Other methods than these are answered with 405 and `Allow` (RFC 9725 §4.2)."""
+
+        def route(path: str, handler: Handler, *methods: str) -> Route:
+            return Route(path, guarded(handler, refusing(self._metrics)), methods=methods)
+
+        return [
+            route("/whip", self.endpoint, "POST", "OPTIONS"),
+            route("/whip/{session}", self.resource, "PATCH", "DELETE", "OPTIONS"),
+            route("/whip/{session}/events", self.events, "GET"),
+        ]
+
+    async def endpoint(self, request: Request) -> Response:
+        """Offer in, answer out."""
+        if request.method == "OPTIONS":
+            return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": convert.SDP})
+        caller = await self._caller(request)
+        convert.require_type(request.headers, convert.SDP)
+        wanted = convert.wanted(request.query_params.multi_items())
+        offer = await self._text(request, SdpInvalid)
+        session, answer = await self._sessions.make(caller, wanted, offer)
+        return await self._created(caller, session, answer)
+
+    async def resource(self, request: Request) -> Response:
+        """More candidates, or the end."""
+        if request.method == "OPTIONS":
+            return Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": convert.FRAGMENT})
+        caller = await self._caller(request)
+        session = await self._sessions.find(caller, request.path_params["session"])
+        if request.method == "DELETE":
+            await session.end()
+            return Response(status_code=200)
+        convert.require_type(request.headers, convert.FRAGMENT)
+        convert.require_match(request.headers, session.ice_session)
+        await session.peer.add_candidates(await self._text(request, FragmentInvalid))
+        return Response(status_code=204)
+
+    async def events(self, request: Request) -> Response:
+        """The transcript of the session's encounter: also when the session is over, for the token knows the way."""
+        caller = await self._authenticator.caller(credential(request))
+        encounter = self._sessions.encounter(request.path_params["session"]) or caller.encounter
+        if not encounter:
+            raise NotFound("There is no such WHIP session any more: read /api/encounters/{encounter}/events.")
+        return await self._events.stream(request, caller, encounter)
+
+    async def _created(self, caller: Caller, session: WhipSession, answer: str) -> Response:
+        token = await self._tokens.issue(
+            caller, Scope.ENCOUNTER, session.encounter, expires_in_s=self._limits.events_token_s
+        )
+        created = Response(answer, 201, media_type=convert.SDP)
+        headers = created.headers
+        headers["Location"] = f"/whip/{session.id}"
+        headers["ETag"] = convert.etag(session.ice_session)
+        headers["Accept-Patch"] = convert.FRAGMENT
+        headers["Cache-Control"] = "no-store"
+        headers[convert.ENCOUNTER_HEADER] = session.encounter
+        for link in (convert.events_link(session.id, token.token), *self._ice_servers):
+            headers.append("Link", link)
+        for warning in session.part.live.row.warnings:
+            headers.append(convert.WARNING_HEADER, warning.encode("ascii", "backslashreplace").decode())
+        return created
+
+    async def _caller(self, request: Request) -> Caller:
+        return await self._authenticator.caller(bearer(request.headers))
+
+    async def _text(self, request: Request, invalid: type[AuscultError]) -> str:
+        """The body. Raises `TooLarge`, and `invalid` where it is no text."""
+        octets = await body(request, self._limits.max_sdp_bytes)
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            raise invalid from None
