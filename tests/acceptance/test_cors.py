@@ -83,7 +83,8 @@ def test_answers_and_errors_can_be_read_by_the_page(server: RunningServer, heada
     for answer in answers:
         assert answer.headers[CORS] == PAGE
         exposed = answer.headers["access-control-expose-headers"].split(", ")
-        assert exposed == ["Location", "ETag", "Link", "Retry-After", "Accept-Patch"]
+        ours = ["Auscult-Encounter", "Auscult-Warning"]
+        assert exposed == ["Location", "ETag", "Link", "Retry-After", "Accept-Patch", *ours]
 
 
 async def test_sockets_are_as_without_it(server: RunningServer) -> None:
