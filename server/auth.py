@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
@@ -18,6 +19,16 @@ REMEMBERED_S = 5.0  # a revoked key, and a token made with it, works at most thi
 REMEMBERED_KEYS = 1024
 
 
+@dataclass(slots=True, eq=False)
+class _Line:
+    """Those who ask about one key while it is looked up."""
+
+    present: int = 0
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    failures: int = 0  # look-ups that brought no caller
+    error: Exception | None = None  # the last of them
+
+
 class Authenticator:
     """Checks credentials; remembers the valid keys for a moment, so that a stream of chunks costs no look-ups."""
 
@@ -26,6 +37,7 @@ class Authenticator:
         self._signing = signing
         self._now = now
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()  # by a key's digest, and by its id
+        self._lines: dict[str, _Line] = {}
 
     async def caller(self, credential: str | None) -> Caller:
         """Whom a key or token speaks for. Raises `Unauthorized`, and of it `TokenExpired`."""
@@ -48,11 +60,39 @@ class Authenticator:
         raise TokenExpired
 
     async def _valid(self, name: str, find: Callable[[Connection], Caller | None]) -> Caller:
-        """The owner of a key, as remembered under `name` or as found. Raises `Unauthorized`."""
-        until, known = self._known.get(name, (0.0, None))
-        if known is not None and self._now() < until:
+        """The owner of a key, as remembered under `name` or as found. Raises `Unauthorized`.
+
+        Those who ask at the same time get the same answer, in the order in which they came: none overtakes another.
+        """
+        if name not in self._lines and (known := self._remembered(name)) is not None:
             return known
-        found = await self._reader.read(find)
+        line = self._lines.setdefault(name, _Line())
+        line.present += 1
+        try:
+            return await self._in_line(line, name, find)
+        finally:
+            line.present -= 1
+            if not line.present:
+                del self._lines[name]
+
+    async def _in_line(self, line: _Line, name: str, find: Callable[[Connection], Caller | None]) -> Caller:
+        before = line.failures
+        async with line.turn:
+            if (known := self._remembered(name)) is not None:
+                return known
+            if line.failures > before and line.error is not None:
+                raise line.error
+            try:
+                return self._remember(name, await self._reader.read(find))
+            except Exception as exc:
+                line.failures, line.error = line.failures + 1, exc
+                raise
+
+    def _remembered(self, name: str) -> Caller | None:
+        until, known = self._known.get(name, (0.0, None))
+        return known if self._now() < until else None
+
+    def _remember(self, name: str, found: Caller | None) -> Caller:
         if found is None:
             self._known.pop(name, None)
             raise Unauthorized

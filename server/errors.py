@@ -14,6 +14,7 @@ ServerError (pipeline's AuscultError)
 ├── EpochLost            another process took the session over
 ├── DatabaseUnusable     it cannot be opened at start
 ├── StoreUnavailable     the database did not take the write; retry later
+├── TooManyAtOnce        too many requests for one session wait already; retry later
 └── Conflict             the data directory is in use
 """
 
@@ -97,6 +98,13 @@ class StoreUnavailable(ServerError):
     """The database cannot take writes at present; send the same request again later."""
 
     code = "store_unavailable"
+    retryable = True
+
+
+class TooManyAtOnce(ServerError):
+    """Too many requests for this session are waiting already: send the next ones when these are answered."""
+
+    code = "too_many_at_once"
     retryable = True
 
 

@@ -43,11 +43,12 @@ def stored_bytes(data_dir: Path, encounter: str) -> list[bytes]:
             seal = KeyRing(read_or_make_key(data_dir / "key")).unwrap(encounter, row.data_key)
             kept: list[bytes] = []
             for stream in range(len(row.options.streams)):
-                query = select(t.blobs.c.key).where(t.blobs.c.encounter_id == encounter, t.blobs.c.stream == stream)
-                if (key := connection.execute(query).scalar()) is not None:
-                    kept.append(b"".join(blobs.read(key, seal)))
+                log = sql.read_log(connection, seal, encounter, stream, begin=0, most=1_000_000)
+                if not log:  # it has become a blob, maybe just now
+                    query = select(t.blobs.c.key).where(t.blobs.c.encounter_id == encounter, t.blobs.c.stream == stream)
+                    key = connection.execute(query).scalar()
+                    kept.append(b"" if key is None else b"".join(blobs.read(key, seal)))
                 else:
-                    log = sql.read_log(connection, seal, encounter, stream, begin=0, most=1_000_000)
                     kept.append(b"".join(part.body for part in log))
             return kept
     finally:

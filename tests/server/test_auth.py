@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import anyio
 import pytest
 from msgspec import structs
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from server.auth import REMEMBERED_S, Authenticator
 from server.domain import Caller, Scope
@@ -65,6 +65,44 @@ async def test_a_key_and_a_token_made_with_it_speak_for_the_same_tenant(
     assert await authenticator.caller(made.token) == made.streaming(clock)
     assert made.owner.scope is Scope.ALL
     assert made.owner.expires_at is None
+
+
+async def test_those_who_ask_at_once_cost_one_look_up_and_are_answered_in_their_order(
+    authenticator: Authenticator, engine: Engine, clock: Clock
+) -> None:
+    made, answered, look_ups = practice(engine, clock), list[int](), list[str]()
+
+    async def ask(number: int) -> None:
+        assert await authenticator.caller(made.key) == made.owner
+        answered.append(number)
+
+    event.listen(engine, "before_cursor_execute", lambda *said: look_ups.append(said[2]))
+    async with anyio.create_task_group() as askers:
+        for number in range(30):
+            askers.start_soon(ask, number)
+    assert answered == list(range(30))
+    assert len(look_ups) == 1
+
+
+async def test_those_who_ask_at_once_with_a_wrong_key_cost_one_look_up_too(
+    authenticator: Authenticator, engine: Engine
+) -> None:
+    refused, look_ups = list[str](), list[str]()
+
+    async def ask() -> None:
+        with pytest.raises(Unauthorized):
+            await authenticator.caller("wrong")
+        refused.append("wrong")
+
+    event.listen(engine, "before_cursor_execute", lambda *said: look_ups.append(said[2]))
+    async with anyio.create_task_group() as askers:
+        for _ in range(30):
+            askers.start_soon(ask)
+    assert len(refused) == 30
+    assert len(look_ups) == 1
+    with pytest.raises(Unauthorized):
+        await authenticator.caller("wrong")
+    assert len(look_ups) == 2
 
 
 @pytest.mark.parametrize("credential", [None, "", "wrong", "a.b.c", "..", "eyJhbGciOiJub25lIn0.e30."])

@@ -218,6 +218,7 @@ STATUS_CODES = {
     "session_too_long": 413,
     "overloaded": 503,
     "store_unavailable": 503,
+    "too_many_at_once": 503,
     "epoch_lost": 503,
 }
 

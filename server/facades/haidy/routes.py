@@ -13,9 +13,11 @@ from server.errors import NotFound, TooLarge
 from server.facades.haidy import convert, schema
 from server.http import body, decode, guarded
 from server.metrics import Metrics
+from server.turns import Turns
 
 BASE64_OVERHEAD = 4 / 3
 ENVELOPE_BYTES = 64 * 1024  # everything in a chunk request but the audio
+MAX_AT_ONCE = 64  # chunks of one task that wait for the one before them, each in memory
 
 
 class Haidy:
@@ -35,6 +37,7 @@ class Haidy:
         self._metrics = metrics
         self._max_chunk_bytes = max_chunk_bytes
         self._keep_after_fetch = keep_after_fetch
+        self._turns = Turns(MAX_AT_ONCE)
 
     def routes(self) -> list[Route]:
         """The routes, as published by the vendor."""
@@ -49,15 +52,18 @@ class Haidy:
         with self._metrics.append_seconds.time():
             chunk = await self._chunk(request)
             if chunk.task_id is not None:
-                await self._known(caller, chunk.task_id)
-                await self._encounters.append(
-                    caller, chunk.task_id, chunk.audio, client_key=chunk.client_key, final=chunk.final
-                )
-                return _json(convert.task(await self._encounters.progress(caller, chunk.task_id)))
+                async with self._turns.turn((caller.tenant_id, chunk.task_id)):  # no wait between this and the body
+                    return await self._next(caller, chunk.task_id, chunk)
             opened = await self._encounters.open(caller, chunk.options, head=chunk.audio, client_key=chunk.session_key)
             first = chunk.client_key or "first"  # so that a retried opening does not log its chunk twice
             await self._encounters.append(caller, opened, chunk.audio, client_key=first, final=chunk.final)
             return _json(convert.started(await self._encounters.progress(caller, opened)))
+
+    async def _next(self, caller: Caller, task_id: str, chunk: convert.Chunk) -> Response:
+        """A chunk of a session that goes on."""
+        await self._known(caller, task_id)
+        await self._encounters.append(caller, task_id, chunk.audio, client_key=chunk.client_key, final=chunk.final)
+        return _json(convert.task(await self._encounters.progress(caller, task_id)))
 
     async def tasks(self, request: Request) -> Response:
         """A task with what it has so far. What is done or failed is given out once, unless a setting keeps it."""
