@@ -13,7 +13,7 @@ ServerError (pipeline's AuscultError)
 ├── NotFound             unknown, expired, or somebody else's
 ├── EpochLost            another process took the session over
 ├── DatabaseUnusable     it cannot be opened at start
-├── StoreUnavailable     the database did not take the write; retry later
+├── StoreUnavailable     the database does not answer; retry later
 ├── TooManyAtOnce        too many requests for one session wait already; retry later
 └── Conflict             the data directory is in use
 """
@@ -95,7 +95,7 @@ class EpochLost(ServerError):
 
 
 class StoreUnavailable(ServerError):
-    """The database cannot take writes at present; send the same request again later."""
+    """The database does not answer at present: send the same request again later."""
 
     code = "store_unavailable"
     retryable = True

@@ -7,14 +7,18 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+import structlog
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from server.errors import DatabaseUnusable
+from server.errors import DatabaseUnusable, StoreUnavailable
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 30_000  # another process (the command line) may hold SQLite's write lock for a moment
@@ -70,10 +74,14 @@ class Reader:
         self._threads = anyio.CapacityLimiter(READERS)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """The result of `query` in a connection of its own."""
+        """The result of `query` in a connection of its own. Raises what that raises, or `StoreUnavailable`."""
 
         def run() -> T:
             with self._engine.connect() as connection:
                 return query(connection)
 
-        return await anyio.to_thread.run_sync(run, limiter=self._threads)
+        try:
+            return await anyio.to_thread.run_sync(run, limiter=self._threads)
+        except (DBAPIError, PoolTimeout) as exc:
+            log.error("store.failed", exc_info=exc)
+            raise StoreUnavailable from exc

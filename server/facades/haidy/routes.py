@@ -5,13 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipeline.errors import AuscultError, Overloaded
+from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.domain import Caller, State
 from server.encounters import Encounters
 from server.errors import NotFound, TooLarge
 from server.facades.haidy import convert, schema
-from server.http import body, decode, guarded
+from server.http import body, decode, guarded, retry_after
 from server.metrics import Metrics
 from server.turns import Turns
 
@@ -96,8 +96,7 @@ class Haidy:
     def _error(self, exc: AuscultError) -> Response:
         self._metrics.rejected.labels(code=exc.code).inc()
         status, message = convert.error(exc)
-        retry = {"Retry-After": str(exc.retry_after_s if isinstance(exc, Overloaded) else 1)} if exc.retryable else None
-        return Response(msgspec.json.encode(message), status, retry, media_type="application/json")
+        return Response(msgspec.json.encode(message), status, retry_after(exc), media_type="application/json")
 
 
 def _json(answer: schema.Task) -> Response:

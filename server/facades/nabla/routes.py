@@ -14,6 +14,7 @@ from server.encounters import Encounters
 from server.errors import TokenExpired
 from server.facades.nabla import convert, schema
 from server.facades.nabla.conversation import Connection, Conversation, SocketLimits
+from server.http import retry_after
 from server.ingest.websocket import POLICY_VIOLATION, Socket, SocketError
 from server.metrics import Metrics
 
@@ -55,7 +56,9 @@ class Nabla:
             self._metrics.rejected.labels(code=exc.code).inc()
             status, answer = convert.http_error(exc)
             body = msgspec.json.encode(answer)
-            await websocket.send_denial_response(Response(body, status, media_type="application/json"))
+            await websocket.send_denial_response(
+                Response(body, status, retry_after(exc), media_type="application/json")
+            )
             return
         connection = await self._accepted(websocket)
         expiry = partial(self._authenticator.until_expiry, caller)

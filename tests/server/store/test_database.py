@@ -1,8 +1,10 @@
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
-from server.store.database import migrate
+from server.errors import NotFound, StoreUnavailable
+from server.store.database import Reader, migrate
 from server.store.tables import metadata
 
 
@@ -22,3 +24,17 @@ def test_every_commit_is_flushed_and_deleted_data_overwritten(engine: Engine) ->
             for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
+
+
+async def test_what_the_database_does_not_answer_is_to_be_asked_again_later(engine: Engine) -> None:
+    with pytest.raises(StoreUnavailable, match="later") as told:
+        await Reader(engine).read(lambda connection: connection.execute(text("SELECT * FROM nowhere")))
+    assert "nowhere" not in str(told.value)
+
+
+async def test_what_a_query_raises_by_itself_comes_through(engine: Engine) -> None:
+    def find(_: Connection) -> None:
+        raise NotFound
+
+    with pytest.raises(NotFound):
+        await Reader(engine).read(find)

@@ -1,0 +1,94 @@
+"""The same promises on PostgreSQL, and what becomes of a server whose database goes away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from bench.recordings import Recording
+from bench.server import RunningServer, running_server
+from tests.acceptance.conftest import client
+from tests.acceptance.haidy import chunk, pieces, poll, post, wait
+from tests.acceptance.test_kill import bubbles
+from tests.acceptance.test_nabla import pcm
+from tests.postgresql import Cluster, running_cluster
+
+pytestmark = pytest.mark.slow
+
+WAIT_S = 30
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def environment(cluster: Cluster) -> Iterator[dict[str, str]]:
+    """Settings that name a database of its own."""
+    with cluster.database(f"auscult{uuid4().hex}") as url:
+        yield {"AUSCULT_STORE_URL": url}
+
+
+async def test_a_session_outlives_a_killed_server_with_the_same_items(
+    environment: dict[str, str], tmp_path: Path, headache: Recording
+) -> None:
+    raw = pcm(headache, 40)["d"]
+    parts = pieces(raw, len(raw) // 6)
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = "NEW"
+            for number, part in enumerate(parts):
+                task_id = post(api, chunk(part, task_id, file_format="pcm")).json()["task_id"]
+                if number % 2:
+                    told = bubbles(poll(api, task_id).json())
+                    await server.kill()
+                    await server.start()
+                    assert bubbles(poll(api, task_id).json())[: len(told)] == told
+            post(api, chunk(b"", task_id, final=True, file_format="pcm"))
+            again = await anyio.to_thread.run_sync(wait, api, task_id)
+            whole = post(api, chunk(raw, file_format="pcm", final=True)).json()["task_id"]
+            straight = await anyio.to_thread.run_sync(wait, api, whole)
+    assert again[-1]["status"] == "DONE"
+    assert bubbles(again[-1])
+    assert [b[1:] for b in bubbles(again[-1])] == [b[1:] for b in bubbles(straight[-1])]
+
+
+async def test_while_the_database_is_away_clients_are_told_to_come_back_and_then_go_on(
+    cluster: Cluster, environment: dict[str, str], tmp_path: Path, headache: Recording
+) -> None:
+    raw = pcm(headache, 10)["d"]
+    first, second = raw[: len(raw) // 2], raw[len(raw) // 2 :]
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(first, file_format="pcm")).json()["task_id"]
+            cluster.stop()
+            try:
+                for refused in (
+                    post(api, chunk(second, task_id, file_format="pcm")),
+                    post(api, chunk(first, file_format="pcm")),
+                    poll(api, task_id),
+                ):
+                    assert refused.status_code == 503
+                    assert int(refused.headers["retry-after"]) > 0
+                    assert "later" in refused.json()
+                assert await handshake(server) == (503, "1")
+            finally:
+                cluster.start()
+            assert post(api, chunk(second, task_id, file_format="pcm")).status_code == 200
+            post(api, chunk(b"", task_id, final=True, file_format="pcm"))
+            assert (await anyio.to_thread.run_sync(wait, api, task_id))[-1]["result"]["bubbles"]
+
+
+async def handshake(server: RunningServer) -> tuple[int, str]:
+    """How a socket is refused whose key has to be looked up, and when it may come again."""
+    url = server.base_url.replace("http", "ws", 1) + "/v1/copilot-api/server/listen-ws"
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(url, additional_headers={"Authorization": "Bearer auscult_sk_unknown"})
+    answer = refused.value.response
+    return answer.status_code, answer.headers["Retry-After"]
