@@ -64,7 +64,6 @@ log = structlog.get_logger()
 
 EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
 FILE_BACKLOG = 600 * SAMPLE_RATE  # samples of a recording that wait for the recogniser: work for all of its batches
-TEND_S = 60.0  # how often encounters that were left alone are seen to
 
 
 def make_voice_activity(settings: Settings) -> VoiceActivityModel:
@@ -381,14 +380,18 @@ class Server:
                 await recogniser.aclose()
 
     async def _tend(self) -> None:
-        """Every minute: see to encounters that were left alone, and erase what the settings keep no longer."""
+        """Now and then: see to encounters that were left alone, and erase what the settings keep no longer."""
         keep_s = self._settings.tasks.expire_hours * 3600
         while True:
-            erased = await self._encounters.erase_completed_before(time.time() - keep_s)
-            if erased:
-                log.info("encounters.erased", count=erased)
-            await anyio.sleep(TEND_S)
-            await self._encounters.tend()
+            try:
+                erased = await self._encounters.erase_completed_before(time.time() - keep_s)
+                if erased:
+                    log.info("encounters.erased", count=erased)
+                await anyio.sleep(self._settings.tasks.tend_s)
+                await self._encounters.tend()
+            except AuscultError as exc:  # the database is away: the next round looks again
+                log.error("server.not_tended", code=exc.code)
+                await anyio.sleep(self._settings.tasks.tend_s)
 
 
 def whip_limits(settings: Settings) -> WhipLimits:

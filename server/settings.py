@@ -185,10 +185,11 @@ class WebRtcSettings(Table, frozen=True, kw_only=True):
 
 
 class TaskSettings(Table, frozen=True, kw_only=True):
-    """How long a finished task can be fetched."""
+    """How long a finished task can be fetched, and how often is looked after all."""
 
     keep_after_fetch: bool = False
     expire_hours: Annotated[int, Meta(ge=1, le=8_760)] = 24
+    tend_s: Seconds = 60.0
 
 
 class TokenSettings(Table, frozen=True, kw_only=True):

@@ -85,6 +85,33 @@ async def test_while_the_database_is_away_clients_are_told_to_come_back_and_then
             assert (await anyio.to_thread.run_sync(wait, api, task_id))[-1]["result"]["bubbles"]
 
 
+async def test_an_outage_does_not_end_the_server_and_what_was_left_alone_is_closed_after_it(
+    cluster: Cluster, environment: dict[str, str], tmp_path: Path, headache: Recording
+) -> None:
+    environment |= {"AUSCULT_TASKS_TEND_S": "0.1", "AUSCULT_LIMITS_HTTP_IDLE_TIMEOUT_S": "1"}
+    raw = pcm(headache, 10)["d"]
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(raw, file_format="pcm")).json()["task_id"]
+            cluster.stop()
+            try:
+                with anyio.fail_after(WAIT_S):
+                    await said(server, "server.not_tended", times=3)
+                assert api.get("/healthz").status_code == 200
+            finally:
+                cluster.start()
+            assert (await anyio.to_thread.run_sync(wait, api, task_id))[-1]["status"] == "DONE"
+            assert "server.broken" not in server.log()
+
+
+async def said(server: RunningServer, event: str, times: int) -> None:
+    """Wait until the server has logged an event so often."""
+    while True:
+        if server.log().count(f'"{event}"') >= times:
+            return
+        await anyio.sleep(0.05)  # another process: there is no event to wait for
+
+
 async def handshake(server: RunningServer) -> tuple[int, str]:
     """How a socket is refused whose key has to be looked up, and when it may come again."""
     url = server.base_url.replace("http", "ws", 1) + "/v1/copilot-api/server/listen-ws"
