@@ -24,6 +24,7 @@ from server.app import Server, chosen, hold, message_limit, models_directory
 from server.app import models as engine_models
 from server.doctor import examine
 from server.errors import ServerError
+from server.listening import bind, check_certificate
 from server.logs import configure_logging, log_uncaught_errors
 from server.serving import Announced
 from server.settings import Flag, Settings, load_settings
@@ -86,8 +87,11 @@ def serve(
     log_uncaught_errors()
     with hold(settings.data_path):
         out.print(_recogniser_line(settings), markup=False)
-        _first_key(settings)
-        _leave(_run(settings))
+        if settings.server.tls_cert:
+            check_certificate(settings.server.tls_cert, settings.server.tls_key)
+        sockets = bind(settings.server.host, settings.server.port)
+        _first_key(settings)  # only now: a key is not shown again, and is lost where nobody starts a server with it
+        _leave(_run(settings, sockets))
 
 
 def _recogniser_line(settings: Settings) -> str:
@@ -98,7 +102,7 @@ def _recogniser_line(settings: Settings) -> str:
     return f"Recogniser: {name} ({choice.reason}).{better}"
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, sockets: list[socket]) -> int:
     failures: list[AuscultError] = []
 
     def fatal(exc: AuscultError) -> None:
@@ -109,8 +113,6 @@ def _run(settings: Settings) -> int:
     server = Announced(
         uvicorn.Config(
             auscult.app,
-            host=settings.server.host,
-            port=settings.server.port,
             ssl_certfile=settings.server.tls_cert or None,
             ssl_keyfile=settings.server.tls_key or None,
             forwarded_allow_ips=settings.server.forwarded_allow_ips,
@@ -126,7 +128,7 @@ def _run(settings: Settings) -> int:
         stopping=auscult.stopping.set,
         send_timeout_s=settings.limits.send_timeout_s,
     )
-    server.run()
+    server.run(sockets)
     for exc in failures:
         err.print(f"auscult: {exc}", markup=False)
     return 1 if failures or not server.started else 0

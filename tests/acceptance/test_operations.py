@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -97,6 +98,12 @@ def test_health_readiness_and_metrics_need_no_key(scripted_server: RunningServer
         (("serve", "--recogniser", "parrot"), "sphinx"),
         (("serve", "--config", "/nowhere.toml"), "/nowhere.toml"),
         (("serve", "--data-dir", "/proc/nowhere"), "--data-dir"),
+        (("serve", "--host", "192.0.2.1"), "192.0.2.1 port 8765: this machine has no such address"),
+        (("serve", "--host", "nowhere.invalid"), "--host"),
+        (("serve", "--port", "{taken}"), "port {taken}: something else listens there"),
+        (("serve", "--tls-cert", "/nowhere.pem", "--tls-key", "pyproject.toml"), "/nowhere.pem"),
+        (("serve", "--tls-cert", "pyproject.toml", "--tls-key", "/nowhere.pem"), "--tls-key"),
+        (("serve", "--tls-cert", "pyproject.toml", "--tls-key", "pyproject.toml"), "PEM"),
         (("transcribe", "pyproject.toml"), "no audio"),
         (("keys", "revoke", "nobody", "--data-dir", "{tmp}"), "auscult keys list"),
     ],
@@ -104,13 +111,17 @@ def test_health_readiness_and_metrics_need_no_key(scripted_server: RunningServer
 def test_what_cannot_be_done_is_one_line_that_says_what_to_do(
     tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    filled = [argument.format(tmp=tmp_path) for argument in arguments]
-    if "--data-dir" not in filled and filled[0] == "serve":
-        filled += ["--data-dir", str(tmp_path)]
-    failed = auscult(*filled)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"tmp": tmp_path, "taken": taken.getsockname()[1]}
+        filled = [argument.format(**names) for argument in arguments]
+        if "--data-dir" not in filled and filled[0] == "serve":
+            filled += ["--data-dir", str(tmp_path)]
+        failed = auscult(*filled)
     assert failed.returncode == 1
-    assert says in failed.stderr
+    assert says.format(**names) in failed.stderr
     assert "Traceback" not in failed.stderr
+    assert "uncaught" not in failed.stderr
+    assert "API key" not in failed.stdout
 
 
 def test_a_misspelt_variable_names_the_nearest_setting() -> None:
