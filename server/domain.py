@@ -109,7 +109,12 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base_language(self) -> str:
         """ISO 639-1: "de" of "de-CH"."""
-        return self.language.split("-")[0].lower()
+        return base_language(self.language)
+
+
+def base_language(code: str) -> str:
+    """ISO 639-1: "de" of "de-CH"."""
+    return code.split("-")[0].lower()
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

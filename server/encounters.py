@@ -23,6 +23,7 @@ from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView,
 from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
 from server.following import Finished, Update
 from server.holding import Holding
+from server.languages import check_language
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
 from server.store import encounters as sql
@@ -245,11 +246,7 @@ class Encounters:
 
     def check_language(self, options: EncounterOptions) -> None:
         """Raises `LanguageUnsupported`, naming the recogniser and the command that mends it."""
-        if options.base_language not in self.recogniser.languages:
-            raise LanguageUnsupported(
-                f"The recogniser {self.recogniser.name} ({self.recogniser.model}) does not know the language "
-                f"{options.language}: fetch a model that does with `auscult models fetch small` and restart the server."
-            )
+        check_language(self.recogniser, options.language)
 
     # For connections and the closing job
 

@@ -20,7 +20,8 @@ from pipeline.runner import open_stream
 from pipeline.session import Session
 from pipeline.types import AudioFormat, StreamOptions, Utterance
 from server.app import file_options, make_recogniser, make_voice_activity, open_decoder
-from server.domain import EncounterOptions, StreamSpec
+from server.domain import EncounterOptions, StreamSpec, base_language
+from server.languages import check_language
 from server.notes import Notes
 from server.settings import Settings, config_directory
 
@@ -86,14 +87,14 @@ def _notes(task: Task) -> Notes | None:
 
 
 async def _listen(settings: Settings, task: Task, err: Console) -> Output:
-    """Every utterance of the file, and its language. Raises the error that ended it early."""
+    """Every utterance of the file, and its language. Raises the error that ended it early, `LanguageUnsupported`."""
     recogniser = make_recogniser(settings)
     language = "" if task.language == "auto" else task.language
-    options = StreamOptions(encounter=task.file.name, stream="file", language=language, live=False)
+    options = StreamOptions(encounter=task.file.name, stream="file", language=base_language(language), live=False)
     session = Session(options, file_options(settings, recogniser), make_voice_activity(settings))
     with _progress(err, hidden=task.as_json) as progress:
         bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
-        async with working(recogniser) as batcher:
+        async with working(recogniser, language) as batcher:
             heard = await hear(session, open_decoder(AudioFormat()), batcher, _advancing(progress, bar, task.file))
     if heard.errors and not heard.items:
         raise heard.errors[0]
@@ -103,11 +104,16 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
 
 
 @asynccontextmanager
-async def working(recogniser: Recogniser) -> AsyncIterator[Batcher]:
-    """A recogniser that is loaded and at work until this block is left. Raises `RecogniserUnavailable`."""
+async def working(recogniser: Recogniser, language: str = "") -> AsyncIterator[Batcher]:
+    """A recogniser that is loaded and at work until this block is left.
+
+    Raises `RecogniserUnavailable`, and `LanguageUnsupported` where it does not know the language, if one is given.
+    """
     batcher = Batcher(recogniser)
     try:
         await recogniser.start()
+        if language:
+            check_language(recogniser, language)  # else it would hear words of another one
         async with anyio.create_task_group() as owner:
             owner.start_soon(batcher.run)
             yield batcher

@@ -105,14 +105,15 @@ def test_health_readiness_and_metrics_need_no_key(scripted_server: RunningServer
         (("serve", "--tls-cert", "pyproject.toml", "--tls-key", "/nowhere.pem"), "--tls-key"),
         (("serve", "--tls-cert", "pyproject.toml", "--tls-key", "pyproject.toml"), "PEM"),
         (("transcribe", "pyproject.toml"), "no audio"),
+        (("transcribe", "{speech}", "--recogniser", "sphinx", "--language", "de-CH"), "auscult models fetch small"),
         (("keys", "revoke", "nobody", "--data-dir", "{tmp}"), "auscult keys list"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_that_says_what_to_do(
-    tmp_path: Path, arguments: tuple[str, ...], says: str
+    tmp_path: Path, headache: Recording, arguments: tuple[str, ...], says: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        names = {"tmp": tmp_path, "taken": taken.getsockname()[1]}
+        names = {"tmp": tmp_path, "speech": headache.mono_path, "taken": taken.getsockname()[1]}
         filled = [argument.format(**names) for argument in arguments]
         if "--data-dir" not in filled and filled[0] == "serve":
             filled += ["--data-dir", str(tmp_path)]
