@@ -152,8 +152,9 @@ async def _expect(child: Process, lines: BufferedByteReceiveStream, kind: type[L
 
 async def _counters(server: RunningServer) -> dict[str, float]:
     """The server's metrics that have no labels, by name."""
-    async with httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http:
-        text = (await http.get("/metrics")).text
+    headers = {"Authorization": f"Bearer {server.key}"}
+    async with httpx.AsyncClient(base_url=server.base_url, headers=headers, trust_env=False) as http:
+        text = (await http.get("/metrics")).raise_for_status().text
     samples = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {sample[0]: float(sample[1]) for sample in samples if "{" not in sample[0]}
 

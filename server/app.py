@@ -290,9 +290,10 @@ class Server:
             whip_limits(settings),
             [ice_server_link(read_ice_server(server)) for server in settings.webrtc.ice_servers],
         )
+        open_metrics = settings.server.open_metrics
         app = Starlette(
             routes=[
-                *ops.routes(self.metrics, lambda: self._waiting_for),
+                *ops.routes(self.metrics, lambda: self._waiting_for, authenticator, open_metrics=open_metrics),
                 *haidy.routes(),
                 *nabla.routes(),
                 *TokenRoutes(self._encounters, authenticator, tokens, self.metrics).routes(),

@@ -1,4 +1,4 @@
-"""For those who run the server: is it alive, is it ready, what does it measure. No key needed, nothing confidential."""
+"""For those who run the server: is it alive, is it ready, what does it measure. Nothing confidential."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pipeline.errors import AuscultError
+from server.auth import Authenticator, bearer
+from server.domain import Scope
+from server.errors import Forbidden, Unauthorized
+from server.http import guarded, retry_after
 from server.metrics import Metrics
 
 
-def routes(metrics: Metrics, ready: Callable[[], str | None]) -> list[Route]:
-    """`/healthz`, `/readyz`, `/metrics`. `ready` returns None, or what is still missing."""
+def routes(
+    metrics: Metrics, ready: Callable[[], str | None], authenticator: Authenticator, *, open_metrics: bool
+) -> list[Route]:
+    """`/healthz` and `/readyz`, and `/metrics` for who has a key, or for everybody where it is open.
+
+    `ready` returns None, or what is still missing.
+    """
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -22,7 +32,17 @@ def routes(metrics: Metrics, ready: Callable[[], str | None]) -> list[Route]:
             return JSONResponse({"status": "starting", "waiting_for": missing}, 503, {"Retry-After": "1"})
         return JSONResponse({"status": "ready"})
 
-    async def scrape(_: Request) -> Response:
+    async def scrape(request: Request) -> Response:
+        if not open_metrics:
+            caller = await authenticator.caller(bearer(request.headers))
+            if caller.scope is not Scope.ALL:
+                raise Forbidden
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scrape)]
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", guarded(scrape, _refuse))]
+
+
+def _refuse(exc: AuscultError) -> Response:
+    status = 401 if isinstance(exc, Unauthorized) else 403 if isinstance(exc, Forbidden) else 503
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else retry_after(exc)
+    return JSONResponse({"error": {"code": exc.code, "message": str(exc)}}, status, headers)

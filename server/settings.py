@@ -97,6 +97,7 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     tls_key: str = ""
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: Origins = ()
+    open_metrics: bool = False
 
 
 class StoreSettings(Table, frozen=True, kw_only=True):

@@ -84,10 +84,26 @@ def test_the_access_log_says_who_did_what_and_polls_are_no_entries(
     engine.dispose()
 
 
-def test_health_readiness_and_metrics_need_no_key(scripted_server: RunningServer) -> None:
-    for path in ("/healthz", "/readyz", "/metrics"):
+def test_health_and_readiness_need_no_key(scripted_server: RunningServer) -> None:
+    for path in ("/healthz", "/readyz"):
         assert httpx.get(scripted_server.base_url + path).status_code == 200
-    assert "auscult_store_commits_total" in httpx.get(scripted_server.base_url + "/metrics").text
+
+
+def test_metrics_need_a_key_and_no_token_will_do(scripted_server: RunningServer, api: httpx.Client) -> None:
+    assert "auscult_store_commits_total" in api.get("/metrics").text
+    refused = httpx.get(scripted_server.base_url + "/metrics")
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == "Bearer"
+    token = api.post("/api/tokens", json={"scope": "stream"}).json()["token"]
+    with client(scripted_server.base_url, token) as page:
+        assert page.get("/metrics").status_code == 403
+
+
+async def test_metrics_can_be_opened_to_those_who_send_no_key(tmp_path: Path) -> None:
+    environment = {"AUSCULT_SERVER_OPEN_METRICS": "true"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, "none") as anybody:
+            assert "auscult_store_commits_total" in anybody.get("/metrics").text
 
 
 @pytest.mark.parametrize(
