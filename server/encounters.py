@@ -183,15 +183,15 @@ class Encounters:
         """How far it is, without what was said. Raises `NotFound`."""
         return await self.owned(caller, encounter)
 
-    async def collect(self, caller: Caller, encounter: str) -> bool:
-        """Give out a completed encounter; True for the first time."""
+    async def collect(self, caller: Caller, encounter: str, *, again: bool) -> bool:
+        """Give out a completed encounter; False where it was given out before and may not be `again`."""
         at = self._studio.now()
 
         def operation(connection: Connection) -> bool:
-            first = sql.mark_fetched(connection, encounter, at)
-            if first:
+            given = sql.mark_fetched(connection, encounter, at) or again
+            if given:
                 record(connection, caller, Action.READ, encounter, at)
-            return first
+            return given
 
         return await self._studio.writer.write(operation)
 

@@ -77,11 +77,19 @@ def test_the_access_log_says_who_did_what_and_polls_are_no_entries(
     with client(scripted_server.base_url, make_key(scripted_server, "watched")) as api:
         task_id = send(api, [wav(headache, 3)])
         wait(api, task_id)
-    engine = open_engine(f"sqlite:///{scripted_server.data_dir / 'auscult.db'}")
+    assert actions(scripted_server, task_id) == ["encounter.open", "encounter.close", "encounter.read"]
+
+
+def actions(server: RunningServer, encounter: str) -> list[str]:
+    """What the access log says of an encounter."""
+    engine = open_engine(f"sqlite:///{server.data_dir / 'auscult.db'}")
     with engine.connect() as connection:
-        query = select(t.access_log.c.action).where(t.access_log.c.encounter_id == task_id).order_by(t.access_log.c.id)
-        assert list(connection.execute(query).scalars()) == ["encounter.open", "encounter.close", "encounter.read"]
+        query = (
+            select(t.access_log.c.action).where(t.access_log.c.encounter_id == encounter).order_by(t.access_log.c.id)
+        )
+        found = list(connection.execute(query).scalars())
     engine.dispose()
+    return found
 
 
 def test_health_and_readiness_need_no_key(scripted_server: RunningServer) -> None:
@@ -264,13 +272,14 @@ async def test_how_much_is_carried_is_measured_before_the_server_says_it_is_read
         assert '"streams_carried"' in server.log()
 
 
-async def test_a_kept_task_can_be_fetched_again(tmp_path: Path, headache: Recording) -> None:
+async def test_a_kept_task_can_be_fetched_again_and_each_time_is_logged(tmp_path: Path, headache: Recording) -> None:
     environment = {"AUSCULT_TASKS_KEEP_AFTER_FETCH": "true"}
     async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
         with client(server.base_url, server.key) as api:
             task_id = send(api, [wav(headache, 3)])
             first = wait(api, task_id)[-1]
             assert poll(api, task_id).json() == first
+            assert actions(server, task_id)[-2:] == ["encounter.read", "encounter.read"]
 
 
 async def test_a_session_ends_at_its_longest_duration_and_keeps_what_was_said(

@@ -71,10 +71,9 @@ class Haidy:
         task_id = decode(await body(request, ENVELOPE_BYTES), schema.TaskRequest).task_id
         await self._known(caller, task_id)
         view = await self._encounters.view(caller, task_id)
-        if view.row.state in (State.DONE, State.FAILED):
-            first = await self._encounters.collect(caller, task_id)
-            if not (first or self._keep_after_fetch):
-                raise NotFound
+        over, kept = view.row.state in (State.DONE, State.FAILED), self._keep_after_fetch
+        if over and not await self._encounters.collect(caller, task_id, again=kept):
+            raise NotFound
         return _json(convert.full_task(view))
 
     async def _known(self, caller: Caller, task_id: str) -> None:
