@@ -22,7 +22,7 @@ class Packet(NamedTuple):
     """One audio packet of RTP."""
 
     ssrc: int
-    sequence: int  # 16 bits
+    sequence_number: int  # 16 bits
     timestamp: int  # 32 bits, at 48 kHz
     payload: bytes
     arrived_s: float  # on any steady clock
@@ -50,7 +50,7 @@ class Jitter:
         """A packet came: those whose turn it is now."""
         if packet.ssrc != self._ssrc:
             return self._foreign(packet)
-        ahead = (packet.sequence - self._next + HALF_WRAP) % WRAP - HALF_WRAP
+        ahead = (packet.sequence_number - self._next + HALF_WRAP) % WRAP - HALF_WRAP
         if ahead == 0 and not self._held:
             self._next += 1
             return (packet,)
@@ -67,7 +67,7 @@ class Jitter:
         """Those that still wait: nothing more is expected before them."""
         released = [self._held.pop(turn) for turn in sorted(self._held)]
         if released:
-            gone = (released[-1].sequence - self._next) % WRAP + 1
+            gone = (released[-1].sequence_number - self._next) % WRAP + 1
             self.lost += gone - len(released)
             self._next += gone
         return released
@@ -99,12 +99,15 @@ class Jitter:
             stray = packet  # the very first
         elif stray is None:
             return ()
-        elif stray.ssrc != packet.ssrc or not 0 < (packet.sequence - stray.sequence) % WRAP <= self._depth + 1:
+        elif (
+            stray.ssrc != packet.ssrc
+            or not 0 < (packet.sequence_number - stray.sequence_number) % WRAP <= self._depth + 1
+        ):
             self.discarded += 1
             return ()
         else:
             self.restarts += 1
         released = self.flush()
-        self._ssrc, self._next, self._stray = packet.ssrc, stray.sequence, None
+        self._ssrc, self._next, self._stray = packet.ssrc, stray.sequence_number, None
         began = self.push(stray)
         return [*released, *began, *(self.push(packet) if packet is not stray else ())]

@@ -22,7 +22,7 @@ from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.sdp import candidate_from_sdp
 
 from server.ingest import sdp
-from server.ingest.aiortc_patches import end_connecting, receive_on, share_transport, take_packets
+from server.ingest.aiortc_patches import end_connecting, receive_on, share_transport, shorten_the_way, take_packets
 from server.ingest.rtc_channel import TextChannel
 from server.ingest.rtc_errors import IceRestartUnsupported, NoCommonCodec, NoPort, RtcError, SdpInvalid
 from server.ingest.rtc_track import Track
@@ -211,6 +211,7 @@ class Peer:
             ports = range(self._settings.port_min, self._settings.port_max + 1) if self._settings.port_min else range(0)
             receive_on(self._ice._connection, self._settings.addresses, ports)
             share_transport(transceiver)
+            shorten_the_way(transceiver.receiver.transport)
         if section.heard:
             first = self.streams
             streams = (first, first + 1) if self._split else (first,)
