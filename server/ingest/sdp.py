@@ -20,7 +20,8 @@ MAX_SECTIONS = 16
 CANDIDATE_LINE = re.compile(r"^a=candidate:(.*?)\r?$", re.MULTILINE)
 CANDIDATES = re.compile(r"^a=(?:candidate:.*|end-of-candidates)\r?\n?", re.MULTILINE)
 OPUS = "audio/opus"
-SENDING = ("sendrecv", "sendonly", None)  # RFC 8866 §6.7: sendrecv when nothing is said
+SENDING = ("sendrecv", "sendonly")
+DIRECTION = re.compile(r"^a=(?:sendrecv|sendonly|recvonly|inactive)\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def read_offer(text: str, *, max_bytes: int, max_tracks: int) -> Offer:
         raise SdpTooLarge(f"The SDP is larger than {max_bytes} bytes: offer fewer codecs and candidates.")
     if not text.startswith("v=0"):
         raise SdpInvalid
-    bare = CANDIDATES.sub("", text)
+    bare = _with_directions(CANDIDATES.sub("", text))
     try:
         media = SessionDescription.parse(bare).media
     except UNREADABLE as exc:
@@ -71,6 +72,17 @@ def read_offer(text: str, *, max_bytes: int, max_tracks: int) -> Offer:
     )
 
 
+def _with_directions(text: str) -> str:
+    """The offer with a direction in each section: where none is said it is the session's, or sendrecv.
+
+    Source: RFC 8866 §6.7; aiortc has no answer to an offer without.
+    """
+    session, *sections = re.split(r"^(?=m=)", text, flags=re.MULTILINE)
+    default = found[0].strip() if (found := DIRECTION.search(session)) else "a=sendrecv"
+    said = (section if DIRECTION.search(section) else f"{section.rstrip()}\r\n{default}\r\n" for section in sections)
+    return session + "".join(said)
+
+
 def _is_heard(section: MediaDescription) -> bool:
     return section.kind == "audio" and section.port != 0 and section.direction in SENDING
 
@@ -83,6 +95,9 @@ def _check(media: list[MediaDescription], sections: tuple[Section, ...], max_tra
         raise TooManyTracks(f"The offer has {len(heard)} audio tracks: send at most {max_tracks}.")
     if not all(any(codec.mimeType.lower() == OPUS for codec in section.rtp.codecs) for section in heard):
         raise NoCommonCodec
+    mids = [section.rtp.muxId for section in media]
+    if not all(mids) or len(set(mids)) < len(mids):
+        raise SdpInvalid("The offer has sections without a mid of their own, which a bundle needs.")
     for section in media:
         if section.kind not in ("audio", "video", "application"):
             raise SdpInvalid(f"Unknown kind of media: {section.kind[:20]}.")

@@ -54,6 +54,8 @@ async def test_what_a_client_offers_is_read() -> None:
         (SESSION + AUDIO.replace("audio 9", "audio 0") + VIDEO, VideoOnly),
         (SESSION + AUDIO.replace("opus/48000/2", "PCMU/8000"), NoCommonCodec),
         (SESSION + AUDIO * 3, TooManyTracks),
+        (SESSION + AUDIO * 2, SdpInvalid),
+        (SESSION + AUDIO.replace("a=mid:0", "a=x"), SdpInvalid),
         (SESSION + AUDIO.replace("a=ice-pwd", "a=x"), SdpInvalid),
         (SESSION + AUDIO.replace("a=fingerprint", "a=x"), SdpInvalid),
         (SESSION + AUDIO.replace("a=setup:actpass\r\n", ""), SdpInvalid),
@@ -74,6 +76,16 @@ def test_candidates_are_taken_out_of_the_offer_and_names_that_only_a_multicast_r
     offer = read(SESSION + AUDIO + lines)
     assert offer.candidates == (HOST,)
     assert offer.text == SESSION + AUDIO
+
+
+@pytest.mark.parametrize(("session", "heard"), [("", True), ("a=recvonly\r\n", False), ("a=sendonly\r\n", True)])
+def test_a_section_without_a_direction_has_that_of_the_session_or_sends(session: str, heard: bool) -> None:
+    silent = AUDIO.replace("a=sendonly\r\n", "")
+    if heard:
+        assert read(SESSION + session + silent).sections[0].heard
+    else:
+        with pytest.raises(NoAudio):
+            read(SESSION + session + silent)
 
 
 @given(st.text(max_size=300), st.integers(0, 400), st.integers(0, 400))
