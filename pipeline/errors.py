@@ -10,6 +10,7 @@ AuscultError
 │   ├── RecognitionFailed      one request failed (retryable)
 │   │   ├── RecogniserHung       no answer in time
 │   │   └── RecognitionGivenUp   and failed again when it was tried alone (not retryable)
+│   ├── SegmentUnheard         a stretch of a stream has no text; says where
 │   └── LanguageUnsupported    the running recogniser does not know the language
 ├── NoteError
 │   ├── TranscriptTooShort
@@ -86,6 +87,12 @@ class RecognitionGivenUp(RecognitionFailed):
 
     code = "recognition_given_up"
     retryable = False
+
+
+class SegmentUnheard(RecogniserError):
+    """A stretch of a stream could not be recognised."""
+
+    code = "segment_unheard"
 
 
 class LanguageUnsupported(RecogniserError):

@@ -99,7 +99,12 @@ def make_recogniser(settings: Settings) -> Recogniser:
             download_root=models_directory(settings),
         )
     if choice.kind == "scripted":
-        return ScriptedRecogniser(delay_ms=wanted.scripted_delay_ms, capacity=4)
+        every = wanted.scripted_fails_every
+        return ScriptedRecogniser(
+            delay_ms=wanted.scripted_delay_ms,
+            capacity=4,
+            fails=lambda request: every > 0 and request.segment % every == every - 1,
+        )
     return SphinxRecogniser(workers=wanted.workers or None)
 
 

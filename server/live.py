@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.batching import Batcher
 from pipeline.errors import AuscultError
-from pipeline.events import Event, Guarded, Partial
+from pipeline.events import Event, Guarded, Partial, SegmentLost
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import open_stream
 from pipeline.session import Session, SessionOptions
@@ -358,4 +358,6 @@ class LiveEncounter:
         elif isinstance(event, Guarded):
             self._studio.metrics.guarded.labels(event.guard).inc()
         else:
+            if isinstance(event, SegmentLost):
+                self._studio.metrics.segments_lost.inc()
             self._outbox.put(channel, event)

@@ -44,6 +44,11 @@ class Metrics:
             ["guard"],
             registry=self.registry,
         )
+        self.segments_lost = Counter(
+            "auscult_segments_lost_total",
+            "Segments that could not be recognised, not even on a second try; the log says why.",
+            registry=self.registry,
+        )
         self.rejected = Counter(
             "auscult_requests_rejected_total", "Requests refused, by error code.", ["code"], registry=self.registry
         )

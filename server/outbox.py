@@ -7,6 +7,7 @@ import anyio
 import structlog
 from sqlalchemy import Connection
 
+from pipeline.errors import SegmentUnheard
 from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, StreamFailed
 from pipeline.types import Utterance, to_ms
 from server.chunk_log import Channel
@@ -136,6 +137,7 @@ class Outbox:
             self._transcript.report(event.error)
         elif isinstance(event, SegmentLost):
             log.warning("segment.lost", encounter=self._encounter, code=event.error.code)
+            self._transcript.report(SegmentUnheard(_warning(event)))
 
 
 def _warning(loss: SegmentLost | StreamFailed) -> str:

@@ -121,6 +121,7 @@ class RecogniserSettings(Table, frozen=True, kw_only=True):
     compute_type: ComputeType = "auto"
     use_prompt: bool = True
     scripted_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+    scripted_fails_every: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
 class VoiceActivitySettings(Table, frozen=True, kw_only=True):
