@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import anyio
 import msgspec
@@ -25,8 +25,10 @@ Frame: TypeAlias = str | bytes
 CHUNK_BYTES = CHUNK_MS * BYTES_PER_MS
 QUIET_S = 3.0  # without a change, and twice the longest pause there was: the text has come to rest
 TAIL_S = 40.0  # of silence, at most: what has not come by then does not come
-CLOSING_S = 5.0  # for what a server still has to say after its client has said goodbye
+CLOSING_S = 5.0  # for what a server still has to say after its client has said goodbye …
+TOLD_S = 120.0  # … or, of one that ends when everything is told, until it does: late is not lost
 READY_S = 60.0
+NORMAL = 1000
 TRY_AGAIN_LATER = 1013
 MAX_FRAME_BYTES = 16 * 2**20  # some peers send everything they ever heard with every word
 
@@ -46,7 +48,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     shown: tuple[Shown, ...] = ()
     finals: tuple[Final, ...] = ()  # of a server that says when they were spoken
     refused: bool = False
-    error: str = ""  # why the call ended before its audio
+    error: str = ""  # why the call ended before its audio, or before everything was told
     lateness_ms: tuple[float, ...] = ()  # of the chunks that were sent
 
 
@@ -64,6 +66,7 @@ class Wire(Protocol):
     ready: bool  # whether audio may come
     refused: bool  # whether the server takes no call now
     ended: bool  # whether everything is told
+    tells_end: ClassVar[bool]  # whether the server, behind the goodbye, says or shows by closing that all is told
 
     @property
     def finals(self) -> Sequence[Final]:
@@ -105,6 +108,8 @@ class Call:
     socket: ClientConnection
     excerpt: Excerpt
     quiet_s: float = QUIET_S
+    closing_s: float = CLOSING_S
+    told_s: float = TOLD_S
     shown: list[Shown] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
     spoken: anyio.Event = field(default_factory=anyio.Event)  # the excerpt is over, what follows is silence
@@ -123,7 +128,7 @@ class Call:
         return not self.wire.refused
 
     async def talk(self, begin: float) -> None:
-        """Play the excerpt from `begin` on (monotonic) and listen to the end, or until the server closes."""
+        """Play the excerpt from `begin` on (monotonic) and listen until everything is told."""
         self._begun = begin
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen)
@@ -132,7 +137,7 @@ class Call:
                 self._complete = True
                 for frame in self.wire.closing():
                     await self.socket.send(frame)
-                with anyio.move_on_after(CLOSING_S):
+                with anyio.move_on_after(self.told_s if self.wire.tells_end else self.closing_s):
                     await self._ended.wait()
             self.spoken.set()
             tasks.cancel_scope.cancel()
@@ -140,15 +145,23 @@ class Call:
     def heard(self, caller: int) -> Heard:
         """What came of it."""
         refused = self.wire.refused or self.socket.close_code == TRY_AGAIN_LATER
-        broken = not self._complete and not refused
         return Heard(
             caller=caller,
             shown=tuple(self.shown),
             finals=tuple(self.wire.finals),
             refused=refused,
-            error=f"the server closed with {self.socket.close_code}" if broken else "",
+            error="" if refused else self._error(),
             lateness_ms=tuple(round(seconds * 1000, 1) for seconds in self.lateness),
         )
+
+    def _error(self) -> str:
+        """Why the call did not come to its end; empty where it did."""
+        untold = self.wire.tells_end and not self.wire.ended
+        if self._complete and untold and self.socket.close_code is None:
+            return f"the server had not told everything {self.told_s:g} s after the goodbye"
+        if not self._complete or (untold and self.socket.close_code != NORMAL):
+            return f"the server closed with {self.socket.close_code}"
+        return ""
 
     async def _play(self) -> None:
         pace = Pace(CHUNK_MS / 1000, self._begun)

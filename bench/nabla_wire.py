@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import msgspec
 
@@ -32,6 +33,7 @@ def endpoint(base_url: str, key: str) -> Endpoint:
 class NablaWire:
     """Items in the order of their starts. A refusal is told by the close code alone, after the audio has begun."""
 
+    tells_end: ClassVar[bool] = True  # it closes
     ready: bool = True
     refused: bool = False
     ended: bool = False

@@ -36,7 +36,7 @@ _LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 LINE_BYTES = 64 * 2**20  # a caller's whole transcript, as often as it changed
 MAY_BE_LOST = 0.05  # share of the items: that a model mishears a short answer is no server's fault
-PATIENCE_S = 240.0  # for connecting, warming up and falling silent
+PATIENCE_S = 300.0  # for connecting, warming up, falling silent and telling the rest
 
 
 class ClientFailed(AuscultError):

@@ -51,6 +51,7 @@ class WhisperLiveMessage(msgspec.Struct, frozen=True, kw_only=True):
 class WhisperLiveWire:
     """Segments, of which all but the last are complete; the last one of all never is."""
 
+    tells_end: ClassVar[bool] = False
     options: WhisperLiveOptions
     ready: bool = False
     refused: bool = False
@@ -97,6 +98,7 @@ class RealtimeSttWire:
     Its finals carry no times in the audio.
     """
 
+    tells_end: ClassVar[bool] = False
     METADATA: ClassVar[bytes] = msgspec.json.encode(
         {"sampleRate": SAMPLE_RATE, "channels": 1, "format": "pcm_s16le"}  # of each packet
     )
@@ -162,6 +164,7 @@ class WhisperLiveKitMessage(msgspec.Struct, frozen=True, kw_only=True):
 class WhisperLiveKitWire:
     """Committed lines, and a buffer behind them that may still change."""
 
+    tells_end: ClassVar[bool] = True  # "ready_to_stop"
     ready: bool = False
     refused: bool = False
     ended: bool = False
