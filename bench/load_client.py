@@ -6,6 +6,7 @@ for each moment the parent waits for, and one for each caller.
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -40,6 +41,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     apart: bool  # each caller is one microphone
     callers: int
     stagger_s: float  # between the first and the last beginning
+    only: int | None = None  # number of the one who calls, alone
+
+    @property
+    def calling(self) -> range:
+        """Numbers of those who call."""
+        return range(self.callers) if self.only is None else range(self.only, self.only + 1)
 
 
 class Connected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -111,21 +118,21 @@ async def play(plan: Plan) -> None:
     """Warm the server up, run the plan, say what begins when and what was heard."""
     recording = Recording.load(plan.recording)
     (first,) = excerpts(recording, callers=1, seconds=min(WARM_UP_S, plan.seconds), apart=plan.apart)
-    await _converse(plan, [first], tell=False)
+    await _converse(plan, {0: first}, tell=False)
     said = excerpts(recording, callers=plan.callers, seconds=plan.seconds, apart=plan.apart)
-    for heard in await _converse(plan, said, tell=True):
+    for heard in await _converse(plan, {number: said[number] for number in plan.calling}, tell=True):
         _say(heard)
 
 
-async def _converse(plan: Plan, said: list[Excerpt], *, tell: bool) -> list[Heard]:
+async def _converse(plan: Plan, said: Mapping[int, Excerpt], *, tell: bool) -> list[Heard]:
     callers = [
         Caller(
             number=number,
             wire=_wire(plan),
             excerpt=excerpt,
-            delay_s=plan.stagger_s * number / len(said),
+            delay_s=plan.stagger_s * place / len(said),
         )
-        for number, excerpt in enumerate(said)
+        for place, (number, excerpt) in enumerate(said.items())
     ]
     start, connecting = Start(), anyio.CapacityLimiter(CONNECTING)
     async with anyio.create_task_group() as tasks:

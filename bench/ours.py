@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 import psutil
 
 from bench import nabla_wire
@@ -12,6 +13,8 @@ from bench.load_client import WireName
 from bench.server import RunningServer, running_server
 
 UNLIMITED = "100000"
+UNHEARD = "auscult_segments_lost_total "
+SCRAPE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,12 @@ class OurServer:
 
     def family(self) -> Sequence[psutil.Process]:
         return self.server.family()
+
+    async def unheard(self) -> int | None:
+        """From its metrics."""
+        async with httpx.AsyncClient(base_url=self.server.base_url, trust_env=False, timeout=SCRAPE_S) as http:
+            metrics = (await http.get("/metrics")).text
+        return int(float(next(line.split()[1] for line in metrics.splitlines() if line.startswith(UNHEARD))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,9 @@
 
 What a screen shows, when it is settled and how old it is are stated in `bench.screens`; what a final is, in
 `bench.score`. Callers are a process of their own (`bench.load_client`).
+
+An item without text was lost by the server, or the model mishears it. So a caller who missed something calls again
+when all others are gone: what the same words do not bring then either is *misheard*, all the rest is *lost*.
 """
 
 import os
@@ -23,10 +26,10 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from bench.calls import Endpoint, Heard
 from bench.excerpts import Excerpt, excerpts
 from bench.load_client import Connected, Line, Plan, Spoken, WireName
-from bench.recordings import Recording
+from bench.recordings import Recording, TruthItem
 from bench.resources import Meter
 from bench.score import Spread, final_delays, lost
-from bench.screens import judge, settled, whole
+from bench.screens import Verdict, judge, settled, whole
 from bench.words import NO_ERRORS, Words
 from pipeline.errors import AuscultError
 
@@ -35,7 +38,8 @@ L = TypeVar("L", Connected, Spoken, Heard)
 _LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 LINE_BYTES = 64 * 2**20  # a caller's whole transcript, as often as it changed
-MAY_BE_LOST = 0.05  # share of the items: that a model mishears a short answer is no server's fault
+MAY_BE_MISHEARD = 0.1  # share of the items: where more is missing, delays of the rest say little
+CALLED_AGAIN = 8  # callers at most: what others missed counts as lost
 PATIENCE_S = 300.0  # for connecting, warming up, falling silent and telling the rest
 
 
@@ -53,6 +57,10 @@ class Serving(Protocol):
 
     def family(self) -> Sequence[psutil.Process]:
         """Its process and those it started, as of now."""
+        ...
+
+    async def unheard(self) -> int | None:
+        """Segments of speech that it gave up, as it says itself; None where it says nothing."""
         ...
 
 
@@ -88,11 +96,13 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     refused: int  # callers that the server did not take
     broken: tuple[str, ...]  # why other calls did not last
     items: int  # truth items of those it took
-    lost_items: int  # of these, the ones that no screen shows in the end
+    lost_items: int  # of these, the ones that no screen shows in the end, though it does for a caller alone
+    misheard: int = 0  # … and the ones that it does not show for a caller alone either
+    unheard: int | None = None  # segments that the server says it gave up
     ttfs: Spread | None  # true end of an item → its text at the client, not to change again
     final_ttfs: Spread | None  # … → its text at the client, said to be final
     timed_ttfs: Spread | None  # … → final that covers the item in time, of servers that say when it was spoken
-    lost_finals: int  # truth items without a final text: neither in its place, nor at its time where times are told
+    lost_finals: int  # as `lost_items`, without a final: neither in its place, nor at its time where times are told
     age: Spread | None  # spoken word → first screen that reaches it, of the newest word on each screen
     lag: Spread | None  # the same of every word
     words: Words  # of the last screens
@@ -105,13 +115,14 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def served(self) -> bool:
-        """Whether everybody was taken and all but few items came: delays of the others alone would say little."""
-        return not (self.refused or self.broken) and self.lost_items <= MAY_BE_LOST * self.items
+        """Whether everybody was taken and nothing was lost, nor too much misheard."""
+        complete = not (self.refused or self.broken or self.lost_items)
+        return complete and self.misheard <= MAY_BE_MISHEARD * self.items
 
     @property
     def finished(self) -> bool:
-        """Whether what was taken on was also finished: all but few truth items have a final, and no call broke."""
-        return not self.broken and self.lost_finals <= MAY_BE_LOST * self.items
+        """Whether what was taken on was also finished: no call broke, no final was lost, no segment given up."""
+        return not (self.broken or self.lost_finals or self.unheard)
 
 
 async def measure(target: Target, speech: Speech, streams: int) -> Round:
@@ -135,7 +146,41 @@ async def measure(target: Target, speech: Speech, streams: int) -> Round:
         )
         with anyio.fail_after(speech.seconds + speech.stagger_s + PATIENCE_S):
             cost, heard = await _call(server, plan)
-    return tell(target.name, said, heard, cost, load_average)
+        unheard = await server.unheard()
+        calls = [Judged.of(said[each.caller], each) for each in heard if not each.refused]
+        missed = [call.heard.caller for call in calls if not call.heard.error and (call.missing | call.without_final)]
+        alone: list[Judged] = []
+        for caller in missed[:CALLED_AGAIN]:
+            with anyio.fail_after(speech.seconds + PATIENCE_S):
+                _, again = await _call(server, msgspec.structs.replace(plan, only=caller))
+            alone += [Judged.of(said[caller], each) for each in again if not (each.refused or each.error)]
+    return tell(target.name, heard, calls, cost, load_average, alone=alone, unheard=unheard)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """A call that was taken, against what was said in it."""
+
+    heard: Heard
+    items: Sequence[TruthItem]
+    shown: Verdict  # of all that the screens show
+    final: Verdict  # of what does not change any more
+
+    @classmethod
+    def of(cls, said: Excerpt, heard: Heard) -> "Judged":
+        """Compare."""
+        shown, final = judge(said.items, whole(heard.shown)), judge(said.items, settled(heard.shown))
+        return cls(heard=heard, items=said.items, shown=shown, final=final)
+
+    @property
+    def missing(self) -> frozenset[TruthItem]:
+        """What no screen shows in the end."""
+        return frozenset(self.shown.lost)
+
+    @property
+    def without_final(self) -> frozenset[TruthItem]:
+        """What has no final: neither words in its place, nor any at its time where times are told."""
+        return frozenset(lost(self.final.lost, self.heard.finals))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +216,7 @@ async def _call(server: Serving, plan: Plan) -> tuple[Cost, list[Heard]]:
             machine_s=_machine_s() - machine_s,
             peak_rss=meter.peak_rss,
         )
-        return cost, [_expected(await _next(child, lines), Heard) for _ in range(plan.callers)]
+        return cost, [_expected(await _next(child, lines), Heard) for _ in plan.calling]
 
 
 async def _next(child: Process, lines: BufferedByteReceiveStream) -> Line | str:
@@ -199,26 +244,38 @@ def _machine_s() -> float:
     return float(sum(times[:3])) + sum(getattr(times, name, 0.0) for name in ("irq", "softirq"))  # user, nice, system
 
 
-def tell(server: str, said: Sequence[Excerpt], heard: Sequence[Heard], cost: Cost, load_average: float) -> Round:
-    """Put the figures of one round together. `said`: by the numbers of the callers."""
-    taken = [(said[each.caller].items, each) for each in heard if not each.refused]
-    shown = [judge(items, whole(each.shown)) for items, each in taken]
-    final = [judge(items, settled(each.shown)) for items, each in taken]
+def tell(
+    server: str,
+    heard: Sequence[Heard],
+    calls: Sequence[Judged],
+    cost: Cost,
+    load_average: float,
+    *,
+    alone: Sequence[Judged] = (),
+    unheard: int | None = None,
+) -> Round:
+    """Put the figures of one round together. `calls`: those that were taken; `alone`: of who called again."""
+    nothing: frozenset[TruthItem] = frozenset()
+    misheard = {call.heard.caller: call.missing for call in alone}
+    never_final = {call.heard.caller: call.without_final for call in alone}
+    lost_items = sum(len(call.missing - misheard.get(call.heard.caller, nothing)) for call in calls)
     others_s = cost.machine_s - cost.server_s - cost.client_s
     return Round(
         server=server,
         streams=len(heard),
-        refused=len(heard) - len(taken),
+        refused=len(heard) - len(calls),
         broken=tuple(each.error for each in heard if each.error),
-        items=sum(len(items) for items, _ in taken),
-        lost_items=sum(len(verdict.lost) for verdict in shown),
-        ttfs=Spread.of([ms for verdict in shown for ms in verdict.ttfs_ms]),
-        final_ttfs=Spread.of([ms for verdict in final for ms in verdict.ttfs_ms]),
-        timed_ttfs=Spread.of([ms for items, each in taken for ms in final_delays(items, each.finals)]),
-        lost_finals=sum(len(lost(verdict.lost, each.finals)) for verdict, (_, each) in zip(final, taken, strict=True)),
-        age=Spread.of([ms for verdict in shown for ms in verdict.ages_ms]),
-        lag=Spread.of([ms for verdict in shown for ms in verdict.lags_ms]),
-        words=Words.of(sum((verdict.errors for verdict in shown), NO_ERRORS)),
+        items=sum(len(call.items) for call in calls),
+        lost_items=lost_items,
+        misheard=sum(len(call.missing) for call in calls) - lost_items,
+        unheard=unheard,
+        ttfs=Spread.of([ms for call in calls for ms in call.shown.ttfs_ms]),
+        final_ttfs=Spread.of([ms for call in calls for ms in call.final.ttfs_ms]),
+        timed_ttfs=Spread.of([ms for call in calls for ms in final_delays(call.items, call.heard.finals)]),
+        lost_finals=sum(len(call.without_final - never_final.get(call.heard.caller, nothing)) for call in calls),
+        age=Spread.of([ms for call in calls for ms in call.shown.ages_ms]),
+        lag=Spread.of([ms for call in calls for ms in call.shown.lags_ms]),
+        words=Words.of(sum((call.shown.errors for call in calls), NO_ERRORS)),
         cpu=round(cost.server_s / cost.seconds, 3),
         client_cpu=round(cost.client_s / cost.seconds, 3),
         other_cpu=round(max(0.0, others_s) / cost.seconds, 3),

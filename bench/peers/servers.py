@@ -44,6 +44,10 @@ class PeerServer:
         self.seen.update(family)
         return family
 
+    async def unheard(self) -> int | None:
+        """None of them tells."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerTarget:

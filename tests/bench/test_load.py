@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ from bench.excerpts import Excerpt
 from bench.ladder import Carried, Ladder
 from bench.load import Limits, held, show, verdict
 from bench.recordings import TruthItem
-from bench.rounds import Cost, Round, tell
+from bench.rounds import Cost, Judged, Round, tell
 from bench.score import Final, Spread
 from bench.words import NO_ERRORS, Words
 from pipeline.types import Role
@@ -25,6 +26,7 @@ from pipeline.types import Role
 LIMIT_S = 180.0
 NEVER = float("inf")
 COST = Cost(seconds=10, server_s=5, client_s=1, machine_s=8, peak_rss=200_000_000)
+ALL_RIGHT = Shown(at_ms=1400, text="All right.", settled="All right.")
 EXCERPT = Excerpt(audio=b"", items=(TruthItem(speaker=Role.DOCTOR, start_ms=0, end_ms=1000, text="All right."),))
 
 
@@ -51,6 +53,12 @@ def measured(streams: int = 1, *, ttfs_ms: float = 400, age_ms: float = 300, ref
         load_average=1.0,
         lateness_p95=1.0,
     )
+
+
+def told(*heard: Heard, alone: Sequence[Heard] = (), unheard: int | None = None) -> Round:
+    calls = [Judged.of(EXCERPT, each) for each in heard if not each.refused]
+    again = [Judged.of(EXCERPT, each) for each in alone]
+    return tell("auscult", heard, calls, COST, 0.7, alone=again, unheard=unheard)
 
 
 def reported(*rounds: Round, carried: Carried | None = None, overload: Round | None = None) -> load.Report:
@@ -140,34 +148,56 @@ def test_a_round_is_told_of_those_who_were_taken() -> None:
     shown = (
         Shown(at_ms=900, text="all", settled=""),
         Shown(at_ms=1200, text="All right.", settled=""),
-        Shown(at_ms=1400, text="All right.", settled="All right."),
+        ALL_RIGHT,
     )
-    heard = [
+    round_ = told(
         Heard(caller=0, shown=shown, finals=(final("All right.", 1400.0),), lateness_ms=(1.0, 3.0)),
         Heard(caller=1, refused=True),
-    ]
-    told = tell("auscult", [EXCERPT, EXCERPT], heard, COST, 0.7)
-    assert (told.streams, told.refused, told.items) == (2, 1, 1)
-    assert (told.lost_items, told.lost_finals) == (0, 0)
-    assert told.ttfs is not None
-    assert told.final_ttfs is not None
-    assert told.timed_ttfs is not None
-    assert (told.ttfs.median, told.final_ttfs.median, told.timed_ttfs.median) == (200, 400, 400)
-    assert told.words.rate == 0
-    assert (told.cpu, told.client_cpu, told.other_cpu) == (0.5, 0.1, 0.2)
+    )
+    assert (round_.streams, round_.refused, round_.items) == (2, 1, 1)
+    assert (round_.lost_items, round_.lost_finals, round_.misheard) == (0, 0, 0)
+    assert round_.ttfs is not None
+    assert round_.final_ttfs is not None
+    assert round_.timed_ttfs is not None
+    assert (round_.ttfs.median, round_.final_ttfs.median, round_.timed_ttfs.median) == (200, 400, 400)
+    assert round_.words.rate == 0
+    assert (round_.cpu, round_.client_cpu, round_.other_cpu) == (0.5, 0.1, 0.2)
 
 
 def test_a_final_that_has_other_words_at_the_right_time_is_not_lost() -> None:
-    heard = [Heard(caller=0, finals=(final("", 1400.0),))]
-    assert tell("auscult", [EXCERPT], heard, COST, 0.0).lost_finals == 0
-    assert tell("auscult", [EXCERPT], [Heard(caller=0)], COST, 0.0).lost_finals == 1
+    assert told(Heard(caller=0, finals=(final("", 1400.0),))).lost_finals == 0
+    assert told(Heard(caller=0)).lost_finals == 1
+
+
+def test_what_a_caller_alone_does_not_get_either_is_misheard_and_all_the_rest_is_lost() -> None:
+    missed, got = Heard(caller=0), Heard(caller=0, shown=(ALL_RIGHT,), finals=(final("All right.", 1400.0),))
+    misheard, lost = told(missed, alone=[missed]), told(missed, alone=[got])
+    assert (misheard.lost_items, misheard.lost_finals, misheard.misheard) == (0, 0, 1)
+    assert (lost.lost_items, lost.lost_finals, lost.misheard) == (1, 1, 0)
+    assert misheard.finished
+    assert not lost.finished
+    assert not lost.served
+
+
+def test_no_loss_is_too_small_to_count_and_a_mishearing_now_and_then_is_none() -> None:
+    assert not measured(100, lost=1).finished
+    assert not measured(100, lost=1).served
+    assert not Limits().hold(measured(100, lost=1))
+    assert msgspec.structs.replace(measured(10), misheard=10).served
+    assert not msgspec.structs.replace(measured(10), misheard=11).served
+
+
+def test_a_segment_that_the_server_gave_up_counts_whatever_the_screens_show() -> None:
+    got = Heard(caller=0, shown=(ALL_RIGHT,), finals=(final("All right.", 1400.0),))
+    assert told(got, unheard=0).finished
+    assert not told(got, unheard=1).finished
 
 
 def test_a_call_that_broke_loses_what_it_did_not_bring() -> None:
-    told = tell("auscult", [EXCERPT], [Heard(caller=0, error="the server closed with 1011")], COST, 0.0)
-    assert told.broken == ("the server closed with 1011",)
-    assert (told.lost_items, told.lost_finals) == (1, 1)
-    assert not told.served
+    round_ = told(Heard(caller=0, error="the server closed with 1011"))
+    assert round_.broken == ("the server closed with 1011",)
+    assert (round_.lost_items, round_.lost_finals) == (1, 1)
+    assert not round_.served
 
 
 def test_the_sentence_says_what_is_carried_and_what_overload_did() -> None:
@@ -212,5 +242,6 @@ def test_a_server_that_is_called_too_often_refuses_and_loses_nothing(
     assert (within.streams, within.refused, within.broken, within.lost_finals) == (2, 0, (), 0)
     assert within.timed_ttfs is not None
     assert within.cpu > 0
+    assert within.unheard == 0
     assert report.overload is not None
     assert (report.overload.streams, report.overload.refused, report.overload.lost_finals) == (4, 2, 0)
