@@ -1,7 +1,9 @@
 """How many live streams this machine carries: what a stream asks for, as measured, times what that costs, as measured.
 
-Texts that may become final are counted in full. Partials give way when there is much to do, because of each stream only
-the newest waits; they are counted as often as they must come for what is shown to be fresh.
+A stream takes time of the engine, and what its upkeep takes: it is decoded, listened to, told and stored by one thread,
+on the cores that an engine on a CPU computes with. Texts that may become final are counted in full. Partials give way
+when there is much to do, because of each stream only the newest waits; they are counted as often as they must come for
+what is shown to be fresh.
 """
 
 import math
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from pipeline.costs import CallCost, Costs
 from pipeline.types import SAMPLE_RATE, RecognitionRequest
 
-BUSY = 0.75  # of the engine's time, at most: nearer to all of it, lines grow long by chance alone
+BUSY = 0.75  # of what there is, at most: nearer to all of it, lines grow long by chance alone
 PARTIAL_EVERY_S = 1.0  # of speech: with what it takes to answer, what is shown is at most 1.5 s old
 TOGETHER_S = 0.5  # a call is counted with as many requests as arrive in this time and as it takes for this long
 REMEMBERED_S = 120.0  # how long what streams ask for counts, fading
@@ -67,6 +69,8 @@ class Capacity:
     def __init__(self, costs: Costs, *, lanes: int = 1, max_batch: int = 1) -> None:
         self.lanes = lanes  # calls at the same time
         self.max_batch = max_batch  # requests in a call
+        self.upkeep = 0.0  # seconds of a core in a second that a stream takes besides calls
+        self.cores = 1
         self._costs = costs
         self._streams: dict[str, _Stream] = {}  # live ones that have asked for something
         self._seen = _Seen()
@@ -118,11 +122,12 @@ class Capacity:
         )
 
     def load(self, streams: int) -> float:
-        """Share of the engine's time that so many streams take; above 1 it cannot follow."""
+        """Share of what there is that so many streams take; above 1 it cannot follow."""
         demand = self.demand
         wholes = self._busy(self._costs.whole, streams * demand.wholes, demand.whole_s)
         partials = self._busy(self._costs.partial, streams * demand.speech / PARTIAL_EVERY_S, demand.partial_s)
-        return (wholes + partials) / self.lanes
+        upkeep = streams * self.upkeep  # of the one thread
+        return max((wholes + partials) / self.lanes + upkeep / self.cores, upkeep)
 
     def streams_carried(self) -> int:
         """How many live streams this machine carries, by what is known now; at least one."""

@@ -7,6 +7,7 @@ carries (`pipeline.capacity`).
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,11 @@ SHORTEST_S = 1e-4  # a call that took less is measured as this, so that shares o
 PROBE_S = (2, 8)  # seconds of audio in the calls that `probes` makes
 PROBE_BATCH = 2  # requests of the shorter kind in one of them
 PROBE_LEVEL = 0.05  # of their noise: root mean square, as of quiet speech
+WORDS_PER_S = 3  # of speech: nobody says much more, and an engine that writes them takes its time for each
+PROBE_TEXT = (  # of which a probe has as many words as would be said in its time
+    "the patient has had a dry cough for two weeks and takes no other medicine at the moment but says that it is worse "
+    "at night when lying down"
+)
 
 
 class CallCost:
@@ -111,6 +117,10 @@ class Costs:
 
     def __init__(self, window: int = 0) -> None:
         self.window = window  # samples that the engine computes at least for a request
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing was measured."""
         self.whole = CallCost()
         self.partial = CallCost()
 
@@ -132,26 +142,37 @@ class Costs:
             self.of(batch[0]).observe(len(batch), self.seconds(*batch), took, anchor=anchor)
 
 
-def probes(max_batch: int, language: str) -> Iterator[tuple[RecognitionRequest, ...]]:
-    """Calls to measure an engine by, the cheap ones first: noise in two lengths and, where it can, in one batch.
+Probe: TypeAlias = tuple[tuple[RecognitionRequest, ...], ...]
+"""Calls to be made at the same time, one on each lane, because each slows the others down."""
 
-    The first of each kind is the warm-up that `CallCost` forgets. A partial and the final behind it are about the same
-    segment, as in life: an engine that decodes while a segment grows has less to do for the second.
+
+def probes(max_batch: int, language: str, lanes: int = 1) -> Iterator[Probe]:
+    """Calls to measure an engine by, the cheap ones first: two lengths of audio and, where it can, two in one batch.
+
+    What is heard is noise, for which an engine writes hardly a word; so what it is to write is given, as words that are
+    committed: one that decodes behind them steps through them, which costs what writing them would. The first of each
+    kind is the warm-up that `CallCost` forgets. A partial and the final behind it are about the same segment, as in
+    life: an engine that decodes while a segment grows has less to do for the second.
     """
     short, long = PROBE_S
     together = min(PROBE_BATCH, max_batch)
     shapes = [(1, short), (1, short), *([(together, short)] if together > 1 else []), (1, long)]
     noise = np.random.default_rng(0).standard_normal(long * SAMPLE_RATE).astype(np.float32) * PROBE_LEVEL
+
+    def call(lane: int, segment: int, purpose: Purpose, count: int, seconds: int) -> tuple[RecognitionRequest, ...]:
+        return tuple(
+            RecognitionRequest(
+                stream_id=f"calibration/{lane}/{index}",
+                segment=segment,
+                purpose=purpose,
+                start=0,
+                pcm=noise[: seconds * SAMPLE_RATE],
+                language=language,
+                committed=" ".join(PROBE_TEXT.split()[: WORDS_PER_S * seconds]),
+            )
+            for index in range(count)
+        )
+
     for segment, (count, seconds) in enumerate(shapes):
         for purpose in (Purpose.REFRESH, Purpose.FINAL):
-            yield tuple(
-                RecognitionRequest(
-                    stream_id=f"calibration/{index}",
-                    segment=segment,
-                    purpose=purpose,
-                    start=0,
-                    pcm=noise[: seconds * SAMPLE_RATE],
-                    language=language,
-                )
-                for index in range(count)
-            )
+            yield tuple(call(lane, segment, purpose, count, seconds) for lane in range(lanes))

@@ -59,6 +59,7 @@ from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
 from server.tokens import Lifetimes, Signing, Tokens, read_or_make_secret
+from server.upkeep import upkeep
 
 log = structlog.get_logger()
 
@@ -377,6 +378,8 @@ class Server:
             return
         try:
             await self._batcher.calibrate()
+            self._batcher.capacity.cores = len(os.sched_getaffinity(0))
+            self._batcher.capacity.upkeep = upkeep(self._studio.session, self._studio.voice_activity)
             carried = self._batcher.streams_carried
             log.info("recogniser.ready", recogniser=recogniser.name, model=recogniser.model, streams_carried=carried)
             self._waiting_for = None

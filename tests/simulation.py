@@ -10,7 +10,7 @@ import anyio
 import numpy as np
 
 from pipeline.batching import Answer, Batcher
-from pipeline.costs import Costs
+from pipeline.costs import WORDS_PER_S, Costs
 from pipeline.errors import RecognitionFailed
 from pipeline.schedule import Schedule, Ticket
 from pipeline.types import SAMPLE_RATE, Hypothesis, Purpose, RecognitionRequest
@@ -96,15 +96,25 @@ class Call:
     requests: tuple[RecognitionRequest, ...]
 
 
+def _words(asked: RecognitionRequest) -> float:
+    if asked.stream_id.startswith("calibration/"):
+        return len(asked.committed.split())
+    return WORDS_PER_S * len(asked.pcm) / SAMPLE_RATE
+
+
 @dataclass(kw_only=True, eq=False)
 class SimulatedEngine:
-    """Takes `call` + `item` · requests + `second` · seconds of audio for a call."""
+    """Takes `call` + `item` · requests + `second` · seconds of audio + `word` · words for a call.
+
+    In what streams say it finds `WORDS_PER_S` words; in what it is measured by none but those that are committed.
+    """
 
     capacity: int = 1
     max_batch: int = 1
     call: float = 0.0
     item: float = 0.1
     second: float = 0.0
+    word: float = 0.0
     fails: Callable[[RecognitionRequest], bool] = never  # it says so
     raises: Callable[[RecognitionRequest], bool] = never  # the whole call
     hangs: Callable[[RecognitionRequest], bool] = never  # the whole call
@@ -130,7 +140,8 @@ class SimulatedEngine:
     def takes(self, batch: Sequence[RecognitionRequest]) -> float:
         """Seconds."""
         audio = sum(len(each.pcm) for each in batch) / SAMPLE_RATE
-        return self.call + self.item * len(batch) + self.second * audio
+        words = sum(map(_words, batch)) if self.word else 0.0
+        return self.call + self.item * len(batch) + self.second * audio + self.word * words
 
     async def recognise(self, batch: Sequence[RecognitionRequest]) -> list[Hypothesis | RecognitionFailed]:
         self.calls.append(Call(began=anyio.current_time(), requests=tuple(batch)))

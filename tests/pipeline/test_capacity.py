@@ -78,6 +78,20 @@ def test_two_lanes_carry_twice_as_much_as_one() -> None:
     assert two.streams_carried() == pytest.approx(2 * one.streams_carried(), abs=1)
 
 
+def test_what_a_stream_costs_besides_calls_is_counted_on_the_cores_there_are() -> None:
+    alone, kept, wide = Capacity(costs()), Capacity(costs()), Capacity(costs())
+    kept.upkeep = wide.upkeep = 0.02
+    wide.cores = 8
+    assert kept.load(10) == pytest.approx(alone.load(10) + 10 * 0.02)
+    assert wide.load(10) == pytest.approx(alone.load(10) + 10 * 0.02 / 8)
+
+
+def test_one_thread_hears_all_streams_however_fast_the_engine_is() -> None:
+    capacity = Capacity(costs(item=1e-5, second=1e-5), lanes=8)
+    capacity.upkeep, capacity.cores = 0.01, 64
+    assert capacity.streams_carried() == int(BUSY / 0.01)
+
+
 def test_where_calls_are_shared_more_streams_are_carried() -> None:
     expensive_calls = costs(call=0.2, item=0.002, second=0.0005)
     alone, together = Capacity(expensive_calls, max_batch=1), Capacity(expensive_calls, max_batch=16)
@@ -88,11 +102,12 @@ def test_one_stream_is_carried_however_slow_the_engine_is() -> None:
     assert Capacity(costs(item=30.0)).streams_carried() == 1
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.5), st.integers(1, 4), st.integers(1, 32))
-def test_what_is_carried_keeps_the_engine_busy_and_no_more(
-    call: float, item: float, second: float, lanes: int, max_batch: int
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.5), st.integers(1, 4), st.integers(1, 32), st.floats(0.0, 0.1))
+def test_what_is_carried_keeps_the_machine_busy_and_no_more(
+    call: float, item: float, second: float, lanes: int, max_batch: int, upkeep: float
 ) -> None:
     capacity = Capacity(costs(call, item, second), lanes=lanes, max_batch=max_batch)
+    capacity.upkeep, capacity.cores = upkeep, lanes
     carried = capacity.streams_carried()
     loads = [capacity.load(streams) for streams in range(1, carried + 20)]
     assert all(more >= less - 1e-9 for less, more in pairwise(loads))

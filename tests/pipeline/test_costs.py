@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.costs import CallCost, Costs, probes
+from pipeline.costs import WORDS_PER_S, CallCost, Costs, probes
 from pipeline.types import Purpose
 from tests.simulation import request
 
@@ -109,10 +109,24 @@ def test_an_engine_that_computes_thirty_seconds_whatever_it_gets_costs_the_same_
 
 
 def shapes(max_batch: int) -> Sequence[tuple[Purpose, int, float]]:
-    return [(probe[0].purpose, len(probe), len(probe[0].pcm) / 16_000) for probe in probes(max_batch, "en")]
+    calls = [probe[0] for probe in probes(max_batch, "en")]
+    return [(call[0].purpose, len(call), len(call[0].pcm) / 16_000) for call in calls]
 
 
 def test_probes_measure_both_kinds_cheap_ones_first_and_a_batch_only_where_there_can_be_one() -> None:
     partial, final = Purpose.REFRESH, Purpose.FINAL
     assert shapes(1) == [(partial, 1, 2), (final, 1, 2), (partial, 1, 2), (final, 1, 2), (partial, 1, 8), (final, 1, 8)]
     assert shapes(16)[4:6] == [(partial, 2, 2), (final, 2, 2)]
+
+
+def test_probes_are_made_on_all_lanes_at_once_by_streams_of_their_own() -> None:
+    for probe in probes(8, "en", 3):
+        assert len(probe) == 3
+        streams = [each.stream_id for call in probe for each in call]
+        assert len(set(streams)) == len(streams)
+
+
+def test_probes_have_as_many_words_written_as_are_said_in_their_time() -> None:
+    for probe in probes(8, "en"):
+        for each in probe[0]:
+            assert len(each.committed.split()) == WORDS_PER_S * len(each.pcm) / 16_000
