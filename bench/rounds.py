@@ -114,6 +114,11 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     lateness_p95: float  # how late the client itself sent its chunks
 
     @property
+    def judged_ttfs(self) -> Spread | None:
+        """What the server is judged by: its finals where it tells any, else the moments its texts came to rest."""
+        return self.final_ttfs or self.ttfs
+
+    @property
     def served(self) -> bool:
         """Whether everybody was taken and nothing was lost, nor too much misheard."""
         complete = not (self.refused or self.broken or self.lost_items)

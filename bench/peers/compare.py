@@ -1,8 +1,8 @@
 """The same audio at the same pace to others' servers and to ours, in one run: one table, and what it comes to.
 
-Every server gets the same model directory, int8, VAD on, no prompts, and is judged by what its user sees: TTFS here is
-the moment from which on an item's text did not change any more (`bench.screens`), because not all of them have finals.
-Where a server says that text is final, that moment is a figure of its own.
+Every server gets the same model directory, int8, VAD on and no prompts. It is judged by the moment it says that an
+item's text is final, or, where it never says so, by the moment from which on the text did not change any more
+(`bench.screens`). Both moments are figures of their own.
 """
 
 import time
@@ -57,7 +57,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     setting: str
     trials: tuple[Trial, ...] = ()
     rounds: tuple[Round, ...]  # by their number of streams
-    comfort_ms: float | None  # TTFS p95 with one stream; None where too much was lost
+    comfort_ms: float | None  # TTFS p95 with one stream, as the server is judged; None where too much was lost
     carried: Carried | None  # within the limits
     comfortable: Carried | None = None  # at its own comfort, of peers
 
@@ -209,19 +209,24 @@ class _Comparison:
 def _comfort_ms(ladder: Ladder) -> float | None:
     """TTFS p95 with one stream; None where too much of it is lost to speak of comfort."""
     alone = ladder.rounds.get(1)
-    return p95(alone.ttfs) if alone is not None and alone.served else None
+    return p95(alone.judged_ttfs) if alone is not None and alone.served else None
 
 
 def _comfortable(ttfs_ms: float) -> Callable[[Round], bool]:
     """Whether everybody was served, and 95 of 100 items as soon as that."""
-    return lambda measured: measured.served and measured.ttfs is not None and measured.ttfs.p95 <= ttfs_ms
+
+    def fits(measured: Round) -> bool:
+        latest_ms = p95(measured.judged_ttfs)
+        return measured.served and latest_ms is not None and latest_ms <= ttfs_ms
+
+    return fits
 
 
 def _badness(measured: Round | None) -> tuple[int, float]:
     """What the settings of a peer are chosen by: lost items, then TTFS."""
-    if measured is None or measured.ttfs is None:
+    if measured is None or measured.judged_ttfs is None:
         return (1, inf)
-    return (int(not measured.served), measured.ttfs.p95)
+    return (int(not measured.served), measured.judged_ttfs.p95)
 
 
 def _ordered(ladder: Ladder) -> tuple[Round, ...]:
@@ -230,5 +235,7 @@ def _ordered(ladder: Ladder) -> tuple[Round, ...]:
 
 def one_line(measured: Round) -> str:
     """A round as soon as it is over."""
-    ttfs = f"{number(median(measured.ttfs))} / {number(p95(measured.ttfs))} ms"
-    return f"{measured.server}, {measured.streams}: TTFS {ttfs}, lost {measured.lost_items} of {measured.items}"
+    final = f"final {number(median(measured.final_ttfs))} / {number(p95(measured.final_ttfs))} ms"
+    rest = f"at rest {number(median(measured.ttfs))} / {number(p95(measured.ttfs))} ms"
+    lost = f"lost {measured.lost_items}, misheard {measured.misheard} of {measured.items}"
+    return f"{measured.server}, {measured.streams}: {final}, {rest}, {lost}"

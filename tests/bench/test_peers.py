@@ -4,6 +4,7 @@ import io
 import sys
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from rich.console import Console
@@ -24,7 +25,8 @@ QUIET = Console(file=io.StringIO())
 ALONE = Setting(name="1 thread", threads=1)
 
 
-def a_round(server: str, streams: int, ttfs_ms: float, *, lost: int = 0) -> Round:
+def a_round(server: str, streams: int, ttfs_ms: float, *, lost: int = 0, rest_ms: float | None = None) -> Round:
+    """`rest_ms`: when texts came to rest; else when they were final."""
     ttfs = Spread.of([ttfs_ms])
     return Round(
         server=server,
@@ -33,7 +35,7 @@ def a_round(server: str, streams: int, ttfs_ms: float, *, lost: int = 0) -> Roun
         broken=(),
         items=10,
         lost_items=lost,
-        ttfs=ttfs,
+        ttfs=Spread.of([ttfs_ms if rest_ms is None else rest_ms]),
         final_ttfs=ttfs,
         timed_ttfs=None,
         lost_finals=lost,
@@ -47,6 +49,12 @@ def a_round(server: str, streams: int, ttfs_ms: float, *, lost: int = 0) -> Roun
         load_average=0.5,
         lateness_p95=1.0,
     )
+
+
+def test_a_server_is_judged_by_its_finals_and_by_texts_at_rest_where_it_tells_none() -> None:
+    tells = a_round("tells", 1, 2000, rest_ms=300)
+    assert tells.judged_ttfs == Spread.of([2000])
+    assert msgspec.structs.replace(tells, final_ttfs=None).judged_ttfs == Spread.of([300])
 
 
 def target(*arguments: str, health: str = "") -> PeerTarget:
@@ -123,7 +131,7 @@ def test_the_tables_say_what_each_carries_and_how_many_times_ours_it_takes() -> 
             Trial(setting="1 thread", round=a_round("somebody", 1, 2000)),
             Trial(setting="its own threads", round=a_round("somebody", 1, 7000)),
         ),
-        rounds=(a_round("somebody", 1, 2000), a_round("somebody", 4, 9000)),
+        rounds=(a_round("somebody", 1, 2000, rest_ms=500), a_round("somebody", 4, 9000)),
         comfort_ms=2000,
         carried=Carried(streams=0, too_many=1),
         comfortable=Carried(streams=1, too_many=2),
@@ -159,6 +167,7 @@ def test_the_tables_say_what_each_carries_and_how_many_times_ours_it_takes() -> 
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert ["somebody", "2000", "1", "≥", "17", "0"] in lines
     assert ["somebody", "1", "8.0", "8.0"] in lines
+    assert ["somebody", "1", "2.0", "2.0"] in lines  # at rest
     assert ["somebody", "4", "30.0", "30.0"] in lines
     assert ["forgetful", "1", "lost", "lost"] in lines
     assert ["(somebody:", "its", "own", "threads)", "1", "7000"] in [line[:6] for line in lines]
