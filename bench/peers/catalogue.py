@@ -2,12 +2,12 @@
 
 Versions are pinned here, and nowhere else. The engine below them is ours: the same CTranslate2, the same model
 directory, int8. Every peer is given the settings it does best with: those that only a measurement can choose between
-are listed, and the best of them with one stream goes on.
+are listed, and the best of them goes on.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -57,6 +57,7 @@ class Setting:
     name: str
     threads: int | None = None  # of CTranslate2, for one decoding; None: as many as it takes by itself
     flags: tuple[str, ...] = ()
+    run: Mapping[str, int] = field(default_factory=dict)  # of WhisperLive's server
 
     @property
     def environment(self) -> dict[str, str]:
@@ -74,6 +75,7 @@ class Peer:
     path: str  # of its socket
     health: str  # path that answers `"ready": true`; empty: it is ready when it takes connections
     settings: tuple[Setting, ...]
+    tried_with: tuple[int, ...] = (1,)  # streams; with the most of them it shows which setting is the best
 
 
 WHISPER_LIVE = Project(
@@ -115,8 +117,18 @@ WHISPER_LIVE_KIT = Project(
 # faster on few cores, for large ones more may be: both are tried.
 BY_THREADS = (Setting(name="1 thread", threads=1), Setting(name="its own threads"))
 
+# WhisperLive's own choice is 16 requests in a batch, which waits 50 ms for company. What is best where no GPU computes
+# a batch at once shows only with several streams.
+BY_BATCHES = (
+    Setting(name="1 thread, batches of 16 in 50 ms", threads=1),
+    Setting(name="1 thread, batches of 4 in 50 ms", threads=1, run={"batch_max_size": 4}),
+    Setting(name="1 thread, batches of 4 at once", threads=1, run={"batch_max_size": 4, "batch_window_ms": 0}),
+    Setting(name="1 thread, batches of 1 at once", threads=1, run={"batch_max_size": 1, "batch_window_ms": 0}),
+    Setting(name="its own threads, batches of 16 in 50 ms"),
+)
 
-def _whisper_live(place: Place, *, batch: bool) -> list[str]:
+
+def _whisper_live(place: Place, setting: Setting, *, batch: bool) -> list[str]:
     """Its server; the lock is what it has where it does not batch. Beam 1 in batches is its own default."""
     settings = {
         "host": place.host,
@@ -129,6 +141,7 @@ def _whisper_live(place: Place, *, batch: bool) -> list[str]:
         "batch_enabled": batch,
         "batch_max_admissions_per_s": MANY,
         "batch_max_queue_wait_s": 3600,  # it refuses nobody
+        **setting.run,
     }
     return [str(place.python), "-P", str(DRIVERS / "serve_whisper_live.py"), json.dumps(settings)]
 
@@ -162,7 +175,7 @@ PEERS: Final = (
         name="whisperlive-lock",
         project=WHISPER_LIVE,
         wire="whisperlive",
-        command=lambda place, _: _whisper_live(place, batch=False),
+        command=lambda place, setting: _whisper_live(place, setting, batch=False),
         path="",
         health="",
         settings=BY_THREADS,
@@ -171,10 +184,11 @@ PEERS: Final = (
         name="whisperlive-batch",
         project=WHISPER_LIVE,
         wire="whisperlive",
-        command=lambda place, _: _whisper_live(place, batch=True),
+        command=lambda place, setting: _whisper_live(place, setting, batch=True),
         path="",
         health="",
-        settings=BY_THREADS,
+        settings=BY_BATCHES,
+        tried_with=(1, 4),
     ),
     Peer(
         name="realtimestt",

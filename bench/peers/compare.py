@@ -44,7 +44,7 @@ class PeersOptions:
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting, with one stream."""
+    """A setting, with as many streams as it is tried with."""
 
     setting: str
     round: Round
@@ -135,14 +135,14 @@ class _Comparison:
         with self._console.status(f"{peer.name}: its environment"):
             python = await environment(peer.project, self._options.cache)
         trials = [await self._try(peer, setting, python) for setting in self._settings(peer)]
-        setting, ladder, _ = min(trials, key=lambda trial: _badness(trial[2]))
+        setting, ladder, _ = min(trials, key=lambda trial: _badness(trial[1].rounds.get(self._tried_with(peer)[-1])))
         await self._climb(ladder)
         carried = await self._carried(ladder, self._within_limits)
         comfort_ms = _comfort_ms(ladder)
         return Server(
             name=peer.name,
             setting=setting.name,
-            trials=tuple(Trial(setting=tried.name, round=measured) for tried, _, measured in trials if measured),
+            trials=tuple(Trial(setting=tried.name, round=each) for tried, _, rounds in trials for each in rounds),
             carried=carried,
             comfort_ms=comfort_ms,
             comfortable=None if comfort_ms is None else await self._carried(ladder, _comfortable(comfort_ms)),
@@ -177,12 +177,16 @@ class _Comparison:
     def _settings(self, peer: Peer) -> Sequence[Setting]:
         return peer.settings if self._options.trials else peer.settings[:1]
 
-    async def _try(self, peer: Peer, setting: Setting, python: Path) -> tuple[Setting, Ladder, Round | None]:
+    def _tried_with(self, peer: Peer) -> Sequence[int]:
+        return peer.tried_with if self._options.trials else (1,)
+
+    async def _try(self, peer: Peer, setting: Setting, python: Path) -> tuple[Setting, Ladder, list[Round]]:
         target = PeerTarget(
             peer=peer, setting=setting, python=python, model=self._options.model, language=self._language
         )
         ladder = self._ladder(target)
-        return setting, ladder, await ladder.round(1)
+        tried = [await ladder.round(streams) for streams in self._tried_with(peer)]
+        return setting, ladder, [each for each in tried if each is not None]
 
     def _ladder(self, target: Target) -> Ladder:
         measure = watched(target, self._options.speech, self._console)

@@ -1,6 +1,7 @@
 """Peers without their packages: what is left out and why, servers that come and go, and how a comparison is printed."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -89,6 +90,15 @@ def test_every_peer_listens_on_loopback_with_the_model_it_is_given() -> None:
             assert "4321" in command
             assert "/models/small" in command
             assert "0.0.0.0" not in command
+
+
+def test_whisper_live_is_tried_with_batches_of_several_sizes_and_several_streams() -> None:
+    place = Place(python=Path("/env/bin/python"), port=4321, model=Path("/models/small"), language="en")
+    batched = next(peer for peer in PEERS if peer.name == "whisperlive-batch")
+    given = [json.loads(batched.command(place, setting)[-1]) for setting in batched.settings]
+    assert {each.get("batch_max_size", 16) for each in given} == {1, 4, 16}
+    assert {each.get("batch_window_ms", 50) for each in given} == {0, 50}
+    assert max(batched.tried_with) > 1
 
 
 async def test_a_peer_takes_connections_and_is_gone_afterwards() -> None:
