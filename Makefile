@@ -9,12 +9,14 @@ USABLE = import sys, venv, ensurepip; sys.exit(sys.implementation.name != "cpyth
 FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13; do \
 	if "$$name" -c '$(USABLE)' 2>/dev/null; then echo "$$name"; break; fi; done
 
+APT = -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10 -o DPkg::Lock::Timeout=60
+
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve doctor test check lint clean moved
+.PHONY: help setup demo serve doctor test check lint clean moved browser
 
 help:
 	@echo "make demo     play a consultation through the live API and print transcript and note (SPEED=4: faster)"
@@ -22,10 +24,12 @@ help:
 	@echo "make doctor   say what is installed, which recogniser would run, and what is missing"
 	@echo "make test     every test"
 	@echo "make check    the quick tests"
-	@echo "make setup    only set up .venv"
+	@echo "make setup    only set up .venv, and the browser that tests run in"
 	@echo "make clean    remove .venv and caches; data is kept"
 
-setup: .venv/.stamp ; @:
+setup: .venv/.stamp
+	@rm -f .venv/.no-browser
+	@$(MAKE) browser
 
 demo: .venv/.stamp
 	@.venv/bin/auscult-bench demo --speed $(SPEED)
@@ -36,10 +40,10 @@ serve: .venv/.stamp
 doctor: .venv/.stamp
 	@.venv/bin/auscult doctor
 
-test: lint
+test: lint browser
 	@$(PYTHON) -m pytest
 
-check: lint
+check: lint browser
 	@$(PYTHON) -m pytest -m "not slow"
 
 lint: .venv/.stamp
@@ -48,6 +52,18 @@ lint: .venv/.stamp
 	@$(PYTHON) -m mypy
 	@report=$$(.venv/bin/lint-imports --no-logo 2>&1) && echo "Success: imports keep to the architecture" \
 		|| { echo "$$report"; exit 1; }
+
+# Tests alone need it (400 MB), so whoever only runs the server never gets it. Where it cannot be installed they are
+# skipped; the mark keeps `make test` from trying each time, `make setup` tries anew.
+browser: .venv/.stamp
+	@if command -v chromium >/dev/null || [ -e .venv/.no-browser ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the browser tests (400 MB)"; \
+		{ apt-get -qq $(APT) update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq $(APT) install -y --no-install-recommends chromium; } >/dev/null 2>&1 && exit 0; \
+	fi; \
+	touch .venv/.no-browser; \
+	echo "Browser tests will be skipped; to run them: apt-get install chromium (as root), then make setup"
 
 clean:
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
