@@ -1,5 +1,6 @@
 """The only constructor: settings → engines, store, jobs, use-cases, routes. Nothing is made at import."""
 
+import asyncio
 import fcntl
 import os
 import time
@@ -326,6 +327,8 @@ class Server:
         counter("auscult_webrtc_packets_lost", "Audio packets that never came.", lambda: whip.packets("lost"))
         counter("auscult_webrtc_packets_late", "Packets that came twice or late.", lambda: whip.packets("discarded"))
         counter("auscult_webrtc_packets_dropped", "Packets not read in time.", lambda: whip.packets("dropped"))
+        gauge("auscult_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
+        gauge("auscult_threads", "Threads, but for those that pools keep for the next call.", ops.threads)
         counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
         counter("auscult_recognition_retried", "Requests tried again alone: a batch failed.", lambda: batcher.retried)
         counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)

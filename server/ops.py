@@ -1,5 +1,6 @@
 """For those who run the server: is it alive, is it ready, what does it measure. Nothing confidential."""
 
+import threading
 from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,6 +14,8 @@ from server.domain import Scope
 from server.errors import Forbidden, Unauthorized
 from server.http import guarded, retry_after
 from server.metrics import Metrics
+
+POOLED = ("AnyIO worker thread", "ThreadPoolExecutor-", "asyncio_", "dbos-executor-")  # as pools name theirs
 
 
 def routes(
@@ -46,3 +49,8 @@ def _refuse(exc: AuscultError) -> Response:
     status = 401 if isinstance(exc, Unauthorized) else 403 if isinstance(exc, Forbidden) else 503
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else retry_after(exc)
     return JSONResponse({"error": {"code": exc.code, "message": str(exc)}}, status, headers)
+
+
+def threads() -> int:
+    """How many threads Python runs, without those that pools keep: they come with load and stay for the next call."""
+    return sum(not thread.name.startswith(POOLED) for thread in threading.enumerate())

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import aioice.ice
 import httpx
@@ -11,6 +12,7 @@ from anyio.from_thread import start_blocking_portal
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
+from tests.acceptance.browser import found_chromium, serving_pages
 
 LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
 
@@ -55,6 +57,19 @@ def api(scripted_server: RunningServer) -> Iterator[httpx.Client]:
 def sphinx_api(sphinx_server: RunningServer) -> Iterator[httpx.Client]:
     with client(sphinx_server.base_url, sphinx_server.key) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser; tests that ask for it are skipped where there is none."""
+    return found_chromium()
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[str]:
+    """The origin of the pages that tests open in it."""
+    with serving_pages() as origin:
+        yield origin
 
 
 @pytest.fixture(scope="session")
