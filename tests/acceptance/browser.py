@@ -74,6 +74,7 @@ class Client:
         await self.page.fill("[name=token]", token)
         await self.page.click("[name=start]")
         await self.page.wait_for_function("document.querySelector('#state').textContent")
+        assert await self.page.text_content("#state") == "started"
 
     async def until(self, condition: str, timeout_ms: float = PATIENCE_MS) -> None:
         """Wait until this JavaScript, in which `events` is everything told so far, is true."""

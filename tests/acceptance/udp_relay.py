@@ -81,7 +81,7 @@ class Relays:
         """What the client tells the server, with a relay in the client's place; an offer gets a new one."""
         if sdp.startswith(NEW_OFFER):
             self._made.append(await self._make())
-        return CANDIDATE.sub(rf"\1\2\3{HOST} {self._made[-1].seen_by_server}", sdp)
+        return CANDIDATE.sub(rf"\g<1>\g<2>\g<3>{HOST} {self._made[-1].seen_by_server}", sdp)
 
     async def inward(self, sdp: str) -> str:
         """The server's answer, with the relay in its place. Of several candidates of the server the first is used."""
@@ -95,7 +95,7 @@ class Relays:
             if one is None:
                 kept.append(line)
             elif (one[4], int(one[5])) == relay.server_at:
-                kept.append(CANDIDATE.sub(rf"\1\2\3{HOST} {relay.seen_by_client}", line))
+                kept.append(CANDIDATE.sub(rf"\g<1>\g<2>\g<3>{HOST} {relay.seen_by_client}", line))
         return "".join(kept)
 
     async def _make(self) -> Relay:

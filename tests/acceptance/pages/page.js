@@ -13,7 +13,7 @@ export function run(make) {
     const session = (window.session = make({ ...where, onevent: show }));
     session.done.then(say, say);
     form.start.disabled = true;
-    await session.start().then(() => say("connected"), say);
+    await session.start().then(() => say("started"), say);
     for (const button of [form.restart, form.stop]) if (button) button.disabled = false;
   };
   form.stop.onclick = () => {
@@ -25,7 +25,6 @@ export function run(make) {
 
 function show(event) {
   window.events.push({ ...event, at: performance.now() });
-  if (event.type === "offline" || event.type === "connection") say(event.state ?? event.type);
   if (event.type === "withdrawn") lines.get(event.id)?.remove();
   if (event.type !== "partial" && event.type !== "final") return;
   if (!lines.has(event.id)) {
