@@ -48,11 +48,11 @@ def held_here() -> Counter[str]:
 
 
 @contextmanager
-def nothing_left_in(server: RunningServer) -> Iterator[None]:
+def nothing_left_in(server: RunningServer, polls: int = POLLS) -> Iterator[None]:
     """Whatever the server takes up for this block it has given back soon after."""
     before = held_by(server)
     yield
-    for _ in range(POLLS):
+    for _ in range(polls):
         if not (left := held_by(server) - before):
             return
         time.sleep(POLL_S)
@@ -60,11 +60,11 @@ def nothing_left_in(server: RunningServer) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def nothing_left_here() -> AsyncIterator[None]:
+async def nothing_left_here(polls: int = POLLS) -> AsyncIterator[None]:
     """Whatever this process takes up for this block it has given back soon after."""
     before = held_here()
     yield
-    for _ in range(POLLS):
+    for _ in range(polls):
         if not (left := held_here() - before):
             return
         await asyncio.sleep(POLL_S)
