@@ -80,8 +80,12 @@ class Client:
         """Wait until this JavaScript, in which `events` is everything told so far, is true."""
         await self.page.wait_for_function(condition, timeout=timeout_ms, polling=50)
 
-    async def hear(self, seconds: float) -> None:
-        """Wait until a text that ends behind so much of the recording was told, partial or final."""
+    async def play(self, seconds: float) -> None:
+        """Wait until the microphone has played so much."""
+        await self.until(f"performance.now() - begun >= {seconds * 1000}")
+
+    async def read(self, seconds: float) -> None:
+        """Wait until a text that ends behind so much of the audio was told, partial or final."""
         await self.until(f"events.some((event) => event.end_ms >= {seconds * 1000})")
 
     async def restart(self) -> None:

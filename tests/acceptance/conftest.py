@@ -73,6 +73,12 @@ def pages() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def browsers_server(pages: str) -> Iterator[RunningServer]:
+    """Real words for browsers: our pages may call it, and WebRTC stays on loopback."""
+    yield from start("sphinx", {"AUSCULT_SERVER_CORS_ORIGINS": pages, "AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"})
+
+
+@pytest.fixture(scope="session")
 def headache() -> Recording:
     return Recording.load("headache")
 

@@ -86,9 +86,10 @@ async def test_datagrams_pass_both_ways_through_a_relay_until_it_is_cut() -> Non
             await server.sendto(b"to the client", *sender)
             assert await client.receive() == (b"to the client", relay)
             relays.cut()
-            await client.sendto(b"lost", *relay)
-            while not relays.dropped:
+            async with anyio.create_task_group() as both:
+                both.start_soon(relays.drop, 1)
                 await anyio.lowlevel.checkpoint()
+                await client.sendto(b"lost", *relay)
             relays.mend()
             await client.sendto(b"heard", *relay)
             assert (await server.receive())[0] == b"heard"

@@ -61,6 +61,7 @@ class Relays:
         self._stack = stack
         self._made: list[Relay] = []
         self._cut = False
+        self._dropping = anyio.Event()
         self.passed = 0  # datagrams
         self.dropped = 0
 
@@ -71,9 +72,18 @@ class Relays:
     def mend(self) -> None:
         self._cut = False
 
+    async def drop(self, count: int) -> None:
+        """Wait until so many datagrams more have been dropped: a voice is 50 a second."""
+        until = self.dropped + count
+        while self.dropped < until:
+            self._dropping = anyio.Event()
+            await self._dropping.wait()
+
     def passes(self) -> bool:
         """Whether a datagram does, and count it."""
         self.dropped += self._cut
+        if self._cut:
+            self._dropping.set()
         self.passed += not self._cut
         return not self._cut
 

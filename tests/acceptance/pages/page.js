@@ -14,6 +14,7 @@ export function run(make) {
     session.done.then(say, say);
     form.start.disabled = true;
     await session.start().then(() => say("started"), say);
+    window.begun = performance.now(); // the microphone was there a little earlier
     for (const button of [form.restart, form.stop]) if (button) button.disabled = false;
   };
   form.stop.onclick = () => {

@@ -62,6 +62,7 @@ export class WhipSession {
     for (const [name, value] of Object.entries(query)) asked.searchParams.set(name, value);
     const answer = await this.#ask(asked, { method: "POST", body: sdp, headers: { "Content-Type": "application/sdp" } });
     this.#resource = new URL(answer.headers.get("Location"), asked);
+    this.encounterId = answer.headers.get("Auscult-Encounter");
     if (this.#ending) return this.#ask(this.#resource, { method: "DELETE" }); // stopped while the server answered
     const etag = answer.headers.get("ETag");
     await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
@@ -121,6 +122,7 @@ export class WhipSession {
       await this.#connect();
     } catch (error) {
       if (error instanceof Refused && error.status < 500) return this.#end(() => this.#settled.reject(error));
+      this.onevent({ type: "offline" });
       this.#again = setTimeout(() => this.#reconnect(), this.#pause * (0.5 + Math.random() / 2));
       this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);
     }
