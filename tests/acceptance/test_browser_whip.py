@@ -70,7 +70,7 @@ async def test_a_short_interruption_is_silence_of_its_length(
     async with listening(chromium, microphone) as browser, relayed() as relays:
         client = await browser.open(f"{pages}/whip.html", {"query": QUERY}, relays)
         await client.start(browsers_server.base_url, browsers_server.key)
-        await client.read(PAUSE_AT_S - 0.6)
+        await client.play(PAUSE_AT_S + 0.2)
         relays.cut()
         await relays.drop(100)
         relays.mend()
@@ -94,7 +94,7 @@ async def test_no_word_is_lost_or_repeated_when_a_page_has_to_call_again(
     ):
         client = await browser.open(f"{pages}/whip.html", {"query": QUERY}, relays)
         await client.start(network.base_url, browsers_server.key)
-        await client.read(PAUSE_AT_S - 0.6)
+        await client.play(PAUSE_AT_S + 0.2)
         network.cut()
         relays.cut()
         await client.until("events.some((event) => event.type === 'offline')")
