@@ -17,6 +17,7 @@ export class LiveRecorder {
   #socket = null;
   #inSession = false;
   #resumeToken = null;
+  #finals = 0; // told so far: a new connection goes on behind them
   #pause = FIRST_PAUSE_MS;
   #deaf = null; // timer
   #again = null; // timer
@@ -74,7 +75,7 @@ export class LiveRecorder {
   #connect() {
     const socket = new WebSocket(`${this.server.replace(/^http/, "ws")}/api/live`, ["auscult-live", `jwt-${this.token}`]);
     const greeting = { type: "hello", chunk_numbers: true, ...this.hello };
-    if (this.#resumeToken) Object.assign(greeting, { resume_token: this.#resumeToken });
+    if (this.#resumeToken) Object.assign(greeting, { resume_token: this.#resumeToken, after: this.#finals });
     socket.onopen = () => socket.send(JSON.stringify(greeting));
     socket.onmessage = ({ data }) => this.#heard(JSON.parse(data));
     socket.onclose = ({ code }) => this.#lost(code);
@@ -88,11 +89,13 @@ export class LiveRecorder {
       this.#resumeToken = event.resume_token; // the one before is spent
       this.#pause = FIRST_PAUSE_MS;
       this.#forget(event.chunks);
-      this.#next = event.chunks;
+      this.#next = Math.max(event.chunks, this.#first);
       this.#inSession = true;
       this.#endSent = false;
     } else if (event.type === "ack") {
       this.#forget(event.chunks);
+    } else if (event.type === "final") {
+      this.#finals += 1;
     } else if (event.type === "error") {
       this.#lastError = new Error(`${event.code}: ${event.message}`);
     } else if (event.type === "done") {
