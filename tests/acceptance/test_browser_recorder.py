@@ -49,8 +49,8 @@ async def test_what_a_microphone_hears_becomes_text_while_it_is_said(
     assert_times_hold(finals, said)
     assert events[0]["type"] == "session"
     assert events[-1] | {"at": 0} == {"type": "done", "outcome": "done", "at": 0}
-    partials = [event for event in events if event["type"] == "partial"]
-    assert partials[0]["at"] < finals[0]["at"] < partials[-1]["at"]
+    first_partial = next(event for event in events if event["type"] == "partial")
+    assert first_partial["at"] < finals[0]["at"] < finals[-1]["at"]
 
 
 async def test_no_word_is_lost_or_repeated_when_the_network_breaks_and_when_it_forgets_a_connection(

@@ -40,8 +40,8 @@ async def test_what_a_microphone_hears_becomes_text_told_by_server_sent_events(
     said, finals = said_before(headache, SECONDS), finals_of(events)
     assert_heard_once(finals, said)
     assert_times_hold(finals, said)
-    partials = [event for event in events if event["type"] == "partial"]
-    assert partials[0]["at"] < finals[0]["at"] < partials[-1]["at"]
+    first_partial = next(event for event in events if event["type"] == "partial")
+    assert first_partial["at"] < finals[0]["at"] < finals[-1]["at"]
 
 
 async def test_a_stereo_track_keeps_two_people_apart_and_a_data_channel_tells_what_they_say(
