@@ -95,19 +95,19 @@ async def test_no_word_is_lost_or_repeated_when_a_page_has_to_call_again(
         client = await browser.open(f"{pages}/whip.html", {"query": QUERY}, relays)
         await client.start(network.base_url, browsers_server.key)
         await client.play(PAUSE_AT_S + 0.2)
+        consultation = await client.page.evaluate("session.encounterId")
         network.cut()
         relays.cut()
         await client.until("events.some((event) => event.type === 'offline')")
         network.mend()
         relays.mend()
         await client.until(f"{CONNECTIONS} === 2")
+        assert await client.page.evaluate("session.encounterId") == consultation
         await client.play(said[-1].end_ms / 1000 + 0.5)
         events = await client.stop()
     finals = finals_of(events)
     assert_heard_once(finals, said)
     assert_times_hold(finals, said)
-    told = [event["type"] for event in events if event["type"] in ("interrupted", "resumed", "done")]
-    assert told == ["interrupted", "resumed", "done"]
 
 
 def mono(channels: Sequence[Pcm]) -> list[Pcm]:
