@@ -40,6 +40,7 @@ Most = Annotated[int, typer.Option("--max", min=1, max=10_000, help="Streams tha
 TtfsLimit = Annotated[float, typer.Option(min=1, help="Latest end of speech → text, p95, ms.")]
 AgeLimit = Annotated[float, typer.Option(min=1, help="Oldest partial, p95, ms.")]
 Minutes = Annotated[float, typer.Option(min=0, help="No round begins later.")]
+SliceMs = Annotated[int, typer.Option("--slice-ms", min=20, max=10_000, help="Of each chunk.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.", dir_okay=False)]
 
 
@@ -221,6 +222,61 @@ def webrtc(
     show(report, out)
     _write(report, json)
     if any(each.used_of_arrived < 0.9 for each in report.rounds):
+        raise typer.Exit(1)
+
+
+@app.command()
+def recorder(
+    recording: Recording = "cough",
+    recogniser: Recogniser = "sphinx",
+    model: Model = "",
+    sessions: Annotated[int, typer.Option(min=1, max=1000, help="For first words, one after the other.")] = 10,
+    slice_ms: SliceMs = 100,
+    cuts: Annotated[int, typer.Option(min=1, max=100, help="Of the connection of one session.")] = 5,
+    json: Json = None,
+) -> None:
+    """Measure what a browser's recorder meets: acknowledgements, first words, coming back after a cut."""
+    from bench.recorder import RecorderOptions, run, show
+
+    options = RecorderOptions(
+        recording=recording, recogniser=recogniser, model=model, sessions=sessions, slice_ms=slice_ms, cuts=cuts
+    )
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+    if report.lost_words or report.repeated_words:
+        raise typer.Exit(1)
+
+
+@app.command()
+def decoders(
+    decoders: Annotated[int, typer.Option(min=1, max=10_000, help="At the same time.")] = 100,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Measured time.")] = 20.0,
+    slice_ms: SliceMs = 250,
+    json: Json = None,
+) -> None:
+    """Measure what decoding live webm costs, and how soon a chunk is audio."""
+    from bench.decoders import DecoderOptions, run, show
+
+    options = DecoderOptions(decoders=decoders, seconds=seconds, slice_ms=slice_ms)
+    report = anyio.run(run, options, out, backend_options={"use_uvloop": True})
+    show(report, out)
+    _write(report, json)
+
+
+@app.command()
+def followers(
+    followers: Annotated[int, typer.Option(min=1, max=10_000, help="Of one session.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Measured time, alone and followed.")] = 30.0,
+    json: Json = None,
+) -> None:
+    """Measure what followers of a session cost the server."""
+    from bench.followers import FollowerOptions, run, show
+
+    report = anyio.run(run, FollowerOptions(followers=followers, seconds=seconds), out)
+    show(report, out)
+    _write(report, json)
+    if report.missing_finals:
         raise typer.Exit(1)
 
 
