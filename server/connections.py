@@ -36,11 +36,12 @@ class Connections:
             raise AlreadyFinal
         return live
 
-    async def join(self, caller: Caller, encounter: str, spec: StreamSpec) -> int:
+    async def join(self, caller: Caller, encounter: str, spec: StreamSpec, *, position: int = 0) -> int:
         """The stream by which a connection takes part in a session: the one with its role, or one more.
 
         A connection with the role of a stream that goes on continues it, in the place of whoever fed it before.
-        `spec` is named here. Raises `NotFound`, `AlreadyFinal`, `BadRequest` (another format), `Overloaded`.
+        `spec` is named here; a stream more has its first sample at `position`. Raises `NotFound`, `AlreadyFinal`,
+        `BadRequest` (another format), `Overloaded`.
         """
         live = await self.reach(caller, encounter)
         streams = live.row.options.streams
@@ -52,7 +53,7 @@ class Connections:
         if len(streams) >= self._max_streams_per_session:
             raise BadRequest(f"A session has at most {self._max_streams_per_session} streams.")
         with self._encounters.admission.place(1, inside=True):
-            return await live.add(msgspec.structs.replace(spec, name=f"stream{len(streams)}"))
+            return await live.add(msgspec.structs.replace(spec, name=f"stream{len(streams)}"), position=position)
 
     async def leave(self, caller: Caller, encounter: str, stream: int) -> None:
         """One stream of a session is over; with the last one, the session."""

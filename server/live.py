@@ -22,7 +22,7 @@ from pipeline.events import Event, Guarded, Partial, SegmentLost
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import open_stream
 from pipeline.session import Session, SessionOptions
-from pipeline.types import AudioFormat, RestartPoint, StreamOptions, Utterance, to_ms
+from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, StreamOptions, Utterance, to_ms
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
@@ -168,6 +168,11 @@ class LiveEncounter:
         """Bytes of a stream that were heard so far."""
         return self._channels[stream].heard
 
+    def duration(self, stream: int) -> int:
+        """Samples of a stream that were decoded so far."""
+        listening = self._channels[stream].stream
+        return 0 if listening is None else listening.duration
+
     def elapsed_s(self) -> float:
         """Seconds since its first audio was heard (after a takeover: since it was opened); 0 before."""
         return 0.0 if self._began is None else max(0.0, self._studio.now() - self._began)
@@ -239,17 +244,24 @@ class LiveEncounter:
         """Whether a connection feeds it."""
         return bool(self._attendances)
 
-    async def add(self, spec: StreamSpec) -> int:
-        """A stream more; returns its ordinal. Raises `AlreadyFinal`, `EpochLost`, `StoreUnavailable`."""
+    async def add(self, spec: StreamSpec, *, position: int = 0) -> int:
+        """A stream more; returns its ordinal. Its first sample is the one at `position`.
+
+        Raises `AlreadyFinal`, `EpochLost`, `StoreUnavailable`.
+        """
+        position -= position % WINDOW
+        state = StreamState(
+            checkpoint=Checkpoint(audio_from=position, position=position), restart=RestartPoint(position=position)
+        )
         async with self._taking:
             if self.ended:
                 raise AlreadyFinal
             if self.gone.is_set():
                 raise EpochLost
             options = msgspec.structs.replace(self.row.options, streams=(*self.row.options.streams, spec))
-            store = partial(sql.add_stream, encounter=self.id, epoch=self._epoch, options=options)
-            await self._studio.writer.write(store)
-            channel = Channel(ordinal=len(self._channels), spec=spec, state=StreamState())
+            store = partial(sql.add_stream, seal=self._seal, encounter=self.id, epoch=self._epoch, options=options)
+            await self._studio.writer.write(partial(store, state=state))
+            channel = Channel(ordinal=len(self._channels), spec=spec, state=state)
             self.row = msgspec.structs.replace(self.row, options=options)
             self._channels.append(channel)
             if self._streams is not None:
@@ -318,7 +330,7 @@ class LiveEncounter:
     async def _listen(self, channel: Channel) -> None:
         studio, state = self._studio, channel.state
         session = Session(self._stream_options(channel), studio.session, studio.voice_activity, state.checkpoint)
-        decoder = studio.open_decoder(channel.spec.format, restart=state.restart if channel.inherited else None)
+        decoder = studio.open_decoder(channel.spec.format, restart=state.restart)
         self._outbox.stamp(Stage.STARTED)
         async with open_stream(session, decoder, studio.batcher, partial(self._sink, channel)) as stream:
             channel.stream = stream

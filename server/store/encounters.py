@@ -74,13 +74,16 @@ def create(connection: Connection, row: EncounterRow, client_key: str | None) ->
     return row.id
 
 
-def add_stream(connection: Connection, encounter: str, epoch: int, options: EncounterOptions) -> None:
-    """A stream more, the last one of `options`. Raises `EpochLost`."""
+def add_stream(
+    connection: Connection, seal: Seal, encounter: str, epoch: int, options: EncounterOptions, state: StreamState
+) -> None:
+    """A stream more, the last one of `options`, and where it begins. Raises `EpochLost`."""
     own(connection, encounter, epoch)
     values = {"options": _encode(options).decode()}
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
     ordinal = len(options.streams) - 1
     connection.execute(insert(t.streams).values(**_stream(encounter, ordinal, options.streams[ordinal])))
+    commit(connection, seal, encounter, epoch, ordinal, state, [])
 
 
 def _stream(encounter: str, ordinal: int, spec: StreamSpec) -> dict[str, object]:

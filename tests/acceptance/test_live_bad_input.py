@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from tests.acceptance.following import all_of
 from tests.acceptance.haidy import chunk, post
 from tests.acceptance.live import END, HELLO, Event, dialled, hear, of, pieces, recorded, rest, say, told, words
 from tests.acceptance.test_haidy import wav
-from tests.audio import Recipe, encode, video
+from tests.audio import RECIPES, Recipe, encode, video
 
 CLUSTER = bytes.fromhex("1f43b675")
 GARBAGE = bytes(range(1, 256)) * 400
@@ -224,6 +225,20 @@ async def test_a_recording_without_its_beginning_asks_for_a_restart_and_is_heard
     assert words(of(after, "final")) == words(of(whole, "final"))
     assert of(after, "ack")[-1]["chunks"] == len(broken) + len(recorded("headache", 10))
     assert after[-1] == {"type": "done", "outcome": "done"}
+
+
+async def test_a_recording_that_breaks_for_good_keeps_what_was_said_and_goes_on_behind_it(
+    scripted_server: RunningServer, headache: Recording
+) -> None:
+    fragmented = replace(RECIPES["fragmented mp4"], rate=16_000)
+    good = encode(headache.mono()[: 16_000 * 10], fragmented)
+    before, after = await restarted_after(scripted_server, [*pieces(good), GARBAGE, GARBAGE])
+    assert of(before, "error")[-1]["code"] == "undecodable_audio"
+    finals = of(before, "final") + of(after, "final")
+    starts = [final["start_ms"] for final in finals]
+    assert starts == sorted(starts)
+    assert starts[0] < 9_000 < 10_000 < starts[-1]
+    assert {final["stream"] for final in finals} == {"stream0", "stream1"}
 
 
 async def test_garbage_after_a_good_start_loses_nothing_that_was_heard(scripted_server: RunningServer) -> None:

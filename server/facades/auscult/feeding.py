@@ -108,8 +108,9 @@ class Feeding:
 
     async def _replace(self) -> None:
         """A stream whose decoder gave up cannot go on: another one takes its place, with the next file."""
+        behind = self._live.duration(self._stream)
         await self._live.end_stream(self._stream)
-        self._stream = await self._connections.join(self._caller, self._live.id, self._seat.spec)
+        self._stream = await self._connections.join(self._caller, self._live.id, self._seat.spec, position=behind)
         self._attend()
 
     async def _spend(self) -> None:

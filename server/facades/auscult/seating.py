@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.types import to_samples
 from server.connections import Connections
 from server.domain import Caller, StreamSpec
 from server.encounters import Encounters
@@ -76,7 +77,8 @@ class Seating:
         if not (live.row.options.attended and live.row.options.resumable):
             raise BadRequest("This session gets its audio in another way: it can be followed, not joined.")
         known = len(live.row.options.streams)
-        stream = await self._connections.join(caller, encounter, spec)
+        begins = to_samples(live.elapsed_s() * 1000)  # so that what is said at the same time has the same times
+        stream = await self._connections.join(caller, encounter, spec, position=begins)
         return Seat(encounter=encounter, live=live, stream=stream, returns=stream < known)
 
     async def _resume(self, caller: Caller, token: str) -> Seat:
