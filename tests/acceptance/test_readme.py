@@ -10,6 +10,7 @@ import pytest
 
 from bench.recordings import Recording
 from bench.server import RunningServer
+from tests.acceptance.browser import PATIENCE_MS, listening, write_wav
 from tests.acceptance.test_haidy import encoded
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -48,3 +49,24 @@ def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
     assert "'speaker': 'doctor'" in printed
     assert "'speaker': 'patient'" in printed
     assert "'object': 'note'" in printed
+
+
+@pytest.mark.slow
+async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
+    chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+) -> None:
+    (snippet,) = re.findall(r"```js\n(.*?)```", README.read_text(), re.DOTALL)
+    microphone = write_wav(tmp_path / "visit.wav", [headache.mono()[: 16000 * 6]])
+    around = (
+        "async ({ server, token }) => { window.seen = []; const show = (event) => seen.push(event); const stop = {};"
+    )
+    async with listening(chromium, microphone) as browser:
+        page = (await browser.open(f"{pages}/recorder.html")).page
+        url = browsers_server.base_url.replace("http", "ws", 1)
+        await page.evaluate(
+            f"{around} {snippet}; window.stopped = stop.onclick; }}", {"server": url, "token": browsers_server.key}
+        )
+        await page.wait_for_function("seen.some((event) => event.type === 'final')")
+        await page.evaluate("stopped()")
+        await page.wait_for_function("seen.at(-1).type === 'done'", timeout=PATIENCE_MS)
+        assert "error" not in [event["type"] for event in await page.evaluate("seen") if event["type"] != "note"][:-2]
