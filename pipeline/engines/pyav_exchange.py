@@ -145,6 +145,8 @@ class AudioPipe:
 
     def write(self, pcm: Pcm) -> None:
         """Append samples; waits while the reader is behind. Raises `Discarded`."""
+        if not len(pcm):
+            return
         self._pieces.append(pcm)
         self.position += len(pcm)
         if sum(map(len, self._pieces)) >= PIECE:

@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 
 from pipeline.types import SAMPLE_RATE, Pcm
 
+GATHERED_S = (
+    0.1  # of frames that are resampled together while more are there: a call costs more than what it does to one
+)
 SETTLE = SAMPLE_RATE // 20  # samples after which nothing is left of where the filter began (it is 2 ms long at 48 kHz)
+
+NOTHING: Pcm = np.zeros(0, np.float32)
 
 
 class Resampling:
     """One uninterrupted run of equal frames. What changes its format, or leaves a hole, begins another.
 
-    `position` is where the next frame's audio will lie, exact however much the filter still holds back.
+    `position` is where the next frame's audio will lie, exact however much is still held back: frames are gathered,
+    and how they were makes no difference to the samples.
     """
 
     def __init__(self, first: AudioFrame, start: int) -> None:
@@ -24,6 +30,8 @@ class Resampling:
         self._rate = first.sample_rate
         self._start = start
         self._taken = 0  # samples, at the source's rate
+        self._gathered: list[AudioFrame] = []
+        self._waiting = 0  # samples of them
         self._resampler = av.AudioResampler(
             format="flt",
             layout="mono",
@@ -39,17 +47,40 @@ class Resampling:
     def push(self, frame: AudioFrame) -> Pcm:
         """Shapes: returns `(n_samples,)` float32, what is ready. Raises `FFmpegError`, `ValueError`."""
         self._taken += frame.samples
+        self._waiting += frame.samples
+        self._gathered.append(frame)
+        return self.flush() if self._waiting >= GATHERED_S * self._rate else NOTHING
+
+    def flush(self) -> Pcm:
+        """What was gathered, now that nothing more comes for the moment. Raises `FFmpegError`, `ValueError`."""
+        if not self._gathered:
+            return NOTHING
+        frame = joined_frames(self._gathered)
+        self._gathered, self._waiting = [], 0
         frame.pts = None  # the resampler must count, not follow the container's times
         return _joined(self._resampler.resample(frame))
 
     def drain(self) -> Pcm:
-        """What the filter still held back; the run is over."""
-        return _joined(self._resampler.resample(None))
+        """What was gathered and what the filter still held back; the run is over."""
+        return np.concatenate([self.flush(), _joined(self._resampler.resample(None))])
 
 
 def kind_of(frame: AudioFrame) -> tuple[str, str, int]:
     """What must stay the same within one run."""
     return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def joined_frames(frames: list[AudioFrame]) -> AudioFrame:
+    """Frames of one kind as one."""
+    first = frames[0]
+    if len(frames) == 1:
+        return first
+    samples = np.concatenate(
+        [frame.to_ndarray() for frame in frames], axis=1
+    )  # also packed ones: a row of all channels
+    result = AudioFrame.from_ndarray(samples, format=first.format.name, layout=first.layout.name)
+    result.sample_rate = first.sample_rate
+    return result
 
 
 def mono_frame(pcm: Pcm, sample_rate: int) -> AudioFrame:
@@ -81,5 +112,5 @@ def aligned_before(position: int, sample_rate: int) -> tuple[int, int]:
 
 def _joined(frames: list[AudioFrame]) -> Pcm:
     if not frames:
-        return np.zeros(0, np.float32)
+        return NOTHING
     return np.concatenate([cast("Pcm", frame.to_ndarray()).reshape(-1) for frame in frames])

@@ -45,6 +45,7 @@ class DecoderThread:
         self._entered: RestartPoint | None = restart if restart.header[1] else None  # in the middle of the first file
         self._offsets = Offsets(header=restart.header, begin=restart.offset)
         self._files = 0
+        self._track: Track | None = None  # of the container that is being decoded
         self._thread = Thread(target=self._main, name="auscult-decoder", daemon=True)
 
     def start(self) -> None:
@@ -85,7 +86,7 @@ class DecoderThread:
         return None
 
     def _decode_file(self) -> None:
-        source = Source(self._pipe, self._offsets, self._audio.hand_over)
+        source = Source(self._pipe, self._offsets, self._idle)
         if self._files:
             self._clock.begin_file()
             self._index.begin_file(RestartPoint(offset=self._offsets.begin, position=self._audio.position))
@@ -105,6 +106,12 @@ class DecoderThread:
         self._entered = None
         self._offsets = Offsets(begin=source.offsets.of(source.consumed))
 
+    def _idle(self) -> None:
+        """Nothing is left to decode until bytes come: hand over what there is."""
+        if self._track is not None:
+            self._track.flush()
+        self._audio.hand_over()
+
     # Containers
 
     def _decode_container(self, source: Source, container: Container) -> None:
@@ -119,10 +126,13 @@ class DecoderThread:
             raise UndecodableAudio from exc
         with opened:
             stream = audio_track(opened)
-            track = Track(self._audio, self._clock, self._index, self._locate(source, scanner), self._entered)
-            for packet in _packets(opened, stream, source):
-                track.decode(packet)
-            track.finish()
+            self._track = Track(self._audio, self._clock, self._index, self._locate(source, scanner), self._entered)
+            try:
+                for packet in _packets(opened, stream, source):
+                    self._track.decode(packet)
+                self._track.finish()
+            finally:
+                self._track = None
         if source.astray:
             raise UndecodableAudio
 

@@ -60,6 +60,11 @@ class Track:
             self._place(frame, restart)
             restart = None
 
+    def flush(self) -> None:
+        """Hand over what was gathered: no more packets are there for the moment."""
+        if self._run is not None:
+            self._audio.write(self._run.flush())
+
     def finish(self) -> None:
         """Hand over what the resampler still holds back."""
         if self._run is not None:
