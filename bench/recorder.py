@@ -177,7 +177,7 @@ async def run(options: RecorderOptions, console: Console) -> Report:
             chunks = len(cut.chunks)
             await cut.play([chunks * (each + 1) // (options.cuts + 1) for each in range(options.cuts)])
         name = server.recogniser.name if server.recogniser else options.recogniser
-    lost, repeated = _differences(whole.finals, cut.finals)
+    lost, repeated = differences(whole.finals, cut.finals)
     return Report(
         recogniser=name,
         slice_ms=options.slice_ms,
@@ -213,7 +213,7 @@ def _from(pcm: Pcm, start_ms: int, seconds: float) -> Pcm:
     return pcm[begin : begin + round(seconds * SAMPLE_RATE)]
 
 
-def _differences(whole: Sequence[Event], cut: Sequence[Event]) -> tuple[int, int]:
+def differences(whole: Sequence[Event], cut: Sequence[Event]) -> tuple[int, int]:
     """Words of finals that are in only one of two runs: lost, and repeated or made up. Finals are named by their times.
 
     The same bytes make the same segments, whatever happened to the connection.
