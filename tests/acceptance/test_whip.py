@@ -13,6 +13,7 @@ from tests.acceptance.conftest import LOOPBACK
 from tests.acceptance.whip import (
     SDP,
     Call,
+    Event,
     Voice,
     caller,
     calling,
@@ -197,6 +198,23 @@ async def test_a_client_may_close_its_connection_before_it_deletes(
             await follower.saw("done")
         assert (await call.hang_up()).status_code == 404
     assert of_type(follower.events, "final")
+
+
+async def test_everybody_who_hangs_up_at_the_same_moment_is_finished(
+    whip_server: RunningServer, headache: Recording
+) -> None:
+    async def talk(http: httpx.AsyncClient) -> list[Event]:
+        voice = Voice(headache.mono(), seconds=SENTENCE_S)
+        async with calling(http, voice) as call:
+            await said(call, voice)
+            assert (await call.hang_up()).status_code == 200
+        return await read_events(whip_server, call.events_url)
+
+    async with caller(whip_server) as http, asyncio.TaskGroup() as tasks:
+        talks = [tasks.create_task(talk(http)) for _ in range(8)]
+    for events in (task.result() for task in talks):
+        assert of_type(events, "final")
+        assert events[-1]["outcome"] == "done"
 
 
 async def test_a_client_that_does_not_come_back_is_finished_without(headache: Recording) -> None:

@@ -106,12 +106,12 @@ class WhipSession:
                     too_long = await self._hear()
                     tasks.cancel_scope.cancel()
         finally:
-            self._fed_bytes = {stream: live.heard_bytes(stream) for stream in self.part.streams}
             if not (self.dismissed.is_set() or live.ended):
                 for stream in set(self.part.streams) - self._interrupted:
                     self._interrupt(stream)
             with anyio.CancelScope(shield=True), suppress(AuscultError):
                 await live.log_heard()  # also when the server stops
+            self._fed_bytes = {stream: live.heard_bytes(stream) for stream in self.part.streams}  # all of it is logged
             self.silent.set()
         if too_long:
             self.dismissed.set()
@@ -172,10 +172,12 @@ class WhipSession:
 
     async def _align(self) -> None:
         """Streams begin where the consultation is: what they missed of it is silence."""
-        live = self.part.live
-        missed = [(stream, missed_bytes(live.heard_bytes(stream), live.elapsed_s())) for stream in self.part.streams]
-        for stream, silence in missed:
-            if live.heard_bytes(stream):
+        live, elapsed_s = self.part.live, self.part.live.elapsed_s()
+        await live.log_heard()  # of what is being logged, nothing would be counted
+        for stream in self.part.streams:
+            heard_bytes = live.heard_bytes(stream)
+            silence = missed_bytes(heard_bytes, elapsed_s)
+            if heard_bytes:
                 live.transcript.resume(self._name(stream))
             for at in range(0, silence, PIECE_BYTES):
                 await live.hear(stream, bytes(min(PIECE_BYTES, silence - at)))
