@@ -1,1 +1,1 @@
-"""Nabla (Copilot Listen, generation B): live audio of several streams over a WebSocket."""
+"""Nabla: live audio of several streams over a WebSocket, in generations A and B (Copilot Listen) and C (transcribe)."""

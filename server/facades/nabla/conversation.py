@@ -14,6 +14,8 @@ from server.domain import Caller
 from server.encounters import Encounters
 from server.errors import BadRequest
 from server.facades.nabla import convert, schema
+from server.facades.nabla.acknowledging import Acknowledgements
+from server.facades.nabla.dialect import Dialect, Setup
 from server.following import Finished, Problem
 from server.ingest.websocket import (
     INTERNAL_ERROR,
@@ -45,10 +47,11 @@ class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation:
-    """Config, audio of each stream, end; items and note. One per socket."""
+    """Config, audio of each stream, end; items and note. One per socket, in the dialect of its path."""
 
     def __init__(
         self,
+        dialect: Dialect,
         connection: Connection,
         caller: Caller,
         encounters: Encounters,
@@ -56,6 +59,7 @@ class Conversation:
         limits: SocketLimits,
         expiry: Expiry,
     ) -> None:
+        self._dialect = dialect
         self._connection = connection
         self._caller = caller
         self._encounters = encounters
@@ -67,12 +71,12 @@ class Conversation:
         """The whole conversation; returns the close code."""
         try:
             async with first_error():
-                config = await self._config()
-                async with self._opened(config) as live:
-                    await _Session(self._connection, config, live, self._metrics).hold(
+                setup = await self._setup()
+                async with self._opened(setup) as live:
+                    await _Session(self._dialect, self._connection, setup, live, self._metrics).hold(
                         self._encounters, self._caller, self._limits.stream_silence_timeout_s, self._expiry
                     )
-                if "note" in config.output_objects:
+                if setup.options.note:
                     await self._send_note(live.id)
         except ClientGone:
             return NORMAL
@@ -81,18 +85,16 @@ class Conversation:
             return await self._refuse(exc)
         return NORMAL
 
-    async def _config(self) -> schema.ListenConfig:
+    async def _setup(self) -> Setup:
         with anyio.move_on_after(self._limits.config_timeout_s):
             message = await self._connection.receive()
-            if not isinstance(message, schema.ListenConfig):
-                raise BadRequest("The first message must be a listen_config.")
-            return message
+            return self._dialect.setup(message, self._limits.max_streams, self._encounters.recogniser.languages)
         raise NoConfig
 
     @asynccontextmanager
-    async def _opened(self, config: schema.ListenConfig) -> AsyncIterator[LiveEncounter]:
+    async def _opened(self, setup: Setup) -> AsyncIterator[LiveEncounter]:
         """The encounter, which is closed when the block ends, however it ends: what was said is kept and finished."""
-        options = convert.options(config, self._limits.max_streams)
+        options = setup.options
         self._encounters.check_language(options)
         if options.note:
             self._encounters.notes.require(options.template)
@@ -108,14 +110,15 @@ class Conversation:
     async def _send_note(self, encounter: str) -> None:
         stored = (await self._encounters.outcome(self._caller, encounter)).note
         if stored is not None and stored.note is not None:
-            await self._connection.send(convert.note(stored.note))
+            if (note := self._dialect.note(stored.note)) is not None:
+                await self._connection.send(note)
         elif stored is not None and stored.absence is not None:
-            await self._connection.send(convert.error(stored.absence))
+            await self._connection.send(self._dialect.error(stored.absence))
 
     async def _refuse(self, exc: AuscultError) -> int:
         """Say what was wrong; returns the close code."""
         try:
-            await self._connection.send(convert.error(exc))
+            await self._connection.send(self._dialect.error(exc))
         except SocketError:
             return NORMAL
         if isinstance(exc, Overloaded):
@@ -129,14 +132,17 @@ class _Session:
     """The middle of a conversation: listening and telling at the same time."""
 
     def __init__(
-        self, connection: Connection, config: schema.ListenConfig, live: LiveEncounter, metrics: Metrics
+        self, dialect: Dialect, connection: Connection, setup: Setup, live: LiveEncounter, metrics: Metrics
     ) -> None:
+        self._dialect = dialect
         self._connection = connection
+        self._setup = setup
         self._live = live
         self._metrics = metrics
-        self._tells_items = "transcript_item" in config.output_objects
-        self._ordinals = {stream.id: ordinal for ordinal, stream in enumerate(config.streams)}
-        self._acknowledgements = _Acknowledgements(connection, live, metrics) if config.enable_audio_chunk_ack else None
+        self._ordinals = {name: ordinal for ordinal, name in enumerate(setup.streams)}
+        self._acknowledgements: Acknowledgements | None = None
+        if setup.acknowledges:
+            self._acknowledgements = Acknowledgements(len(setup.streams), self._commit, self._acknowledge)
 
     async def hold(self, encounters: Encounters, caller: Caller, silence_timeout_s: float, expiry: Expiry) -> None:
         """Listen and tell until everything said is told. Behind `end` no token expires: the client only reads."""
@@ -154,7 +160,7 @@ class _Session:
                 await self._hear(silence)
                 listening.cancel()
                 if self._acknowledgements is not None:
-                    await self._acknowledgements.settle()
+                    await self._acknowledgements.finish()
                 await encounters.close(self._live.id, caller)
                 while True:  # audio after the end is ignored, and a client that leaves is noticed
                     await self._receive()
@@ -173,25 +179,26 @@ class _Session:
                 try:
                     await self._take(message, silence)
                 except BadRequest as exc:
-                    await self._connection.send(convert.error(exc))
+                    await self._connection.send(self._dialect.error(exc))
 
     async def _take(self, message: schema.AudioChunk, silence: Silence) -> None:
         if message.stream_id not in self._ordinals:
-            raise BadRequest("stream_id names no declared stream: this audio_chunk was dropped.")
+            raise BadRequest("stream_id names no declared stream: this audio chunk was dropped.")
+        stream = self._ordinals[message.stream_id]
         silence.heard(message.stream_id)
         body = convert.pcm(message.payload)
         self._metrics.audio_bytes.inc(len(body))
         with silence.paused():
-            await self._live.hear(self._ordinals[message.stream_id], body)
+            await self._live.hear(stream, body)
         if self._acknowledgements is not None and message.seq_id is not None:
-            self._acknowledgements.received(message.seq_id)
+            self._acknowledgements.received(stream, message.seq_id)
 
     async def _receive(self) -> schema.ClientMessage | None:
         """The next message; None for one that was answered with an error."""
         try:
             return await self._connection.receive()
         except BadRequest as exc:
-            await self._connection.send(convert.error(exc))
+            await self._connection.send(self._dialect.error(exc))
             return None
 
     async def _tell(self, encounters: Encounters, caller: Caller) -> None:
@@ -200,43 +207,14 @@ class _Session:
             if isinstance(update, Finished):
                 return
             if isinstance(update, Problem):
-                await self._connection.send(convert.error(update.error))
-            elif self._tells_items and isinstance(update, Utterance | Partial | PartialWithdrawn):
-                await self._connection.send(convert.item(update))
+                await self._connection.send(self._dialect.error(update.error))
+            elif self._setup.tells_items and isinstance(update, Utterance | Partial | PartialWithdrawn):
+                await self._connection.send(self._dialect.item(update, self._setup))
         raise SocketError("The server cannot go on with this session: what was said so far is kept.")
 
+    async def _commit(self) -> None:
+        with self._metrics.append_seconds.time():
+            await self._live.log_heard()
 
-class _Acknowledgements:
-    """Cumulative acknowledgements of one socket: while one commit is flushed, chunks gather for the next."""
-
-    def __init__(self, connection: Connection, live: LiveEncounter, metrics: Metrics) -> None:
-        self._connection = connection
-        self._live = live
-        self._metrics = metrics
-        self._newest: int | None = None  # highest number received
-        self._told: int | None = None  # highest number acknowledged
-        self._arrived = anyio.Event()
-        self._settling = anyio.Lock()
-
-    def received(self, seq_id: int) -> None:
-        """The live encounter has heard this chunk."""
-        self._newest = seq_id if self._newest is None else max(self._newest, seq_id)
-        self._arrived.set()
-
-    async def run(self) -> None:
-        """Acknowledge until cancelled."""
-        while True:
-            await self._arrived.wait()
-            self._arrived = anyio.Event()
-            await self.settle()
-
-    async def settle(self) -> None:
-        """Log what was heard so far and acknowledge it."""
-        async with self._settling:
-            newest = self._newest
-            if newest is None or newest == self._told:
-                return
-            with self._metrics.append_seconds.time():
-                await self._live.log_heard()
-            self._told = newest
-            await self._connection.send(schema.AudioChunkAck(ack_id=newest))
+    async def _acknowledge(self, number: int) -> None:
+        await self._connection.send(self._dialect.acknowledgement(number))

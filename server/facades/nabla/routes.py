@@ -12,21 +12,27 @@ from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.encounters import Encounters
 from server.errors import TokenExpired
-from server.facades.nabla import convert, schema
+from server.facades.nabla import convert
 from server.facades.nabla.conversation import Connection, Conversation, SocketLimits
+from server.facades.nabla.dialect import Dialect
+from server.facades.nabla.generation_b import GenerationB
+from server.facades.nabla.generation_c import GenerationC
 from server.http import retry_after
 from server.ingest.websocket import POLICY_VIOLATION, Socket, SocketError
 from server.metrics import Metrics
 
-PATHS = (
-    "/v1/copilot-api/server/listen-ws",  # generation B
-    "/v1/copilot-api/user/listen-ws",
-    "/v1/server/copilot/listen",  # generation A: the same wire format
-)
+B, C = GenerationB(), GenerationC()
+PATHS: dict[str, Dialect] = {
+    "/v1/copilot-api/server/listen-ws": B,
+    "/v1/copilot-api/user/listen-ws": B,
+    "/v1/server/copilot/listen": B,  # generation A: the same wire format
+    "/v1/core/server/transcribe-ws": C,
+    "/v1/core/user/transcribe-ws": C,
+}
 
 
 class Nabla:
-    """`listen-ws` and its older name."""
+    """`listen-ws` and its older name, `transcribe-ws`. Versions that clients name in query or header change nothing."""
 
     def __init__(
         self, encounters: Encounters, authenticator: Authenticator, metrics: Metrics, limits: SocketLimits
@@ -38,18 +44,18 @@ class Nabla:
 
     def routes(self) -> list[WebSocketRoute]:
         """The routes, as published by the vendor."""
-        return [WebSocketRoute(path, self.listen) for path in PATHS]
+        return [WebSocketRoute(path, partial(self.listen, dialect)) for path, dialect in PATHS.items()]
 
-    async def listen(self, websocket: WebSocket) -> None:
+    async def listen(self, dialect: Dialect, websocket: WebSocket) -> None:
         """One consultation: config, audio of each stream, end; items, note, and the server closes."""
         protocols = websocket.scope.get("subprotocols", [])
         try:
             caller = await self._authenticator.caller(bearer(websocket.headers) or convert.token(protocols))
         except TokenExpired as exc:  # a browser cannot read the body of a refused handshake, and wants a new token
             self._metrics.rejected.labels(code=exc.code).inc()
-            connection = await self._accepted(websocket)
+            connection = await self._accepted(dialect, websocket)
             with suppress(SocketError):
-                await connection.send(convert.error(exc))
+                await connection.send(dialect.error(exc))
             await connection.close(POLICY_VIOLATION)
             return
         except AuscultError as exc:
@@ -60,17 +66,17 @@ class Nabla:
                 Response(body, status, retry_after(exc), media_type="application/json")
             )
             return
-        connection = await self._accepted(websocket)
+        connection = await self._accepted(dialect, websocket)
         expiry = partial(self._authenticator.until_expiry, caller)
-        conversation = Conversation(connection, caller, self._encounters, self._metrics, self._limits, expiry)
+        conversation = Conversation(dialect, connection, caller, self._encounters, self._metrics, self._limits, expiry)
         await connection.close(await conversation.hold())
 
-    async def _accepted(self, websocket: WebSocket) -> Connection:
-        offered = convert.SUB_PROTOCOL in websocket.scope.get("subprotocols", [])
-        await websocket.accept(convert.SUB_PROTOCOL if offered else None)
+    async def _accepted(self, dialect: Dialect, websocket: WebSocket) -> Connection:
+        offered = dialect.sub_protocol in websocket.scope.get("subprotocols", [])
+        await websocket.accept(dialect.sub_protocol if offered else None)
         return Socket(
             websocket,
-            schema.ClientMessage,
+            dialect.inbound,
             max_bytes=self._limits.max_message_bytes,
             send_timeout_s=self._limits.send_timeout_s,
         )

@@ -6,8 +6,11 @@ import pytest
 from pipeline.errors import TranscriptTooShort
 from pipeline.events import Partial, PartialWithdrawn
 from pipeline.types import Role, Utterance
+from server.domain import EncounterOptions
 from server.errors import BadRequest, Unauthorized
-from server.facades.nabla import convert, schema
+from server.facades.nabla import convert
+from server.facades.nabla import schema_b as wire
+from server.facades.nabla.generation_b import GenerationB
 
 CONFIG: dict[str, Any] = {
     "object": "listen_config",
@@ -19,33 +22,37 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def config(**more: Any) -> schema.ListenConfig:
-    return msgspec.convert(CONFIG | more, schema.ListenConfig)
+B = GenerationB()
+SETUP = B.setup(msgspec.convert(CONFIG, wire.ListenConfig), 4, {"en"})
+
+
+def options(**more: Any) -> EncounterOptions:
+    return B.setup(msgspec.convert(CONFIG | more, wire.ListenConfig), 4, {"en"}).options
 
 
 def test_the_vendors_own_config_is_understood() -> None:
-    options = convert.options(config(), 4)
-    assert options.note is False
-    assert options.resumable is False
-    assert options.attended is True
-    assert options.base_language == "en"
-    assert options.streams[0].role is Role.UNSPECIFIED
+    wanted = options()
+    assert wanted.note is False
+    assert wanted.resumable is False
+    assert wanted.attended is True
+    assert wanted.base_language == "en"
+    assert wanted.streams[0].role is Role.UNSPECIFIED
 
 
 def test_the_clients_stream_ids_stay_in_the_socket() -> None:
-    options = convert.options(config(streams=[{"id": "Mrs Miller", "speaker_type": "PATIENT"}]), 4)
-    assert "Miller" not in repr(options)
-    assert options.streams[0].role is Role.PATIENT
+    wanted = options(streams=[{"id": "Mrs Miller", "speaker_type": "PATIENT"}])
+    assert "Miller" not in repr(wanted)
+    assert wanted.streams[0].role is Role.PATIENT
 
 
 @pytest.mark.parametrize("language", ["fr", "en", "en-US", "en-GB", "fr-FR", "es-ES", "es-MX"])
 def test_every_language_of_the_page_is_known(language: str) -> None:
-    assert convert.options(config(language=language), 4).language == language
+    assert options(language=language).language == language
 
 
 def test_an_unknown_language_names_those_there_are() -> None:
     with pytest.raises(BadRequest, match="es-MX"):
-        convert.options(config(language="de-DE"), 4)
+        options(language="de-DE")
 
 
 def test_items_look_like_the_vendors() -> None:
@@ -60,17 +67,17 @@ def test_items_look_like_the_vendors() -> None:
         "end_offset_ms": 2000,
         "is_final": True,
     }
-    assert msgspec.to_builtins(convert.item(final)) == shape
-    assert msgspec.to_builtins(convert.item(partial)) == shape | {
+    assert msgspec.to_builtins(B.item(final, SETUP)) == shape
+    assert msgspec.to_builtins(B.item(partial, SETUP)) == shape | {
         "text": "hel",
         "end_offset_ms": 1500,
         "is_final": False,
     }
-    assert convert.item(PartialWithdrawn(id="i", stream="s")).text == ""
+    assert B.item(PartialWithdrawn(id="i", stream="s"), SETUP).text == ""
 
 
 def test_errors_carry_the_vendors_numbers_where_they_are_known() -> None:
-    frame = convert.error(TranscriptTooShort())
+    frame = B.error(TranscriptTooShort())
     assert (frame.code, frame.name) == (83005, "NOTE_GENERATION_TRANSCRIPT_TOO_SHORT")
     status, body = convert.http_error(Unauthorized())
     assert (status, body.code, body.name) == (401, 401, "UNAUTHORIZED")

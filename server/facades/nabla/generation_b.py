@@ -1,0 +1,90 @@
+"""Generations A and B, `listen` and `listen-ws`: one wire format. Pure."""
+
+from collections.abc import Collection
+
+from pipeline.errors import AuscultError
+from pipeline.events import Partial, PartialWithdrawn
+from pipeline.notes.note import Note
+from pipeline.types import Role, Utterance, to_ms
+from server.domain import EncounterOptions, Failure
+from server.errors import BadRequest
+from server.facades.nabla import convert, schema
+from server.facades.nabla import schema_b as wire
+from server.facades.nabla.dialect import Setup
+
+API = "nabla"
+OUTPUTS = ("transcript_item", "note")
+LANGUAGES = ("fr", "en", "en-US", "en-GB", "fr-FR", "es-ES", "es-MX")
+STYLES = ("auto", "paragraphs", "bullet_points")
+
+
+class GenerationB:
+    """See `Dialect`."""
+
+    sub_protocol = "copilot-listen-protocol"
+    inbound: object = wire.ClientMessage
+
+    def setup(self, message: schema.ClientMessage, max_streams: int, languages: Collection[str]) -> Setup:
+        """See `Dialect.setup`."""
+        if not isinstance(message, wire.ListenConfig):
+            raise BadRequest("The first message must be a listen_config.")
+        convert.one_of("output_objects", message.output_objects, OUTPUTS)
+        convert.one_of("language", [message.language], LANGUAGES)
+        convert.one_of("section_style", [message.section_style], STYLES)
+        options = EncounterOptions(
+            api=API,
+            streams=convert.streams(message, max_streams),
+            language=message.language,
+            template=message.note_template,
+            style=message.section_style,
+            split_by_sentence=message.split_by_sentence,
+            note="note" in message.output_objects,
+            resumable=False,
+            attended=True,
+        )
+        return Setup(
+            options=options,
+            streams=tuple(stream.id for stream in message.streams),
+            tells_items="transcript_item" in message.output_objects,
+            acknowledges=message.enable_audio_chunk_ack,
+        )
+
+    def item(self, said: Utterance | Partial | PartialWithdrawn, setup: Setup) -> wire.TranscriptItem:
+        """See `Dialect.item`."""
+        if isinstance(said, PartialWithdrawn):
+            return wire.TranscriptItem(
+                id=said.id, text="", speaker=Role.UNSPECIFIED, start_offset_ms=0, end_offset_ms=0, is_final=False
+            )
+        return wire.TranscriptItem(
+            id=said.id,
+            text=said.text,
+            speaker=said.role,
+            start_offset_ms=to_ms(said.start),
+            end_offset_ms=to_ms(said.end),
+            is_final=isinstance(said, Utterance),
+        )
+
+    def acknowledgement(self, number: int) -> wire.AudioChunkAck:
+        """See `Dialect.acknowledgement`."""
+        return wire.AudioChunkAck(ack_id=number)
+
+    def error(self, exc: AuscultError | Failure) -> wire.ErrorMessage:
+        """See `Dialect.error`."""
+        return convert.error(wire.ErrorMessage, exc)
+
+    def note(self, written: Note) -> wire.Note:
+        """The note with its evidence."""
+        return wire.Note(
+            title=written.title,
+            sections=[
+                wire.Section(
+                    key=section.key,
+                    title=section.title,
+                    text=section.text,
+                    sentences=[
+                        wire.Sentence(text=s.text, transcript_item_ids=list(s.items)) for s in section.sentences
+                    ],
+                )
+                for section in written.sections
+            ],
+        )

@@ -1,0 +1,68 @@
+"""Socket messages of generations A and B, tagged by `object`. Ours beyond the vendor's is marked *extension*."""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from server.facades.nabla import schema
+
+
+class ListenConfig(schema.Config, kw_only=True, tag_field="object", tag="listen_config"):
+    """First message, once."""
+
+    output_objects: list[str] = msgspec.field(default_factory=lambda: ["transcript_item"])
+    language: str = "en-US"
+    section_style: str = "auto"
+    note_template: str = "GENERAL_MEDICINE"
+
+
+class AudioChunk(schema.AudioChunk, kw_only=True, tag_field="object", tag="audio_chunk"):
+    """A piece of one stream."""
+
+
+class End(schema.End, kw_only=True, tag_field="object", tag="end"):
+    """No more audio."""
+
+
+ClientMessage: TypeAlias = ListenConfig | AudioChunk | End
+
+
+class TranscriptItem(Struct, kw_only=True, tag_field="object", tag="transcript_item"):
+    """Partial or final text; the same `id` replaces what was sent before."""
+
+    id: str
+    text: str
+    speaker: str
+    start_offset_ms: int
+    end_offset_ms: int
+    is_final: bool
+
+
+class Sentence(Struct, kw_only=True):
+    """Extension: a sentence of the note and the items it rests on."""
+
+    text: str
+    transcript_item_ids: list[str]
+
+
+class Section(Struct, kw_only=True):
+    key: str
+    title: str
+    text: str
+    sentences: list[Sentence]  # extension
+
+
+class Note(Struct, kw_only=True, tag_field="object", tag="note"):
+    """The clinical note, when asked for."""
+
+    title: str
+    sections: list[Section]
+
+
+class AudioChunkAck(schema.AudioChunkAck, kw_only=True, tag_field="object", tag="audio_chunk_ack"):
+    """Extension: see `schema.AudioChunkAck`."""
+
+
+class ErrorMessage(schema.ErrorMessage, kw_only=True, tag_field="object", tag="error_message", omit_defaults=True):
+    """Something went wrong."""
