@@ -52,6 +52,7 @@ class LiveTranscript:
 
     def __init__(self, items: Sequence[Utterance]) -> None:
         self.items = list(items)  # stored finals, in the order in which they were told
+        self.inherited = len(self.items)  # those of a former owner, who told them
         self._partials: dict[str, tuple[int, Partial]] = {}
         self._version = 0  # of the newest partial
         self._others: list[PartialWithdrawn | Interrupted | Resumed | Problem] = []

@@ -38,6 +38,14 @@ class LogEnd(msgspec.Struct, frozen=True, kw_only=True):
     client_key: str | None  # of the last chunk
 
 
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an entry of a stream's log lies, without its bytes."""
+
+    offset: int
+    size: int
+    client_key: str | None
+
+
 class DuplicateChunk(AlreadyFinal):
     """This chunk was stored before."""
 
@@ -114,6 +122,13 @@ def get(connection: Connection, encounter: str) -> EncounterRow:
 def in_states(connection: Connection, states: Iterable[State]) -> list[EncounterRow]:
     """Encounters in any of these states, oldest first."""
     query = select(t.encounters).where(t.encounters.c.state.in_(list(states))).order_by(t.encounters.c.created_at)
+    return [_row(found) for found in connection.execute(query)]
+
+
+def live_of_key(connection: Connection, tenant: str, key_id: str) -> list[EncounterRow]:
+    """Encounters that take audio and were opened with a key, or with a token of it."""
+    c = t.encounters.c
+    query = select(t.encounters).where(c.state == State.LIVE, c.tenant_id == tenant, c.key_id == key_id)
     return [_row(found) for found in connection.execute(query)]
 
 
@@ -202,6 +217,16 @@ def log_ends(connection: Connection, encounter: str) -> dict[int, LogEnd]:
         int(row.stream): LogEnd(seq=row.seq + 1, offset=row.behind, client_key=row.client_key)
         for row in connection.execute(query)
     }
+
+
+def newest_entries(connection: Connection, encounter: str, stream: int, *, most: int) -> list[LogEntry]:
+    """The last entries of a stream's log, newest first."""
+    c = t.chunks.c
+    query = select(c.offset, c.size, c.client_key).where(c.encounter_id == encounter, c.stream == stream)
+    return [
+        LogEntry(offset=row.offset, size=row.size, client_key=row.client_key)
+        for row in connection.execute(query.order_by(c.seq.desc()).limit(most))
+    ]
 
 
 def read_log(
