@@ -47,13 +47,14 @@ from server.facades.auscult.whip import Whip, WhipLimits
 from server.facades.auscult.whip_convert import ice_server_link
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
-from server.facades.nabla.conversation import SocketLimits
+from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.routes import Nabla
 from server.ingest.sdp import read_ice_server
 from server.jobs import open_jobs
 from server.live import Studio
 from server.metrics import Metrics
 from server.notes import Notes
+from server.replays import Replays
 from server.settings import Settings, config_directory
 from server.store.blobs import DirectoryBlobs
 from server.store.database import Reader, database_url, migrate, open_engine
@@ -257,6 +258,7 @@ class Server:
         )
         nabla = Nabla(
             self._encounters,
+            Replays(self._encounters, self._connections, self._reader),
             authenticator,
             self.metrics,
             SocketLimits(

@@ -23,6 +23,8 @@ class Setup:
     tells_items: bool = True
     acknowledges: bool = False
     locale: str = ""  # of every item, where the generation has a name for it
+    resumes: bool = False  # this socket goes on with a session that another one began
+    zero: int = 0  # stream time from which this socket counts, in samples
 
 
 class Dialect(Protocol):
@@ -46,7 +48,10 @@ class Dialect(Protocol):
         ...
 
     def item(self, said: Utterance | Partial | PartialWithdrawn, setup: Setup) -> msgspec.Struct:
-        """A transcript item: final, partial, or a partial that turned out to be nothing (empty text)."""
+        """A transcript item: final, partial, or a partial that turned out to be nothing (empty text).
+
+        Offsets count from `setup.zero`: those of an item that began before are negative.
+        """
         ...
 
     def acknowledgement(self, number: int) -> msgspec.Struct:

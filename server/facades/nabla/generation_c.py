@@ -35,7 +35,7 @@ class GenerationC:
             language=LANGUAGES[spoken],
             split_by_sentence=message.split_by_sentence,
             note=False,
-            resumable=False,
+            resumable=message.enable_audio_chunk_ack,  # who is told nothing cannot know what to repeat
             attended=True,
         )
         return Setup(
@@ -50,7 +50,7 @@ class GenerationC:
         if isinstance(said, PartialWithdrawn):
             role, text, start, end = Role.UNSPECIFIED, "", 0, 0
         else:
-            role, text, start, end = said.role, said.text, to_ms(said.start), to_ms(said.end)
+            role, text, start, end = said.role, said.text, to_ms(said.start - setup.zero), to_ms(said.end - setup.zero)
         return wire.TranscriptItem(
             id=said.id,
             text=text,

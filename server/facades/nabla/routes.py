@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import msgspec
 from starlette.responses import Response
@@ -13,13 +14,15 @@ from server.auth import Authenticator, bearer
 from server.encounters import Encounters
 from server.errors import TokenExpired
 from server.facades.nabla import convert
-from server.facades.nabla.conversation import Connection, Conversation, SocketLimits
+from server.facades.nabla.conversation import Conversation
+from server.facades.nabla.desk import Connection, Desk, SocketLimits
 from server.facades.nabla.dialect import Dialect
 from server.facades.nabla.generation_b import GenerationB
 from server.facades.nabla.generation_c import GenerationC
 from server.http import retry_after
 from server.ingest.websocket import POLICY_VIOLATION, Socket, SocketError
 from server.metrics import Metrics
+from server.replays import Replays
 
 B, C = GenerationB(), GenerationC()
 PATHS: dict[str, Dialect] = {
@@ -32,15 +35,20 @@ PATHS: dict[str, Dialect] = {
 
 
 class Nabla:
-    """`listen-ws` and its older name, `transcribe-ws`. Versions that clients name in query or header change nothing."""
+    """`listen-ws` and its older name, `transcribe-ws`. What clients say of versions is not read."""
 
     def __init__(
-        self, encounters: Encounters, authenticator: Authenticator, metrics: Metrics, limits: SocketLimits
+        self,
+        encounters: Encounters,
+        replays: Replays,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        limits: SocketLimits,
     ) -> None:
-        self._encounters = encounters
         self._authenticator = authenticator
-        self._metrics = metrics
-        self._limits = limits
+        self._desk = Desk(
+            encounters=encounters, replays=replays, metrics=metrics, limits=limits, told=WeakKeyDictionary()
+        )
 
     def routes(self) -> list[WebSocketRoute]:
         """The routes, as published by the vendor."""
@@ -49,17 +57,18 @@ class Nabla:
     async def listen(self, dialect: Dialect, websocket: WebSocket) -> None:
         """One consultation: config, audio of each stream, end; items, note, and the server closes."""
         protocols = websocket.scope.get("subprotocols", [])
+        rejected = self._desk.metrics.rejected
         try:
             caller = await self._authenticator.caller(bearer(websocket.headers) or convert.token(protocols))
         except TokenExpired as exc:  # a browser cannot read the body of a refused handshake, and wants a new token
-            self._metrics.rejected.labels(code=exc.code).inc()
+            rejected.labels(code=exc.code).inc()
             connection = await self._accepted(dialect, websocket)
             with suppress(SocketError):
                 await connection.send(dialect.error(exc))
             await connection.close(POLICY_VIOLATION)
             return
         except AuscultError as exc:
-            self._metrics.rejected.labels(code=exc.code).inc()
+            rejected.labels(code=exc.code).inc()
             status, answer = convert.http_error(exc)
             body = msgspec.json.encode(answer)
             await websocket.send_denial_response(
@@ -68,15 +77,12 @@ class Nabla:
             return
         connection = await self._accepted(dialect, websocket)
         expiry = partial(self._authenticator.until_expiry, caller)
-        conversation = Conversation(dialect, connection, caller, self._encounters, self._metrics, self._limits, expiry)
-        await connection.close(await conversation.hold())
+        await connection.close(await Conversation(dialect, connection, caller, self._desk, expiry).hold())
 
     async def _accepted(self, dialect: Dialect, websocket: WebSocket) -> Connection:
         offered = dialect.sub_protocol in websocket.scope.get("subprotocols", [])
         await websocket.accept(dialect.sub_protocol if offered else None)
+        limits = self._desk.limits
         return Socket(
-            websocket,
-            dialect.inbound,
-            max_bytes=self._limits.max_message_bytes,
-            send_timeout_s=self._limits.send_timeout_s,
+            websocket, dialect.inbound, max_bytes=limits.max_message_bytes, send_timeout_s=limits.send_timeout_s
         )

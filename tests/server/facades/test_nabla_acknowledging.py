@@ -1,6 +1,7 @@
 import itertools
 from collections.abc import Sequence
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,42 @@ def test_nothing_is_reached_that_may_still_be_on_its_way(order: list[int], by_st
     for heard in range(len(chunks) + 1):
         reached = after(3, chunks[:heard]).reached
         assert reached is None or all(number > reached for _, number in chunks[heard:])
+
+
+def test_the_newest_chunk_that_proves_whose_it_is_stays_back() -> None:
+    def before_proof(*proving: bool) -> int | None:
+        numbers = Numbers(1)
+        for number, proves in enumerate(proving, 57):
+            numbers.received(0, number, proves=proves)
+        return numbers.before_proof
+
+    assert before_proof(True) is None
+    assert before_proof(True, False) is None
+    assert before_proof(True, False, True) == 58
+    assert before_proof(False, False) == 58
+
+
+async def test_what_stayed_back_is_told_when_nothing_more_comes() -> None:
+    told: list[int] = []
+    three = anyio.Event()
+
+    async def commit() -> None:
+        pass
+
+    async def tell(number: int) -> None:
+        told.append(number)
+        if number == 3:
+            three.set()
+
+    acknowledgements = Acknowledgements(1, commit, tell, keeps_back=True)
+    for number in (1, 2, 3):
+        acknowledgements.received(0, number, proves=True)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(acknowledgements.run)
+        with anyio.fail_after(30):
+            await three.wait()
+        tasks.cancel_scope.cancel()
+    assert told == [2, 3]
 
 
 async def test_a_number_is_told_once_and_only_behind_its_commit() -> None:

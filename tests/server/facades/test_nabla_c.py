@@ -38,6 +38,11 @@ def test_the_vendors_own_config_is_understood() -> None:
     assert understood.options.streams[0].role is Role.UNSPECIFIED
 
 
+def test_only_a_client_that_is_told_what_arrived_can_come_back() -> None:
+    assert setup().options.resumable
+    assert not setup(enable_audio_chunk_ack=False).options.resumable
+
+
 def test_an_older_client_names_one_locale() -> None:
     assert setup(speech_locales=[], speech_locale="ENGLISH_UK").options.language == "en-GB"
 
