@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from server.ingest.acknowledging import Acknowledgements
+
+NONE = -1  # before the lowest number there can be
 KEPT_BACK_S = 2.0  # how long the chunk by which a returning client is recognised stays unacknowledged; they hold 9 s
 
 
@@ -53,8 +56,8 @@ class Numbers:
         return max((newest for newest in self._newest if newest is not None), default=None)
 
 
-class Acknowledgements:
-    """While one commit is flushed, chunks gather for the next."""
+class NumberedAcknowledgements:
+    """Acknowledgements of a socket's chunks by their numbers."""
 
     def __init__(
         self,
@@ -64,49 +67,46 @@ class Acknowledgements:
         *,
         keeps_back: bool = False,
     ) -> None:
-        """`commit` returns when everything heard before is on the disk; `tell` acknowledges up to a number.
+        """`commit` and `tell`: see `Acknowledgements`.
 
         `keeps_back`: the newest chunk that proves whose it is stays unacknowledged, until the next or `KEPT_BACK_S`.
         """
         self._numbers = Numbers(streams)
-        self._commit = commit
-        self._tell = tell
         self._keeps_back = keeps_back
-        self._told: int | None = None  # highest number acknowledged
-        self._release_at = 0.0  # when the proof is kept back no more
-        self._arrived = anyio.Event()
-        self._settling = anyio.Lock()
+        self._kept = anyio.Event()  # a chunk is kept back
+        self._release_at = -math.inf  # until when it is
+        self._ended = False
+        self._acknowledgements = Acknowledgements(self._due, commit, tell, told=NONE)
 
     def received(self, stream: int, number: int, *, proves: bool = False) -> None:
         """The live encounter has heard this chunk."""
         keep = proves and self._keeps_back
+        self._numbers.received(stream, number, proves=keep)
         if keep:
             self._release_at = anyio.current_time() + KEPT_BACK_S
-        self._numbers.received(stream, number, proves=keep)
-        self._arrived.set()
+            self._kept.set()
+        self._acknowledgements.arrived()
 
     async def run(self) -> None:
         """Acknowledge until cancelled."""
-        while True:
-            with anyio.CancelScope(deadline=self._release_at if self._kept_back else math.inf):
-                await self._arrived.wait()
-            self._arrived = anyio.Event()
-            async with self._settling:
-                due = anyio.current_time() >= self._release_at
-                await self._settle(self._numbers.reached if due else self._numbers.before_proof)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._acknowledgements.run)
+            while True:
+                await self._kept.wait()
+                self._kept = anyio.Event()
+                await anyio.sleep_until(self._release_at)  # the promised bound, not a poll
+                self._acknowledgements.arrived()
 
     async def finish(self) -> None:
         """Acknowledge everything: no more chunks come."""
-        async with self._settling:
-            await self._settle(self._numbers.highest)
+        self._ended = True
+        await self._acknowledgements.settle()
 
-    @property
-    def _kept_back(self) -> bool:
-        reached = self._numbers.reached
-        return reached is not None and (self._told is None or reached > self._told)
-
-    async def _settle(self, number: int | None) -> None:
-        if number is not None and (self._told is None or number > self._told):
-            await self._commit()
-            self._told = number
-            await self._tell(number)
+    def _due(self) -> int:
+        if self._ended:
+            number = self._numbers.highest
+        elif anyio.current_time() < self._release_at:
+            number = self._numbers.before_proof
+        else:
+            number = self._numbers.reached
+        return NONE if number is None else number

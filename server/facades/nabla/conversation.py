@@ -14,7 +14,7 @@ from server.errors import BadRequest, TokenExpired
 from server.facades.nabla import schema
 from server.facades.nabla.desk import Connection, Desk
 from server.facades.nabla.dialect import Dialect, Setup
-from server.facades.nabla.exchange import Displaced, Exchange, Expiry
+from server.facades.nabla.exchange import Exchange, Expiry
 from server.facades.nabla.returning import Beginning, chosen, eligible, zero
 from server.ingest.websocket import (
     INTERNAL_ERROR,
@@ -22,6 +22,7 @@ from server.ingest.websocket import (
     POLICY_VIOLATION,
     TRY_AGAIN,
     ClientGone,
+    Displaced,
     NoConfig,
     SlowReader,
     SocketError,

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
 import anyio
@@ -12,21 +13,23 @@ from server.attendance import Attendance
 from server.domain import Caller
 from server.errors import BadRequest
 from server.facades.nabla import convert, schema
-from server.facades.nabla.acknowledging import Acknowledgements
+from server.facades.nabla.acknowledging import NumberedAcknowledgements
 from server.facades.nabla.desk import Connection, Desk
 from server.facades.nabla.dialect import Dialect, Setup
 from server.facades.nabla.returning import proves, untold
 from server.following import Finished, Problem
-from server.ingest.websocket import Silence, SocketError, first_error
+from server.ingest.websocket import INTERNAL_ERROR, Displaced, Silence, SocketError, first_error
 from server.live import LiveEncounter
 
 Expiry: TypeAlias = Callable[[], Coroutine[Any, Any, NoReturn]]  # raises when the caller's token expires
 
 
-class Displaced(SocketError):
-    """A newer connection goes on with this session."""
+class SessionLost(SocketError):
+    """The server cannot go on with this session at present: what was said so far is kept."""
 
-    code = "displaced"
+    code = "session_lost"
+    retryable = True
+    close_code = INTERNAL_ERROR
 
 
 class Exchange:
@@ -52,9 +55,9 @@ class Exchange:
         self._told = desk.told
         self._ordinals = {name: ordinal for ordinal, name in enumerate(setup.streams)}
         self._pending: deque[schema.ClientMessage] = deque()
-        self._acknowledgements: Acknowledgements | None = None
+        self._acknowledgements: NumberedAcknowledgements | None = None
         if setup.acknowledges:
-            self._acknowledgements = Acknowledgements(
+            self._acknowledgements = NumberedAcknowledgements(
                 len(setup.streams), self._commit, self._acknowledge, keeps_back=setup.options.resumable
             )
 
@@ -135,19 +138,20 @@ class Exchange:
         live, setup = self.live, self._setup
         told = self._told.get(live, live.transcript.inherited) if setup.resumes else 0
         finals = 0
-        async for update in self._encounters.follow(self._caller, live.id):
-            if isinstance(update, Finished):
-                return
-            if isinstance(update, Problem):
-                await self._connection.send(self._dialect.error(update.error))
-            elif isinstance(update, Utterance):
-                if setup.tells_items and untold(finals, update, told, setup.zero):
+        async with aclosing(self._encounters.follow(self._caller, live.id)) as updates:
+            async for update in updates:
+                if isinstance(update, Finished):
+                    return
+                if isinstance(update, Problem):
+                    await self._connection.send(self._dialect.error(update.error))
+                elif isinstance(update, Utterance):
+                    if setup.tells_items and untold(finals, update, told, setup.zero):
+                        await self._connection.send(self._dialect.item(update, setup))
+                    finals += 1
+                    self._told[live] = max(self._told.get(live, told), finals)
+                elif isinstance(update, Partial | PartialWithdrawn) and setup.tells_items:
                     await self._connection.send(self._dialect.item(update, setup))
-                finals += 1
-                self._told[live] = max(told, finals)
-            elif isinstance(update, Partial | PartialWithdrawn) and setup.tells_items:
-                await self._connection.send(self._dialect.item(update, setup))
-        raise SocketError("The server cannot go on with this session: what was said so far is kept.")
+        raise SessionLost
 
     async def _commit(self) -> None:
         with self._metrics.append_seconds.time():

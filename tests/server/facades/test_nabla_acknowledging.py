@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.facades.nabla.acknowledging import Acknowledgements, Numbers
+from server.facades.nabla.acknowledging import NumberedAcknowledgements, Numbers
 
 Chunk = tuple[int, int]  # stream, number
 
@@ -83,7 +83,7 @@ async def test_what_stayed_back_is_told_when_nothing_more_comes() -> None:
         if number == 3:
             three.set()
 
-    acknowledgements = Acknowledgements(1, commit, tell, keeps_back=True)
+    acknowledgements = NumberedAcknowledgements(1, commit, tell, keeps_back=True)
     for number in (1, 2, 3):
         acknowledgements.received(0, number, proves=True)
     async with anyio.create_task_group() as tasks:
@@ -103,7 +103,7 @@ async def test_a_number_is_told_once_and_only_behind_its_commit() -> None:
     async def tell(number: int) -> None:
         ledger.append(str(number))
 
-    acknowledgements = Acknowledgements(2, commit, tell)
+    acknowledgements = NumberedAcknowledgements(2, commit, tell)
     await acknowledgements.finish()
     acknowledgements.received(0, 0)
     acknowledgements.received(1, 1)
