@@ -34,7 +34,8 @@ LOOPS_OWN = re.compile(
 
 def held_by(server: RunningServer) -> Counter[str]:
     """Tasks, threads, sessions and peers as the server counts them, and its descriptors by kind."""
-    scraped = httpx.get(f"{server.base_url}/metrics", trust_env=False).text
+    key = {"Authorization": f"Bearer {server.key}"}
+    scraped = httpx.get(f"{server.base_url}/metrics", headers=key, trust_env=False).raise_for_status().text
     held = Counter({name: int(float(value)) for name, value in GAUGES.findall(scraped)})
     return held + _descriptors(server.process.pid)
 

@@ -19,7 +19,7 @@ OPTIONS: Event = {"language": "en", "note": False}
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(browsers_server: RunningServer) -> Iterator[None]:
+def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
     with nothing_left_in(browsers_server):
         yield
 

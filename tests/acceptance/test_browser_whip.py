@@ -23,7 +23,7 @@ CONNECTIONS = "events.filter((event) => event.state === 'connected').length"
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(browsers_server: RunningServer) -> Iterator[None]:
+def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
     with nothing_left_in(browsers_server):
         yield
 
