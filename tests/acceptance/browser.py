@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import BrowserContext, Page, TimeoutError, async_playwright
 
 from pipeline.types import SAMPLE_RATE, Pcm
 from tests.acceptance.udp_relay import Relays
@@ -74,11 +74,17 @@ class Client:
         await self.page.fill("[name=token]", token)
         await self.page.click("[name=start]")
         await self.page.wait_for_function("document.querySelector('#state').textContent")
-        assert await self.page.text_content("#state") == "started"
+        state = await self.page.text_content("#state")
+        assert state == "started"
 
     async def until(self, condition: str, timeout_ms: float = PATIENCE_MS) -> None:
         """Wait until this JavaScript, in which `events` is everything told so far, is true."""
-        await self.page.wait_for_function(condition, timeout=timeout_ms, polling=50)
+        try:
+            await self.page.wait_for_function(condition, timeout=timeout_ms, polling=50)
+        except TimeoutError:
+            state = await self.page.text_content("#state")
+            told = [event for event in await self.events() if event["type"] != "partial"]
+            raise AssertionError(f"never: {condition}; the page says {state!r} and was told {told}") from None
 
     async def play(self, seconds: float) -> None:
         """Wait until the microphone has played so much."""

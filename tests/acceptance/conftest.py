@@ -75,7 +75,7 @@ def pages() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browsers_server(pages: str) -> Iterator[RunningServer]:
     """Real words for browsers: our pages may call it, and WebRTC stays on loopback."""
-    yield from start("sphinx", LOOPBACK | {"AUSCULT_SERVER_CORS_ORIGINS": pages})
+    yield from start("sphinx", LOOPBACK | {"AUSCULT_SERVER_CORS_ORIGINS": pages, "AUSCULT_LIMITS_MAX_STREAMS": "8"})
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ export class WhipSession {
     this.#peer?.close();
     this.#peer = peer;
     for (const track of this.microphone.getTracks()) peer.addTrack(track, this.microphone);
-    if (this.channel) peer.createDataChannel("transcript").onmessage = ({ data }) => this.#heard(JSON.parse(data));
+    if (this.channel) this.#listen(peer, peer.createDataChannel("transcript"));
     peer.onconnectionstatechange = () => peer === this.#peer && this.#changed();
     const candidates = [];
     let trickle = () => {}; // nobody to tell before the server has answered
@@ -85,6 +85,14 @@ export class WhipSession {
     const answer = await fetch(url, { ...options, headers: { ...headers, Authorization: `Bearer ${this.token}` } });
     if (!answer.ok) throw new Refused(answer.status, await answer.text());
     return answer;
+  }
+
+  #listen(peer, channel) {
+    channel.onmessage = ({ data }) => this.#heard(JSON.parse(data));
+    channel.onclose = () => {
+      if (peer !== this.#peer || !this.#ending) return; // we call again
+      this.#end(() => this.#settled.reject(new Error("The connection ended before everything was told.")));
+    };
   }
 
   #follow(links, base) {
