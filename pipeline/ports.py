@@ -72,6 +72,11 @@ class AudioDecoder(Protocol):
         """Samples so far that were NaN or infinite and became silence."""
         ...
 
+    @property
+    def skipped(self) -> int:
+        """Bytes so far that made no sense in their container, or came behind a failure."""
+        ...
+
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes; waits while the decoder is behind. Once the stream failed, bytes are ignored."""
         ...

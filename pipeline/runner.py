@@ -51,6 +51,11 @@ class Stream:
         return self._decoder.nonfinite
 
     @property
+    def skipped(self) -> int:
+        """See `AudioDecoder.skipped`."""
+        return self._decoder.skipped
+
+    @property
     def duration(self) -> int:
         """Samples received since the start of the stream."""
         return self._session.duration

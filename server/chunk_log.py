@@ -71,6 +71,7 @@ class Channel:
     next_number: int = 0  # of the chunk that a connection sends next
     ended: bool = False  # no more of it will come
     failed: bool = False  # its decoder gave up: what still comes is only logged
+    told_skipped: bool = False  # the client was told that a part of it made no sense
     stream: Stream | None = None
     to_decode: MemoryObjectSendStream[bytes] = field(init=False)
     logged: MemoryObjectReceiveStream[bytes] = field(init=False)

@@ -17,10 +17,10 @@ import structlog
 from anyio.abc import TaskGroup
 
 from pipeline.batching import Batcher
-from pipeline.errors import AuscultError
+from pipeline.errors import AuscultError, UndecodableAudio
 from pipeline.events import Event, Guarded, Partial, SegmentLost
 from pipeline.ports import AudioDecoder, VoiceActivityModel
-from pipeline.runner import open_stream
+from pipeline.runner import Stream, open_stream
 from pipeline.session import Session, SessionOptions
 from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, StreamOptions, Utterance, to_ms
 from server.attendance import Attendance, Attendances
@@ -38,6 +38,9 @@ from server.store.writer import Writer
 log = structlog.get_logger()
 
 MAX_GATHERED_BYTES = 4 << 20  # of a stream that wait for the log; beyond it the client waits for the log
+MAX_BYTES_PER_S = 400_000  # of the longest session, in each stream: 48 kHz, stereo, as 32-bit floats
+MAX_SKIPPED_BYTES = 16 << 20  # of a stream that make no sense; with more of them it takes no further audio
+MIN_SKIPPED_BYTES = 4096  # of which the client is told; a few damaged packets are less
 
 
 class DecoderFactory(Protocol):
@@ -115,7 +118,7 @@ class LiveEncounter:
         """Log a chunk, then hand it to the decoder; returns after the commit. An empty final chunk only ends.
 
         A repeat (the same `client_key`, or the same bytes twice in a row in a container that carries times) is
-        taken silently. Raises `AlreadyFinal`, `SessionTooLong`, `EpochLost`, `StoreUnavailable`.
+        taken silently. Raises `AlreadyFinal`, `SessionTooLong`, `UndecodableAudio`, `EpochLost`, `StoreUnavailable`.
         """
         channel = self._channels[stream]
         async with self._taking:
@@ -143,7 +146,7 @@ class LiveEncounter:
         """Decode at once, log within `gather_ms`, or with the next `log_heard`: for connections.
 
         Chunks that are counted (`number`, from 0 in each stream) are heard once; a known number is taken silently.
-        Raises `EpochLost`, `SessionTooLong`, `StoreUnavailable`.
+        Raises `EpochLost`, `SessionTooLong`, `UndecodableAudio`, `StoreUnavailable`.
         """
         channel = self._channels[stream]
         if self.ended or channel.ended or (number is not None and number < channel.next_number):
@@ -269,9 +272,14 @@ class LiveEncounter:
         return channel.ordinal
 
     def _check_length(self, channel: Channel) -> None:
-        if channel.stream and to_ms(channel.stream.duration) > self._studio.max_session_ms:
-            minutes = self._studio.max_session_ms // 60_000
+        """Raises `SessionTooLong`, and `UndecodableAudio` for a stream that is mostly junk."""
+        minutes, stream = self._studio.max_session_ms // 60_000, channel.stream
+        if stream is not None and to_ms(stream.duration) > self._studio.max_session_ms:
             raise SessionTooLong(f"The session is longer than {minutes} minutes: end it and start a new one.")
+        if channel.heard > minutes * 60 * MAX_BYTES_PER_S:
+            raise SessionTooLong(f"The session is larger than {minutes} minutes of audio: end it and start a new one.")
+        if stream is not None and stream.skipped > MAX_SKIPPED_BYTES:
+            raise UndecodableAudio
 
     async def _log_gathered(self, *, final: bool = False) -> None:
         """Log what `hear` has gathered. The caller holds `_taking`."""
@@ -341,8 +349,15 @@ class LiveEncounter:
                 await stream.feed(body)
                 if stream.duration:
                     self._outbox.stamp(Stage.TRANSCRIBING)
+                self._tell_skipped(channel, stream)
             stream.end()
+        self._tell_skipped(channel, stream)
         studio.metrics.nonfinite_samples.inc(stream.nonfinite)
+
+    def _tell_skipped(self, channel: Channel, stream: Stream) -> None:
+        if stream.skipped >= MIN_SKIPPED_BYTES and not channel.told_skipped:
+            channel.told_skipped = True
+            self._outbox.warn(f"A part of {channel.spec.name} made no sense as audio and was skipped.")
 
     @staticmethod
     async def _only_log(channel: Channel) -> None:

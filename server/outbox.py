@@ -52,6 +52,7 @@ class Outbox:
         self._before = before  # awaited before anything is stored
         self._events: list[tuple[Channel, Event]] = []
         self._stamps: dict[Stage, float] = {}
+        self._warnings: list[str] = []
         self._stamped = set(row.stages)
         self._mail = anyio.Event()  # there is something to store
         self._storing = anyio.Lock()  # events are stored and told in order
@@ -68,6 +69,11 @@ class Outbox:
             self._stamps[stage] = self._now()
             self._mail.set()
 
+    def warn(self, warning: str) -> None:
+        """The client should know this; it is stored once."""
+        self._warnings.append(warning)
+        self._mail.set()
+
     async def keep_storing(self) -> None:
         """Store whatever comes, until cancelled."""
         while True:
@@ -80,12 +86,13 @@ class Outbox:
         async with self._storing:
             events, self._events = self._events, []
             stamps, self._stamps = self._stamps, {}
-            if not events and not stamps:
+            warnings, self._warnings = self._warnings, []
+            if not events and not stamps and not warnings:
                 return
             with anyio.CancelScope(shield=True):  # what was taken out of the box must reach the store
                 await self._before()
                 commits = self._commits(events)
-                await self._writer.write(self._operation(events, commits, stamps))
+                await self._writer.write(self._operation(events, commits, stamps, warnings))
             for commit in commits:
                 commit.channel.state = commit.state
             for channel, event in events:
@@ -93,7 +100,11 @@ class Outbox:
                 self._publish(event)
 
     def _operation(
-        self, events: Sequence[tuple[Channel, Event]], commits: Sequence[_Commit], stamps: dict[Stage, float]
+        self,
+        events: Sequence[tuple[Channel, Event]],
+        commits: Sequence[_Commit],
+        stamps: dict[Stage, float],
+        warnings: Sequence[str],
     ) -> Callable[[Connection], None]:
         losses = [event for _, event in events if isinstance(event, SegmentLost | StreamFailed)]
 
@@ -106,6 +117,8 @@ class Outbox:
                 sql.add_warning(connection, self._encounter, _warning(loss))
                 if isinstance(loss, StreamFailed):
                     sql.set_failure(connection, self._encounter, Failure(code=loss.error.code, message=str(loss.error)))
+            for warning in warnings:
+                sql.add_warning(connection, self._encounter, warning)
             if stamps:
                 sql.set_stages(connection, self._encounter, stamps, self._now())
 

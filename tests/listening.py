@@ -23,6 +23,7 @@ class Heard:
     pcm: Pcm
     error: InvalidAudio | None
     nonfinite: int
+    skipped: int
 
 
 async def listen(
@@ -43,8 +44,9 @@ async def listen(
                 pieces.append(block.pcm)
         except InvalidAudio as exc:
             error = exc
+    skipped = decoder.skipped
     await decoder.aclose()
-    return Heard(pcm=np.concatenate(pieces), error=error, nonfinite=decoder.nonfinite)
+    return Heard(pcm=np.concatenate(pieces), error=error, nonfinite=decoder.nonfinite, skipped=skipped)
 
 
 async def feed(decoder: AudioDecoder, chunks: Iterable[bytes]) -> None:

@@ -32,6 +32,11 @@ class RestartScanner:
         self._offset = 0  # of the first byte of `_pending`
         self._found: list[RestartPoint] = []
 
+    @property
+    def walked(self) -> int:
+        """How far the walk has come: where it is lost, if it is."""
+        return self._offset
+
     def feed(self, chunk: bytes) -> list[RestartPoint]:
         """Walk on through `chunk`; the restart points found in it, ascending. Of their fields only bytes are set."""
         if self.lost:

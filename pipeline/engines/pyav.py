@@ -62,6 +62,11 @@ class ContainerDecoder:
         """Samples made silent because they were no numbers."""
         return self._audio.nonfinite
 
+    @property
+    def skipped(self) -> int:
+        """See `AudioDecoder.skipped`."""
+        return self._pipe.dropped + (self._thread.skipped if self._thread is not None else 0)
+
     async def feed(self, chunk: bytes) -> None:
         """See `AudioDecoder.feed`."""
         if chunk:
@@ -123,6 +128,11 @@ class RawDecoder:
     def nonfinite(self) -> int:
         """Samples made silent because they were no numbers."""
         return self._converter.nonfinite
+
+    @property
+    def skipped(self) -> int:
+        """None: every byte is a part of a sample."""
+        return 0
 
     async def feed(self, chunk: bytes) -> None:
         """See `AudioDecoder.feed`."""

@@ -54,6 +54,7 @@ class BytePipe:
         self._waiting = 0  # bytes in `_files`
         self._open = True
         self._room = LoopSignal()
+        self.dropped = 0  # bytes that came when nobody read any more
 
     # The loop's side
 
@@ -80,6 +81,7 @@ class BytePipe:
     def _append(self, chunk: bytes, *, new_file: bool) -> bool:
         with self._condition:
             if not self._open:
+                self.dropped += len(chunk)
                 return True
             if self._waiting and self._waiting + len(chunk) > self._max_bytes:
                 self._room.awaited = True

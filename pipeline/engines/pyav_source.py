@@ -9,6 +9,9 @@ from pipeline.containers.restart import RestartScanner
 from pipeline.engines.pyav_exchange import BytePipe, Discarded
 from pipeline.types import RestartPoint
 
+MAX_GAP = 1 << 20  # bytes from one audio packet to the next that may make sense
+MAX_FILM = 8 << 20  # the same where the container may hold pictures between them and seems whole
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offsets:
@@ -49,6 +52,35 @@ class Source:
         self._scanner: RestartScanner | None = None
         self._report: Callable[[RestartPoint], None] | None = None
         self._stray_left: int | None = None
+        self._skipped = 0  # bytes that libav went past, as far as it came
+        self._found: int | None = None  # bytes given out when the last packet came
+        self._lost_at: int | None = None  # where the walk lost its way, until a packet comes from behind that
+
+    @property
+    def skipped(self) -> int:
+        """Bytes so far that were no part of any packet, nor of what containers have besides: they made no sense."""
+        return self._skipped + self._stray()
+
+    def found(self, packet: int | None, size: int, *, damaged: bool) -> None:
+        """A packet came out, which begins at this byte of the file, if that is known."""
+        if damaged:
+            self._skipped += size
+        if self._lost_at is None:
+            self._skipped += self._stray()
+        elif packet is None or packet < self._lost_at:
+            return  # it lay before the place where the walk lost its way
+        else:
+            self._skipped += packet - self._lost_at
+        self._found, self._lost_at = self.consumed, None
+
+    def _stray(self) -> int:
+        """Bytes since the last packet, where they can be no part of one."""
+        if self._lost_at is not None:
+            return self.consumed - self._lost_at
+        if self._found is None or self._scanner is None:
+            return 0
+        gap = self.consumed - self._found
+        return gap if gap > (MAX_GAP if self._scanner.lost or self._scanner.packets_restart else MAX_FILM) else 0
 
     def scan(
         self, scanner: RestartScanner, report: Callable[[RestartPoint], None], *, max_stray_bytes: int | None
@@ -95,15 +127,23 @@ class Source:
 
     def drain(self) -> None:
         """Let the rest of the file go by."""
+        self._skipped, self._lost_at = self.skipped, None
         self._scanner, self.astray = None, False
-        while self.read(1 << 16):
-            pass
+        rest = 0
+        while octets := self.read(1 << 16):
+            rest += len(octets)
+            if rest > MAX_GAP:  # else what some writers put behind the audio
+                self._skipped += rest
+                rest = 0
 
     def _scan(self, octets: bytes) -> None:
         if self._scanner is None or self._report is None:
             return
+        lost = self._scanner.lost
         for point in self._scanner.feed(octets):
             self._report(self.offsets.point(point))
+        if self._scanner.lost and not lost:
+            self._lost_at = self._scanner.walked
         if self._scanner.lost and self._stray_left is not None:
             self._stray_left -= len(octets)
             self.astray = self._stray_left < 0

@@ -46,7 +46,14 @@ class DecoderThread:
         self._offsets = Offsets(header=restart.header, begin=restart.offset)
         self._files = 0
         self._track: Track | None = None  # of the container that is being decoded
+        self._source: Source | None = None
+        self._skipped = 0  # in files before this one
         self._thread = Thread(target=self._main, name="auscult-decoder", daemon=True)
+
+    @property
+    def skipped(self) -> int:
+        """Bytes so far that made no sense; to be read from any thread."""
+        return self._skipped + (self._source.skipped if self._source is not None else 0)
 
     def start(self) -> None:
         """Begin to work."""
@@ -86,7 +93,7 @@ class DecoderThread:
         return None
 
     def _decode_file(self) -> None:
-        source = Source(self._pipe, self._offsets, self._idle)
+        source = self._source = Source(self._pipe, self._offsets, self._idle)
         if self._files:
             self._clock.begin_file()
             self._index.begin_file(RestartPoint(offset=self._offsets.begin, position=self._audio.position))
@@ -103,6 +110,7 @@ class DecoderThread:
         else:
             self._decode_container(source, container)
         source.drain()
+        self._source, self._skipped = None, self._skipped + source.skipped
         self._entered = None
         self._offsets = Offsets(begin=source.offsets.of(source.consumed))
 
@@ -129,7 +137,7 @@ class DecoderThread:
             self._track = Track(self._audio, self._clock, self._index, self._locate(source, scanner), self._entered)
             try:
                 for packet in _packets(opened, stream, source):
-                    self._track.decode(packet)
+                    source.found(packet.pos, packet.size, damaged=not self._track.decode(packet))
                 self._track.finish()
             finally:
                 self._track = None

@@ -47,18 +47,19 @@ class Track:
         self._damaged = 0  # packets in a row
         self._run: Resampling | None = None
 
-    def decode(self, packet: "Packet[AudioStream]") -> None:
-        """Decode one packet and hand its audio over. A damaged one leaves a hole, which the next one's time shows.
+    def decode(self, packet: "Packet[AudioStream]") -> bool:
+        """Decode one packet and hand its audio over; False for a damaged one.
 
-        Raises `UndecodableAudio` when too many in a row are damaged, `Discarded` when nobody listens any more.
+        That one leaves a hole, which the next one's time shows. Raises `UndecodableAudio` when too many in a row are
+        damaged, `Discarded` when nobody listens any more.
         """
-        restart = self._restart(packet)
+        restart, damaged = self._restart(packet), self._damaged
         frames = self._frames(packet)
-        if packet.is_discard or self._leads_in(packet):
-            return
-        for frame in frames:
-            self._place(frame, restart)
-            restart = None
+        if not packet.is_discard and not self._leads_in(packet):
+            for frame in frames:
+                self._place(frame, restart)
+                restart = None
+        return self._damaged <= damaged
 
     def flush(self) -> None:
         """Hand over what was gathered: no more packets are there for the moment."""

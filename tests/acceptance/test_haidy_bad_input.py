@@ -1,5 +1,6 @@
 """Bad input over HTTP: the page's clear error, never a 5xx, and what was stored stays."""
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,6 +103,24 @@ def test_a_damaged_recording_keeps_what_was_heard_before(api: httpx.Client, head
     task = wait(api, task_id)[-1]
     assert task["status"] == "DONE"
     assert task["result"]["bubbles"]
+    assert task["additional_info"]["warnings"] == ["A part of audio made no sense as audio and was skipped."]
+
+
+def test_a_recording_that_is_nearly_all_junk_is_refused_before_it_fills_the_disk(
+    api: httpx.Client, headache: Recording
+) -> None:
+    junk, good = random.Random(1), encoded(headache, "webm", seconds=10)
+    task_id = post(api, chunk(good)).json()["task_id"]
+    for _ in range(60):  # the decoder is at most sixteen chunks behind
+        refused = post(api, chunk(junk.randbytes(1 << 20), task_id))
+        if refused.status_code != 200:
+            break
+    assert refused.status_code == 400
+    assert "from the first byte" in refused.json()
+    assert post(api, chunk(b"", task_id, final=True)).status_code == 200
+    task = wait(api, task_id)[-1]
+    assert task["result"]["bubbles"]
+    assert task["additional_info"]["warnings"] == ["A part of audio made no sense as audio and was skipped."]
 
 
 def nonfinite(api: httpx.Client) -> float:

@@ -306,6 +306,22 @@ async def test_a_session_ends_at_its_longest_duration_and_keeps_what_was_said(
         assert "start a new one" in messages[-1]["message"]
 
 
+async def test_a_session_that_nobody_can_hear_ends_at_the_size_of_its_longest_duration(tmp_path: Path) -> None:
+    environment = {"AUSCULT_LIMITS_MAX_SESSION_MINUTES": "1"}
+    async with running_server(recogniser="sphinx", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            parameters, task_id, answers = {"language": "de"}, "NEW", list[int]()
+            for number in range(5):
+                body = chunk(bytes([number]) * (8 << 20), task_id, file_format="pcm", parameters=parameters)
+                answer = post(api, body)
+                answers.append(answer.status_code)
+                task_id = answer.json()["task_id"] if answer.status_code == 200 else task_id
+            assert answers == [200, 200, 200, 413, 413]
+            assert "larger than 1 minutes" in answer.json()
+            post(api, chunk(b"", task_id, final=True, file_format="pcm", parameters=parameters))
+            assert wait(api, task_id)[-1]["status"] == "FAILED"
+
+
 async def test_the_operators_template_is_used_where_the_client_names_none(tmp_path: Path, headache: Recording) -> None:
     environment = {"AUSCULT_NOTES_TEMPLATE": "de-internal-medicine"}
     async with running_server(recogniser="sphinx", data_dir=tmp_path, environment=environment) as server:

@@ -32,6 +32,7 @@ class Playback:
     """A decoder that has its audio already and gives it out at the speed of speech."""
 
     nonfinite = 0
+    skipped = 0
 
     def __init__(self, pcm: Pcm) -> None:
         self._pcm = pcm

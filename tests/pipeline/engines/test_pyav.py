@@ -184,6 +184,22 @@ def test_no_damage_does_more_than_end_the_stream(seed: int) -> None:
     assert len(result.pcm) < 700 * SAMPLE_RATE
 
 
+@pytest.mark.parametrize("kind", RECIPES)
+def test_junk_is_counted_and_nothing_else_is(kind: str) -> None:
+    octets, junk = recording(kind, 3.0), [np.random.default_rng(seed).bytes(1 << 20) for seed in range(12)]
+    assert heard(*cut(octets, [3000] * 1000)).skipped == 0
+    assert heard(octets, *junk).skipped > 2 << 20
+
+
+def test_what_comes_behind_a_failure_is_counted_as_junk() -> None:
+    assert heard(bytes(100), *[bytes(1 << 20)] * 4).skipped > 2 << 20
+
+
+def test_a_lost_chunk_of_a_live_recording_is_noticed_where_its_container_tells() -> None:
+    octets = recording("ogg", 5.0)
+    assert 0 < heard(octets[:10_000], octets[13_000:]).skipped < 10_000
+
+
 def test_samples_that_are_no_numbers_are_silent_and_counted() -> None:
     pcm = voice(1, 16_000).copy()
     pcm[[100, 200, 300]] = [np.nan, np.inf, -np.inf]
