@@ -149,6 +149,10 @@ class RunningServer:
         await _end(self._family)
         self._family.clear()
 
+    async def ended(self) -> None:
+        """Wait until it has ended by itself."""
+        await self._reaped()
+
     async def _reaped(self) -> None:
         if self._child is not None:
             await self._child.wait()

@@ -57,6 +57,7 @@ from server.notes import Notes
 from server.replays import Replays
 from server.settings import Settings, config_directory
 from server.store.blobs import DirectoryBlobs
+from server.store.claim import Claim
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
@@ -185,6 +186,7 @@ class Server:
         self.stopping = anyio.Event()  # to be set when no more requests are taken: answers without an end end then
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
+        self._claim = Claim(self._engine)
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
@@ -339,12 +341,17 @@ class Server:
         counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
         counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
 
+    def claim(self) -> None:
+        """Be the only server of the database, before anything is taken up in it. Raises `Conflict`."""
+        self._claim.take()
+
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Everything that lives while the server does, in the order in which it depends on each other."""
         async with AsyncExitStack() as stack:
             await anyio.to_thread.run_sync(migrate, self._engine)
             stack.callback(self._engine.dispose)
+            stack.callback(self._claim.give_back)
             storing = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(storing.cancel_scope.cancel)
             storing.start_soon(self._vital, self._writer.run)
@@ -398,11 +405,15 @@ class Server:
         keep_s = self._settings.tasks.expire_hours * 3600
         while True:
             try:
+                await anyio.to_thread.run_sync(self._claim.take)  # again, where the database was away
                 erased = await self._encounters.erase_completed_before(time.time() - keep_s)
                 if erased:
                     log.info("encounters.erased", count=erased)
                 await anyio.sleep(self._settings.tasks.tend_s)
                 await self._encounters.tend()
+            except Conflict as exc:
+                self._fatal(exc)
+                return
             except AuscultError as exc:  # the database is away: the next round looks again
                 log.error("server.not_tended", code=exc.code)
                 await anyio.sleep(self._settings.tasks.tend_s)

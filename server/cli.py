@@ -111,6 +111,7 @@ def _run(settings: Settings, sockets: list[socket]) -> int:
         server.should_exit = True
 
     auscult = Server(settings, fatal=fatal)
+    auscult.claim()
     server = Announced(
         uvicorn.Config(
             auscult.app,

@@ -15,7 +15,7 @@ ServerError (pipeline's AuscultError)
 ├── DatabaseUnusable     it cannot be opened at start
 ├── StoreUnavailable     the database does not answer; retry later
 ├── TooManyAtOnce        too many requests for one session wait already; retry later
-└── Conflict             the data directory is in use
+└── Conflict             the data directory or the database is in use
 """
 
 from pipeline.errors import AuscultError
@@ -115,6 +115,6 @@ class DatabaseUnusable(ServerError):
 
 
 class Conflict(ServerError):
-    """Another server is already using this data directory."""
+    """Another server is already using this data directory or database."""
 
     code = "conflict"
