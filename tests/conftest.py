@@ -1,6 +1,7 @@
 """What tests of several packages share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,14 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"AUSCULT_TEST_DATA: there is no folder {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _room_for_every_stream() -> Iterator[None]:
+    """Servers under test let all in: how many streams a busy machine carries is measured by `auscult-bench load`.
+
+    Tests of admission set the limit that they want.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUSCULT_LIMITS_MAX_STREAMS", "1000")
+        yield

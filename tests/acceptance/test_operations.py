@@ -263,7 +263,7 @@ async def test_a_socket_whose_streams_cannot_be_carried_is_told_when_to_come_bac
 
 
 async def test_how_much_is_carried_is_measured_before_the_server_says_it_is_ready(tmp_path: Path) -> None:
-    environment = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "400"}
+    environment = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "400", "AUSCULT_LIMITS_MAX_STREAMS": "0"}
     async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
         with client(server.base_url, server.key) as api:
             metrics = api.get("/metrics").text
