@@ -45,14 +45,14 @@ class Voice(MediaStreamTrack):
         stretched = [np.interp(at, np.arange(samples.shape[1]), channel) for channel in samples]
         self._samples = (np.stack(stretched) * 32_767).astype("<i2")
         self._at = 0
-        self._began_s: float | None = None
+        self.began_s: float | None = None  # by the event loop's clock
         self.played = asyncio.Event()
 
     async def recv(self) -> AudioFrame:
         clock = asyncio.get_running_loop().time
-        if self._began_s is None:
-            self._began_s = clock()
-        await asyncio.sleep(max(0.0, self._began_s + self._at / RTP_HZ - clock()))
+        if self.began_s is None:
+            self.began_s = clock()
+        await asyncio.sleep(max(0.0, self.began_s + self._at / RTP_HZ - clock()))
         piece = self._samples[:, self._at : self._at + FRAME]
         piece = np.pad(piece, ((0, 0), (0, FRAME - piece.shape[1])))
         frame = AudioFrame.from_ndarray(piece.T.reshape(1, -1), format="s16", layout="stereo")

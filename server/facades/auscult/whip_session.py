@@ -176,7 +176,8 @@ class WhipSession:
         await live.log_heard()  # of what is being logged, nothing would be counted
         for stream in self.part.streams:
             heard_bytes = live.heard_bytes(stream)
-            silence = missed_bytes(heard_bytes, elapsed_s)
+            # A stream that was added later begins there, not at 0, and what waits to be decoded is in its bytes alone.
+            silence = missed_bytes(max(heard_bytes, live.duration(stream) * SAMPLE_BYTES), elapsed_s)
             if heard_bytes:
                 live.transcript.resume(self._name(stream))
             for at in range(0, silence, PIECE_BYTES):
@@ -211,6 +212,6 @@ async def _cancel_after(event: anyio.Event, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-def missed_bytes(heard_bytes: int, elapsed_s: float) -> int:
-    """The silence that a stream of 16 kHz s16le is behind by, when so much of it was heard in this time."""
-    return max(0, round(elapsed_s * SAMPLE_RATE) * SAMPLE_BYTES - heard_bytes)
+def missed_bytes(reached_bytes: int, elapsed_s: float) -> int:
+    """The silence that a stream of 16 kHz s16le is behind by, when it has come so far in this time."""
+    return max(0, round(elapsed_s * SAMPLE_RATE) * SAMPLE_BYTES - reached_bytes)

@@ -10,6 +10,7 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from pipeline.errors import AuscultError
+from pipeline.types import to_samples
 from server.connections import Connections
 from server.domain import Caller
 from server.encounters import Encounters
@@ -126,11 +127,12 @@ class WhipSessions:
         )
 
     async def _join(self, caller: Caller, encounter: str, feed: Feed) -> tuple[int, ...]:
-        known = len((await self._connections.reach(caller, encounter)).row.options.streams)
+        live = await self._connections.reach(caller, encounter)
+        known, begins = len(live.row.options.streams), to_samples(live.elapsed_s() * 1000)
         joined: list[int] = []
         try:
             for stream in feed.streams:
-                joined.append(await self._connections.join(caller, encounter, stream))
+                joined.append(await self._connections.join(caller, encounter, stream, position=begins))
         except AuscultError:
             for added in joined:
                 if added >= known:  # nobody feeds it
