@@ -11,6 +11,7 @@ import pytest
 from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance.browser import PATIENCE_MS, listening, write_wav
+from tests.acceptance.browser import listening, write_wav
 from tests.acceptance.test_haidy import encoded
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -70,3 +71,26 @@ async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
         await page.evaluate("stopped()")
         await page.wait_for_function("seen.at(-1).type === 'done'", timeout=PATIENCE_MS)
         assert "error" not in [event["type"] for event in await page.evaluate("seen") if event["type"] != "note"][:-2]
+
+
+@pytest.mark.slow
+async def test_the_webrtc_page_of_the_readme_shows_finals(
+    chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+) -> None:
+    (code,) = re.findall(
+        r"```js\n(const microphone = [^`]*?new RTCPeerConnection.*?)```", README.read_text(), re.DOTALL
+    )
+    around = f"""async () => {{
+        const server = {browsers_server.base_url!r}, token = {browsers_server.key!r}, stop = {{}};
+        const show = (event) => (window.told ??= []).push(event);
+        {code}
+        window.stop = stop.onclick;
+        events.addEventListener("done", () => (window.done = true));
+    }}"""
+    microphone = write_wav(tmp_path / "microphone.wav", [headache.mono()])
+    async with listening(chromium, microphone) as browser:
+        page = (await browser.open(f"{pages}/page.css")).page
+        await page.evaluate(around)
+        await page.wait_for_function("window.told?.length")
+        assert await page.evaluate("window.stop().then((answer) => answer.status)") == 200
+        await page.wait_for_function("window.done")

@@ -127,6 +127,15 @@ async def test_video_alone_is_refused(http: httpx.AsyncClient, peer: RTCPeerConn
     assert "audio" in refused(await post(http, await offer(peer)), 422, "video_only")
 
 
+async def test_video_beside_audio_is_not_taken(http: httpx.AsyncClient, peer: RTCPeerConnection) -> None:
+    peer.addTransceiver("audio")
+    peer.addTransceiver("video")
+    answer = await post(http, await offer(peer))
+    assert answer.status_code == 201
+    assert "a=inactive" in answer.text.partition("m=video")[2]
+    assert "a=inactive" not in answer.text.partition("m=video")[0]
+
+
 async def test_audio_that_is_only_received_is_none(http: httpx.AsyncClient, peer: RTCPeerConnection) -> None:
     peer.addTransceiver("audio", direction="recvonly")
     refused(await post(http, await offer(peer)), 422, "no_audio")
