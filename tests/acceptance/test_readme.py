@@ -1,6 +1,9 @@
 """The README's own clients, run as they are printed."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import wave
@@ -11,8 +14,7 @@ import pytest
 from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance.browser import PATIENCE_MS, listening, write_wav
-from tests.acceptance.browser import listening, write_wav
-from tests.acceptance.test_haidy import encoded
+from tests.acceptance.test_haidy import encoded, wav
 
 README = Path(__file__).parent.parent.parent / "README.md"
 
@@ -94,3 +96,27 @@ async def test_the_webrtc_page_of_the_readme_shows_finals(
         await page.wait_for_function("window.told?.length")
         assert await page.evaluate("window.stop().then((answer) => answer.status)") == 200
         await page.wait_for_function("window.done")
+
+
+@pytest.mark.slow
+def test_the_curl_commands_of_the_readme_send_a_recording_and_ask_for_it(
+    sphinx_server: RunningServer, headache: Recording, tmp_path: Path
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    (tmp_path / "visit.wav").write_bytes(wav(headache, 10))
+    blocks: list[str] = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "audio_base64" in block]
+    *send, ask = block.splitlines(keepends=True)
+    environment = {**os.environ, "URL": sphinx_server.base_url, "KEY": sphinx_server.key, "NO_PROXY": "*"}
+
+    def shell(command: str) -> dict[str, object]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
+        answer: dict[str, object] = json.loads(done.stdout)
+        return answer
+
+    task_id = shell("".join(send))["task_id"]
+    assert isinstance(task_id, str)
+    assert shell(ask.replace("…", task_id))["task_id"] == task_id
