@@ -52,6 +52,7 @@ from server.facades.nabla.routes import Nabla
 from server.ingest.sdp import read_ice_server
 from server.jobs import open_jobs
 from server.live import Studio
+from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
 from server.replays import Replays
@@ -401,7 +402,7 @@ class Server:
                 await recogniser.aclose()
 
     async def _tend(self) -> None:
-        """Now and then: see to encounters that were left alone, and erase what the settings keep no longer."""
+        """Now and then: see to encounters left alone, erase what is kept no longer, give free memory back."""
         keep_s = self._settings.tasks.expire_hours * 3600
         while True:
             try:
@@ -411,6 +412,7 @@ class Server:
                     log.info("encounters.erased", count=erased)
                 await anyio.sleep(self._settings.tasks.tend_s)
                 await self._encounters.tend()
+                await anyio.to_thread.run_sync(give_back)
             except Conflict as exc:
                 self._fatal(exc)
                 return

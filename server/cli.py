@@ -27,6 +27,7 @@ from server.doctor import examine
 from server.errors import ServerError
 from server.listening import bind, check_certificate
 from server.logs import configure_logging, log_uncaught_errors
+from server.memory import limit_arenas
 from server.serving import Announced
 from server.settings import Flag, Settings, load_settings
 from server.store import keys as key_store
@@ -71,6 +72,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server. On the first run it prints a new API key."""
+    limit_arenas()
     settings = _settings(
         config,
         {
