@@ -29,6 +29,7 @@ Recording = Annotated[str, typer.Option(help="Which recording of ours is played.
 Recogniser = Annotated[str, typer.Option(help="auto, sphinx, whisper or scripted.")]
 Model = Annotated[str, typer.Option(help="Whisper model: a directory, or the name of a fetched one.")]
 EncoderWindow = Annotated[str, typer.Option(help="Whisper: full, dynamic or seconds.")]
+Prompt = Annotated[bool, typer.Option("--prompt/--no-prompt", help="Tell the recogniser what was said before.")]
 ComputeType = Annotated[str, typer.Option(help="Whisper: arithmetic, as in the settings.")]
 Voice: TypeAlias = Literal["all", "doctor", "patient"]
 Shape: TypeAlias = Literal["tiny", "base", "small", "medium", "distil-small"]
@@ -103,6 +104,7 @@ def latency(
     model: Model = "",
     encoder_window: EncoderWindow = "",
     compute_type: ComputeType = "",
+    prompt: Prompt = True,
     repeat: Annotated[int, typer.Option(min=1, max=1000, help="Sessions, one after the other.")] = 1,
     minutes: Annotated[
         float, typer.Option(min=0, max=240, help="Instead: one session so long, the recording over and over.")
@@ -117,7 +119,7 @@ def latency(
     options = LatencyOptions(
         recording=recording,
         voice=Role.UNSPECIFIED if voice == "all" else Role(voice),
-        engine=_engine(recogniser, model, compute_type, encoder_window),
+        engine=_engine(recogniser, model, compute_type, encoder_window, prompt=prompt),
         repeats=repeat,
         minutes=minutes,
         speed=speed,
@@ -145,6 +147,7 @@ def accuracy(
         list[str] | None, typer.Option(help="Whisper: full, dynamic or seconds; several are compared.")
     ] = None,
     compute_type: ComputeType = "",
+    prompt: Prompt = True,
     reference: Annotated[
         bool, typer.Option("--reference", help="Compare with faster-whisper's own batched pipeline.")
     ] = False,
@@ -158,7 +161,7 @@ def accuracy(
         sources=sources or (),
         only=only,
         split=channels == "split",
-        engine=_engine(recogniser, model, compute_type),
+        engine=_engine(recogniser, model, compute_type, prompt=prompt),
         encoder_windows=encoder_window or (),
         reference=reference,
         repeats=repeat,
@@ -324,7 +327,7 @@ def load(
     model: Model = "",
     encoder_window: EncoderWindow = "",
     compute_type: ComputeType = "",
-    prompt: Annotated[bool, typer.Option("--prompt/--no-prompt", help="Tell the recogniser what was said.")] = True,
+    prompt: Prompt = True,
     seconds: CallSeconds = 40.0,
     apart: Apart = False,
     streams: Annotated[str, typer.Option(help="Measure these, as in 1,2,4, and look for no limit.")] = "",
@@ -454,14 +457,18 @@ def _shares(listed: str) -> list[float]:
     return shares
 
 
-def _engine(recogniser: str, model: str, compute_type: str, encoder_window: str = "") -> "Engine":
+def _engine(
+    recogniser: str, model: str, compute_type: str, encoder_window: str = "", *, prompt: bool = True
+) -> "Engine":
     """What a recogniser in this process needs; it says only what went wrong."""
     from bench.offline import Engine
     from server.logs import configure_logging
     from server.settings import LogSettings
 
     configure_logging(LogSettings(level="warning", format="console"))
-    return Engine(recogniser=recogniser, model=model, compute_type=compute_type, encoder_window=encoder_window)
+    return Engine(
+        recogniser=recogniser, model=model, compute_type=compute_type, encoder_window=encoder_window, prompt=prompt
+    )
 
 
 def _write(report: msgspec.Struct, path: Path | None) -> None:

@@ -32,6 +32,7 @@ class Engine:
     model: str = ""
     compute_type: str = ""
     encoder_window: str = ""
+    prompt: bool = True  # whether the recogniser is told what was said before
 
     def settings(self) -> Settings:
         """The settings in force, as a server has them, with this engine. Raises `SettingsError`."""
@@ -49,6 +50,7 @@ class Engine:
             "model": self.model,
             "compute_type": self.compute_type,
             "encoder_window": self.encoder_window,
+            "use_prompt": "" if self.prompt else "false",
         }
         return {key: value for key, value in wanted.items() if value}
 

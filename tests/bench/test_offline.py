@@ -33,6 +33,13 @@ def test_an_engine_is_the_same_in_a_server_and_in_this_process(monkeypatch: pyte
     assert (here.kind, here.model, here.compute_type, here.use_prompt) == ("whisper", "small.en", "int8", False)
 
 
+def test_an_engine_can_do_without_prompts_wherever_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUSCULT_RECOGNISER_USE_PROMPT")
+    assert Engine().settings().recogniser.use_prompt
+    assert not Engine(prompt=False).settings().recogniser.use_prompt
+    assert Engine(prompt=False).environment()["AUSCULT_RECOGNISER_USE_PROMPT"] == "false"
+
+
 def test_an_unknown_arithmetic_is_named() -> None:
     with pytest.raises(SettingsError, match="int3"):
         Engine(compute_type="int3").settings()
