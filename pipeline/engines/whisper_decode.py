@@ -212,9 +212,12 @@ class Decoder:
         return together
 
     def _detect(self, encoded: "Encoded") -> str:
-        """The language of the first piece, among those that the tokenizer knows."""
+        """The language of the first piece, among those that the tokenizer knows. Raises: `ValueError`: none of them."""
         ranked: list[tuple[str, float]] = self._model.whisper.detect_language(encoded.together)[0]
-        return next(code for code in (token[2:-2] for token, _ in ranked) if code in self._model.languages)
+        known = [code for code in (token[2:-2] for token, _ in ranked) if code in self._model.languages]
+        if not known:
+            raise ValueError("the model names no language that its tokenizer knows")
+        return known[0]
 
     def _tokenizer(self, language: str) -> Tokenizer:
         return self._model.languages[language or next(iter(self._model.languages))]

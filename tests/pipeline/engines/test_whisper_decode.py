@@ -160,6 +160,13 @@ def test_languages_are_detected_on_a_gpu_too(many: LoadedModel) -> None:
     assert [answer.language for answer in answers if isinstance(answer, Hypothesis)] == ["en", "de"]
 
 
+def test_a_model_that_names_no_language_that_its_tokenizer_knows_fails_on_that_request_alone(many: LoadedModel) -> None:
+    engine = decoder(replace(many, languages={"tlh": many.languages["en"]}))
+    detected, given = engine.answer([request(noise(2), language=""), request(noise(2), language="tlh")])
+    assert isinstance(detected, RecognitionFailed)
+    assert isinstance(given, Hypothesis)
+
+
 def said(answers: Sequence[Hypothesis | RecognitionFailed]) -> list[str]:
     return [answer.text for answer in answers if isinstance(answer, Hypothesis)]
 
