@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from bench.clients import CHUNK_MS
@@ -22,6 +23,7 @@ from bench.score import Spread
 from bench.tables import number, share
 
 WIDTH = 132  # what tables take, however narrow the screen is
+AROUND_S = 15.0  # what a round takes besides speech, about: the server's start, warming up, the last texts
 OVERLOAD = 2  # times what the server carries
 
 
@@ -102,13 +104,22 @@ async def run(options: LoadOptions, console: Console) -> Report:
     )
 
 
+class _TimeBar(BarColumn):
+    """Full when the time is over that a round should take: callers speak in real time."""
+
+    def render(self, task: Task) -> ProgressBar:
+        return ProgressBar(
+            total=task.total, completed=min(task.elapsed or 0.0, task.total or 0.0), width=self.bar_width
+        )
+
+
 def watched(target: Target, speech: Speech, console: Console) -> Callable[[int], Awaitable[Round]]:
     """Measure rounds of a server while somebody looks on."""
 
     async def once(streams: int) -> Round:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), _TimeBar(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            progress.add_task(f"{target.name}: {_streams(streams)}", total=None)
+            progress.add_task(f"{target.name}: {_streams(streams)}", total=speech.seconds + speech.stagger_s + AROUND_S)
             return await measure(target, speech, streams)
 
     return once
