@@ -19,8 +19,8 @@ from tests.acceptance.test_haidy import encoded, wav
 README = Path(__file__).parent.parent.parent / "README.md"
 
 
-def client(number: int) -> str:
-    blocks: list[str] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+def client(number: int, language: str = "python") -> str:
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
     return blocks[number]
 
 
@@ -58,7 +58,7 @@ def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
 async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
     chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
-    (snippet,) = re.findall(r"```js\n(.*?)```", README.read_text(), re.DOTALL)
+    snippet = client(0, "js")
     microphone = write_wav(tmp_path / "visit.wav", [headache.mono()[: 16000 * 6]])
     around = (
         "async ({ server, token }) => { window.seen = []; const show = (event) => seen.push(event); const stop = {};"
@@ -76,26 +76,21 @@ async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
 
 
 @pytest.mark.slow
-async def test_the_webrtc_page_of_the_readme_shows_finals(
+async def test_the_webrtc_page_of_the_readme_shows_what_a_microphone_hears(
     chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
-    (code,) = re.findall(
-        r"```js\n(const microphone = [^`]*?new RTCPeerConnection.*?)```", README.read_text(), re.DOTALL
+    snippet = client(1, "js")
+    microphone = write_wav(tmp_path / "visit.wav", [headache.mono()[: 16000 * 6]])
+    around = (
+        "async ({ server, token }) => { window.seen = []; const show = (event) => seen.push(event); window.stop = {};"
     )
-    around = f"""async () => {{
-        const server = {browsers_server.base_url!r}, token = {browsers_server.key!r}, stop = {{}};
-        const show = (event) => (window.told ??= []).push(event);
-        {code}
-        window.stop = stop.onclick;
-        events.addEventListener("done", () => (window.done = true));
-    }}"""
-    microphone = write_wav(tmp_path / "microphone.wav", [headache.mono()])
+    where = {"server": browsers_server.base_url, "token": browsers_server.key}
     async with listening(chromium, microphone) as browser:
-        page = (await browser.open(f"{pages}/page.css")).page
-        await page.evaluate(around)
-        await page.wait_for_function("window.told?.length")
-        assert await page.evaluate("window.stop().then((answer) => answer.status)") == 200
-        await page.wait_for_function("window.done")
+        page = (await browser.open(f"{pages}/whip.html")).page
+        await page.evaluate(f"{around} {snippet}; window.told = events; }}", where)
+        await page.wait_for_function("seen.some((event) => event.type === 'final')")
+        assert await page.evaluate("stop.onclick().then((answer) => answer.status)") == 200
+        await page.wait_for_function("told.readyState === EventSource.CLOSED", timeout=PATIENCE_MS)
 
 
 @pytest.mark.slow
