@@ -64,6 +64,7 @@ class Channel:
     state: StreamState  # stored progress
     seq: int = 0  # of the next chunk
     offset: int = 0  # of the next byte
+    heard: int = 0  # bytes received, logged or not
     inherited: int = 0  # bytes that a former owner logged, and that are to be heard again
     container: Container | None = None
     last_digest: bytes = b""  # of the last chunk, to recognise an exact repeat
@@ -101,17 +102,13 @@ class Channel:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # this process let go of the encounter: its next owner finds the chunk in the log
 
-    @property
-    def heard(self) -> int:
-        """Bytes received: logged and gathered ones."""
-        return self.offset + sum(len(heard.body) for heard in self.gathered)
-
     def gather(self, body: bytes, number: int | None) -> None:
         """Keep a chunk for the log. Raw audio is joined; containers keep the borders that their decoder may need."""
         numbers = None if number is None else (number, number)
         if number is not None:
             self.next_number = number + 1
         self.gathered.append(Heard(body=body, numbers=numbers))
+        self.heard += len(body)
 
     def take_gathered(self) -> list[Heard]:
         """What was gathered since the last call."""

@@ -31,7 +31,7 @@ class Connections:
 
     async def reach(self, caller: Caller, encounter: str) -> LiveEncounter:
         """A session that goes on: held by this process, taken over if need be. Raises `NotFound`, `AlreadyFinal`."""
-        live = await self._encounters.held(await self._encounters.owned(caller, encounter))
+        live = await self._encounters.held(await self._encounters.fed(caller, encounter))
         if live is None or live.ended:
             raise AlreadyFinal
         return live
@@ -70,7 +70,7 @@ class Connections:
 
     async def resume_token(self, caller: Caller, encounter: str) -> str:
         """What continues a new session over another connection. Raises `NotFound`."""
-        row = await self._encounters.owned(caller, encounter)
+        row = await self._encounters.fed(caller, encounter)
         return resumption.make(self._encounters.seal(row), row.id, row.resumptions)
 
     async def resume(self, caller: Caller, token: str) -> tuple[str, str]:
@@ -95,14 +95,14 @@ class Connections:
         await self._spend(row, number)
 
     async def _resumable(self, caller: Caller, token: str) -> tuple[EncounterRow, int]:
-        """What a resume token belongs to, and its number."""
+        """What a resume token belongs to, and its number. The caller's own token may be newer than the session."""
         try:
             row = await self._encounters.row(resumption.encounter_of(token))
             seal = self._encounters.seal(row)
         except NotFound:
             raise ResumeTokenInvalid from None
         number = resumption.read(seal, token)
-        if (row.tenant_id, row.key_id) != (caller.tenant_id, caller.key_id):  # its token may be a newer one
+        if not caller.may_feed or (row.tenant_id, row.key_id) != (caller.tenant_id, caller.key_id):
             raise ResumeTokenInvalid
         if number < row.resumptions:
             raise ResumeTokenUsed

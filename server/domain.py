@@ -14,6 +14,7 @@ class Scope(StrEnum):
     ALL = "all"  # an API key: everything of its tenant
     STREAM = "stream"  # open sessions, and reach only those that it opened
     ENCOUNTER = "encounter"  # reach the one that it names
+    FOLLOW = "follow"  # only read the one that it names
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     key_id: str
     scope: Scope = Scope.ALL
-    encounter: str = ""  # the only one it may reach, with `Scope.ENCOUNTER`
+    encounter: str = ""  # the only one it may reach, with `Scope.ENCOUNTER` and `Scope.FOLLOW`
     token_id: str = ""  # empty: the key itself
     expires_at: float | None = None  # seconds since 1970; None: a key, which does not expire
 
@@ -35,8 +36,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
                 return True
             case Scope.STREAM:
                 return row.token_id == self.token_id
-            case Scope.ENCOUNTER:
+            case Scope.ENCOUNTER | Scope.FOLLOW:
                 return row.id == self.encounter
+
+    @property
+    def may_feed(self) -> bool:
+        """Whether it may do more with what it reaches than read it."""
+        return self.scope is not Scope.FOLLOW
 
 
 class Stage(StrEnum):

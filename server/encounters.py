@@ -19,7 +19,7 @@ from pipeline.ports import Recogniser
 from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
-from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Scope, Stage, State
+from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
 from server.following import Finished, Update
 from server.holding import Holding
@@ -113,7 +113,7 @@ class Encounters:
 
         Raises `UnsupportedAudio`, `Overloaded`, `Forbidden`.
         """
-        if caller.scope is Scope.ENCOUNTER:
+        if caller.encounter:
             raise Forbidden("A token for one session opens no other: make one with the scope stream.")
         self._check_head(options, head)
         known = client_key and await self._read(partial(sql.find, tenant=caller.tenant_id, client_key=client_key))
@@ -126,7 +126,7 @@ class Encounters:
         self, caller: Caller, encounter: str, body: bytes, *, client_key: str | None = None, final: bool = False
     ) -> None:
         """Log a chunk of the encounter's only stream; see `LiveEncounter.append` for what it raises."""
-        row = await self.owned(caller, encounter)
+        row = await self.fed(caller, encounter)
         if row.state is State.LIVE:
             await self._append(row, body, client_key=client_key, final=final)
             self._studio.metrics.audio_bytes.inc(len(body))
@@ -255,6 +255,13 @@ class Encounters:
         row = await self.row(encounter)
         if not caller.may_reach(row):
             raise NotFound
+        return row
+
+    async def fed(self, caller: Caller, encounter: str) -> EncounterRow:
+        """See `owned`, for who is not only going to read. Raises `Forbidden`, too."""
+        row = await self.owned(caller, encounter)
+        if not caller.may_feed:
+            raise Forbidden("This token only follows the session: send audio with another one.")
         return row
 
     async def row(self, encounter: str) -> EncounterRow:

@@ -103,6 +103,17 @@ class LiveTranscript:
         self._changed.set()
         self._changed = anyio.Event()
 
+    def _still_true(self) -> list[Update]:
+        """What who comes later should know of before: errors, and streams that are interrupted."""
+        last = {
+            other.stream: other for other in self._others if isinstance(other, Interrupted | Resumed)
+        }  # of each stream
+        return [
+            other
+            for other in self._others
+            if isinstance(other, Problem) or (isinstance(other, Interrupted) and other is last[other.stream])
+        ]
+
     async def follow(self, after: int = 0) -> AsyncGenerator[Update]:
         """Everything from the beginning, or behind the first `after` finals, then live; of partials only the newest.
 
@@ -111,16 +122,17 @@ class LiveTranscript:
         """
         items, version, busy = after, 0, False
         counted = self._version  # partials shown until now are no business of who comes later
-        past, others = len(self._others), 0  # who comes later need not know what was withdrawn or interrupted before
+        past, others = self._still_true(), len(self._others)
         while True:
             changed, over = self._changed, self._over
             while items < len(self.items):
                 items += 1
                 yield self.items[items - 1]
+            while past:
+                yield past.pop(0)
             while others < len(self._others):
-                other, others = self._others[others], others + 1
-                if others > past or isinstance(other, Problem):
-                    yield other
+                others += 1
+                yield self._others[others - 1]
             fresh = [(number, partial) for number, partial in self._partials.values() if number > version]
             missed = self._version - counted - sum(number > counted for number, _ in fresh)
             version = counted = self._version

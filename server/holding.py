@@ -113,7 +113,8 @@ class Holding:
             channel = Channel(ordinal=ordinal, spec=spec, state=states[ordinal])
             if (end := ends.get(ordinal)) is not None:
                 numbers = read_numbers(end.client_key) if row.options.attended else None  # else a client's own words
-                channel.seq, channel.offset, channel.inherited = end.seq, end.offset, end.offset
+                channel.seq, channel.offset = end.seq, end.offset
+                channel.heard = channel.inherited = end.offset
                 channel.next_number = numbers[1] + 1 if numbers else 0
             channels.append(channel)
         return LiveEncounter(

@@ -138,6 +138,7 @@ class LiveEncounter:
                 return
             self.active.set()
             if new:
+                channel.heard += len(body)
                 await channel.hand_over(body)
             if final:
                 self.end()
@@ -160,7 +161,7 @@ class LiveEncounter:
         self._gathering.set()
         self.active.set()
         await channel.hand_over(body)
-        if sum(len(heard.body) for heard in channel.gathered) > MAX_GATHERED_BYTES:
+        if channel.heard - channel.offset > MAX_GATHERED_BYTES:
             await self.log_heard()
 
     def next_number(self, stream: int) -> int:

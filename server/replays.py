@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from server.chunk_log import read_numbers
 from server.connections import Connections
-from server.domain import Caller, EncounterOptions, EncounterRow, Scope
+from server.domain import Caller, EncounterOptions, EncounterRow
 from server.encounters import Encounters
 from server.errors import EpochLost
 from server.live import LiveEncounter
@@ -61,7 +61,7 @@ class Replays:
         query = partial(sql.live_of_key, tenant=caller.tenant_id, key_id=caller.key_id)
         found: list[Candidate] = []
         for row in await self._reader.read(query):
-            if not _alike(row.options, options) or (caller.scope is Scope.ENCOUNTER and not caller.may_reach(row)):
+            if not _alike(row.options, options) or (caller.encounter and not caller.may_reach(row)):
                 continue
             live = self._encounters.holds(row.id)
             found.append(Candidate(row=row, attended=live is not None and live.attended))

@@ -105,6 +105,18 @@ def test_a_token_of_an_encounter_reaches_that_one_alone_and_opens_none(
     post(api, chunk(b"", other, final=True))
 
 
+def test_a_token_that_only_follows_reads_its_encounter_and_feeds_none(
+    scripted_server: RunningServer, api: httpx.Client, headache: Recording
+) -> None:
+    named = post(api, chunk(wav(headache, 2))).json()["task_id"]
+    with client(scripted_server.base_url, token(api, scope="follow", encounter_id=named)) as page:
+        assert poll(page, named).status_code == 200
+        assert post(page, chunk(b"", named, final=True)).status_code == 403
+        assert post(page, chunk(wav(headache, 2))).status_code == 403
+        assert make(page, scope="stream").status_code == 403
+    assert post(api, chunk(b"", named, final=True)).status_code == 200, "the session itself went on"
+
+
 async def test_a_token_of_an_encounter_opens_no_socket(
     scripted_server: RunningServer, api: httpx.Client, headache: Recording
 ) -> None:

@@ -74,9 +74,21 @@ async def test_a_reader_that_keeps_up_is_never_called_slow() -> None:
     assert told == [*(final(str(number)) for number in range(5)), Finished()]
 
 
+async def test_who_comes_later_is_told_what_is_interrupted_now() -> None:
+    transcript = LiveTranscript([])
+    transcript.interrupt("stream0")
+    transcript.resume("stream0")
+    transcript.interrupt("stream0")
+    transcript.interrupt("stream1")
+    transcript.resume("stream1")
+    transcript.end(complete=True)
+    assert await rest(transcript.follow()) == [Interrupted(stream="stream0"), Finished()]
+
+
 async def test_who_comes_later_is_told_of_errors_but_not_of_interruptions_that_are_past() -> None:
     transcript = LiveTranscript([])
     transcript.interrupt("stream0")
+    transcript.resume("stream0")
     transcript.withdraw(PartialWithdrawn(id="a", stream="stream0"))
     transcript.report(error := AuscultError("The audio ended early."))
     following = transcript.follow()

@@ -16,7 +16,7 @@ from server.tokens import Issued
 Tellable: TypeAlias = Utterance | Partial | PartialWithdrawn | Skipped | Interrupted | Resumed | Problem
 """What followers are told while a session lasts."""
 
-SCOPES = (Scope.STREAM, Scope.ENCOUNTER)  # of tokens
+SCOPES = (Scope.STREAM, Scope.ENCOUNTER, Scope.FOLLOW)  # of tokens
 SUB_PROTOCOL = "auscult-live"
 JWT_PREFIX = "jwt-"
 ENCODINGS = ("container", "pcm_s16le")
@@ -31,10 +31,10 @@ def token_scope(request: schema.TokenRequest) -> tuple[Scope, str]:
     if request.scope not in SCOPES:
         raise BadRequest(f"scope must be of: {', '.join(SCOPES)}.")
     scope = Scope(request.scope)
-    if scope is Scope.ENCOUNTER and not request.encounter_id:
-        raise BadRequest("The scope encounter needs encounter_id.")
+    if scope is not Scope.STREAM and not request.encounter_id:
+        raise BadRequest(f"The scope {scope} needs encounter_id.")
     if scope is Scope.STREAM and request.encounter_id is not None:
-        raise BadRequest("encounter_id belongs to the scope encounter: leave it out, or ask for that scope.")
+        raise BadRequest("encounter_id belongs to the scopes encounter and follow: leave it out, or ask for one.")
     return scope, request.encounter_id or ""
 
 

@@ -22,8 +22,8 @@ class ErrorBody(Struct, kw_only=True):
 class TokenRequest(Struct, kw_only=True):
     """`POST /api/tokens`."""
 
-    scope: str  # stream | encounter
-    encounter_id: str | None = None  # with the scope "encounter"
+    scope: str  # stream | encounter | follow
+    encounter_id: str | None = None  # with the scopes "encounter" and "follow"
     expires_in_s: int | None = None
 
 

@@ -98,7 +98,7 @@ class Whip:
 
     async def _created(self, caller: Caller, session: WhipSession, answer: str) -> Response:
         token = await self._tokens.issue(
-            caller, Scope.ENCOUNTER, session.encounter, expires_in_s=self._limits.events_token_s
+            caller, Scope.FOLLOW, session.encounter, expires_in_s=self._limits.events_token_s
         )
         created = Response(answer, 201, media_type=convert.SDP)
         headers = created.headers

@@ -111,7 +111,7 @@ class WhipSession:
                     self._interrupt(stream)
             with anyio.CancelScope(shield=True), suppress(AuscultError):
                 await live.log_heard()  # also when the server stops
-            self._fed_bytes = {stream: live.heard_bytes(stream) for stream in self.part.streams}  # all of it is logged
+            self._fed_bytes = {stream: live.heard_bytes(stream) for stream in self.part.streams}
             self.silent.set()
         if too_long:
             self.dismissed.set()
@@ -173,7 +173,6 @@ class WhipSession:
     async def _align(self) -> None:
         """Streams begin where the consultation is: what they missed of it is silence."""
         live, elapsed_s = self.part.live, self.part.live.elapsed_s()
-        await live.log_heard()  # of what is being logged, nothing would be counted
         for stream in self.part.streams:
             heard_bytes = live.heard_bytes(stream)
             # A stream that was added later begins there, not at 0, and what waits to be decoded is in its bytes alone.

@@ -95,7 +95,7 @@ class WhipSessions:
         session = self._sessions.get(session_id)
         if session is None or session.dismissed.is_set():
             raise NotFound("There is no such WHIP session any more: make a new one, with encounter_id to go on.")
-        await self._encounters.owned(caller, session.encounter)
+        await self._encounters.fed(caller, session.encounter)
         return session
 
     def encounter(self, session_id: str) -> str | None:
