@@ -47,6 +47,7 @@ def open_engine(url: str) -> Engine:
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "foreign_keys=ON",
             "secure_delete=ON",
+            "temp_store=MEMORY",  # else large sorts go through files where the system keeps temporary ones
         ):
             connection.execute(f"PRAGMA {pragma}")
 

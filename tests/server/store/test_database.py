@@ -17,13 +17,13 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
     migrate(engine)
 
 
-def test_every_commit_is_flushed_and_deleted_data_overwritten(engine: Engine) -> None:
+def test_every_commit_is_flushed_deleted_data_overwritten_and_nothing_sorted_in_files(engine: Engine) -> None:
     with engine.connect() as connection:
         pragmas = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
-            for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
+            for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "temp_store")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1, "temp_store": 2}
 
 
 async def test_what_the_database_does_not_answer_is_to_be_asked_again_later(engine: Engine) -> None:
