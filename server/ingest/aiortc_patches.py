@@ -82,6 +82,8 @@ def end_connecting(connection: RTCPeerConnection) -> Callable[[], Awaitable[None
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        for transport in connection._RTCPeerConnection__iceTransports:  # type: ignore[attr-defined]
+            await transport._connection.close()  # where checks succeeded meanwhile, it has begun to ask for consent
 
     connection._RTCPeerConnection__connect = start  # type: ignore[attr-defined]
     return end

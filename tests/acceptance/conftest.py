@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import aioice.ice
@@ -13,6 +13,7 @@ from anyio.from_thread import start_blocking_portal
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.browser import found_chromium, serving_pages
+from tests.acceptance.leaks import nothing_left_here, nothing_left_in
 
 LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
 
@@ -76,6 +77,21 @@ def pages() -> Iterator[str]:
 def browsers_server(pages: str) -> Iterator[RunningServer]:
     """Real words for browsers: our pages may call it, and WebRTC stays on loopback."""
     yield from start("sphinx", LOOPBACK | {"AUSCULT_SERVER_CORS_ORIGINS": pages, "AUSCULT_LIMITS_MAX_STREAMS": "8"})
+
+
+@pytest.fixture
+def scripted_keeps_nothing(scripted_server: RunningServer) -> Iterator[None]:
+    """What a test takes up in that server is given back."""
+    with nothing_left_in(scripted_server):
+        yield
+
+
+@pytest.fixture
+async def whip_keeps_nothing(whip_server: RunningServer) -> AsyncIterator[None]:
+    """What a test takes up in that server, and in its own process, is given back."""
+    with nothing_left_in(whip_server):
+        async with nothing_left_here():
+            yield
 
 
 @pytest.fixture(scope="session")

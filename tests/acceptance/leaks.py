@@ -34,17 +34,18 @@ LOOPS_OWN = re.compile(
 
 def held_by(server: RunningServer) -> Counter[str]:
     """Tasks, threads, sessions and peers as the server counts them, and its descriptors by kind."""
-    key = {"Authorization": f"Bearer {server.key}"}
-    scraped = httpx.get(f"{server.base_url}/metrics", headers=key, trust_env=False).raise_for_status().text
-    held = Counter({name: int(float(value)) for name, value in GAUGES.findall(scraped)})
-    return held + _descriptors(server.process.pid)
+    held = _descriptors(server.process.pid)  # before we hold a connection ourselves
+    ours = {"Authorization": f"Bearer {server.key}", "Connection": "close"}
+    scraped = httpx.get(f"{server.base_url}/metrics", headers=ours, trust_env=False).raise_for_status().text
+    return held + Counter({name: int(float(value)) for name, value in GAUGES.findall(scraped)})
 
 
 def held_here() -> Counter[str]:
     """Threads and descriptors of this process, and tasks of the running event loop."""
     named = (thread.name for thread in threading.enumerate())
     held = Counter(f"thread {name}" for name in named if not name.startswith(POOLED))
-    held["tasks"] = len(asyncio.all_tasks())
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    held.update(f"task {getattr(task.get_coro(), '__qualname__', 'unnamed')}" for task in others)
     return held + _descriptors(os.getpid())
 
 

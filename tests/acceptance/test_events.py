@@ -9,6 +9,8 @@ from tests.acceptance.following import Seen, all_of
 from tests.acceptance.haidy import chunk, post, wait
 from tests.acceptance.test_haidy import wav
 
+pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
+
 
 def finals(seen: list[Seen]) -> list[dict[str, object]]:
     return [each.data for each in seen if each.kind == "final"]

@@ -11,6 +11,8 @@ from bench.server import RunningServer
 from tests.acceptance.following import all_of, followed
 from tests.acceptance.live import END, HELLO, Event, dialled, hear, of, recorded, rest, say, told, words
 
+pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
+
 
 @pytest.mark.slow
 async def test_a_recorder_gets_its_words_a_note_with_evidence_and_done(

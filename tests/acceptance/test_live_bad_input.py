@@ -13,10 +13,12 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import make_key
 from tests.acceptance.following import all_of
-from tests.acceptance.haidy import chunk, post
+from tests.acceptance.haidy import chunk, post, wait
 from tests.acceptance.live import END, HELLO, Event, dialled, hear, of, pieces, recorded, rest, say, told, words
 from tests.acceptance.test_haidy import wav
 from tests.audio import RECIPES, Recipe, encode, video
+
+pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
 
 CLUSTER = bytes.fromhex("1f43b675")
 GARBAGE = bytes(range(1, 256)) * 400
@@ -149,6 +151,8 @@ async def test_another_tenant_cannot_resume_join_or_follow(scripted_server: Runn
                 assert error["code"] in ("resume_token_invalid", "not_found")
         with pytest.raises(httpx.HTTPStatusError, match="404"):
             await all_of(scripted_server, session["encounter_id"], key=key)
+        await say(socket, END)
+        await rest(socket)
 
 
 async def test_a_newer_connection_displaces_the_older_one(scripted_server: RunningServer) -> None:
@@ -190,6 +194,8 @@ async def test_a_session_that_lives_by_requests_cannot_be_joined(
         await say(socket, HELLO | {"encounter_id": task_id})
         (error,) = await rest(socket)
     assert "followed, not joined" in error["message"]
+    post(api, chunk(b"", task_id, final=True))
+    wait(api, task_id)
 
 
 async def restarted_after(server: RunningServer, broken: list[bytes]) -> tuple[list[Event], list[Event]]:

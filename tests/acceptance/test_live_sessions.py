@@ -15,6 +15,8 @@ from tests.acceptance.following import all_of, followed
 from tests.acceptance.live import END, HELLO, Event, dialled, hear, of, pieces, recorded, rest, say, told, words
 from tests.acceptance.test_kill import stored_bytes
 
+pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
+
 KILLS = 6
 FOLLOWERS = 50
 UNUSABLE = {"undecodable_audio", "unsupported_audio", "no_audio_track", "invalid_audio"}
@@ -98,6 +100,8 @@ async def test_who_joined_goes_on_by_its_role_and_displaces_nobody_else(
                     await patient.send(part)
                 while (await hear(patient, "ack"))["chunks"] < end:
                     pass
+                if end == len(parts):
+                    await say(patient, END)
         await say(doctor, END)
         assert {event["speaker"] for event in of([await hear(doctor, "final")], "final")} == {"patient"}
 

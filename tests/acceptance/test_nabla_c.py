@@ -14,6 +14,8 @@ from tests.acceptance.nabla_c import CONFIG, END, Client, Message, chunks, diall
 from tests.acceptance.test_kill import finished
 from tests.acceptance.test_nabla import pcm
 
+pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
+
 PATHS = ("/v1/core/server/transcribe-ws", "/v1/core/user/transcribe-ws")
 
 

@@ -24,7 +24,7 @@ from tests.acceptance.whip import (
     read_events,
 )
 
-pytestmark = pytest.mark.usefixtures("client_on_loopback")
+pytestmark = pytest.mark.usefixtures("client_on_loopback", "whip_keeps_nothing")
 
 SENTENCE_S = 3.5  # of "headache": the doctor's first
 BOTH_S = 7.0  # the doctor's first, the patient's first, the doctor's second begun

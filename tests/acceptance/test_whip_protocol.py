@@ -12,7 +12,7 @@ from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import LOOPBACK, make_key
 from tests.acceptance.whip import FRAGMENT, SDP, Call, Voice, caller, calling, fragment, new_peer, offer, post
 
-pytestmark = pytest.mark.usefixtures("client_on_loopback")
+pytestmark = pytest.mark.usefixtures("client_on_loopback", "whip_keeps_nothing")
 
 AS_SDP = {"Content-Type": SDP}
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bench.recordings import Recording
 from bench.server import RunningServer
+from server.ingest import aiortc_patches
 from tests.acceptance.following import events
 
 Event = dict[str, Any]
@@ -144,10 +145,20 @@ def events_url(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def caller(server: RunningServer, key: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody with a key."""
+    """Somebody with a key, who in the end hangs up."""
     headers = {"Authorization": f"Bearer {key or server.key}"}
+    made: list[str] = []
+
+    async def remember(answer: httpx.Response) -> None:
+        if answer.status_code == httpx.codes.CREATED and answer.request.url.path == "/whip":
+            made.append(answer.headers["location"])
+
     async with httpx.AsyncClient(base_url=server.base_url, headers=headers, timeout=30, trust_env=False) as http:
+        http.event_hooks = {"response": [remember]}
         yield http
+        with suppress(httpx.TransportError):  # servers that tests stopped
+            for resource in made:
+                await http.delete(resource)  # 404 where the test did so, or another session took its place
 
 
 @asynccontextmanager
@@ -156,6 +167,7 @@ async def calling(
 ) -> AsyncIterator[Call]:
     """A session whose answer is applied; its peer is closed behind the block."""
     peer = new_peer()
+    end_connecting = aiortc_patches.end_connecting(peer)
     try:
         for voice in voices:
             peer.addTrack(voice)
@@ -172,6 +184,7 @@ async def calling(
         yield call
     finally:
         await peer.close()
+        await end_connecting()
 
 
 async def post(http: httpx.AsyncClient, sdp: str | bytes, **query: str) -> httpx.Response:
@@ -258,6 +271,8 @@ async def distant_caller(server: RunningServer, **query: str) -> AsyncIterator[D
         assert process.stdout is not None
         told = json.loads(await asyncio.wait_for(process.stdout.readline(), PATIENCE_S))
         yield Distant(process=process, **told)
+        async with caller(server) as http:
+            await http.delete(told["resource"])
     finally:
         with suppress(ProcessLookupError):
             process.kill()
