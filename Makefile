@@ -3,6 +3,8 @@
 PYTHON = .venv/bin/python
 SPEED ?= 1
 ARGS ?=
+# Test processes: many tests play recordings in real time, and wait more than they compute.
+WORKERS ?= 4
 
 # CPython that can make a virtual environment; Debian ships it as python3 and python3-venv.
 USABLE = import sys, venv, ensurepip; sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info < (3, 14))
@@ -41,10 +43,10 @@ doctor: .venv/.stamp
 	@.venv/bin/auscult doctor
 
 test: lint browser
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint browser
-	@$(PYTHON) -m pytest -m "not slow"
+	@$(PYTHON) -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 lint: .venv/.stamp
 	@$(PYTHON) -m ruff check --quiet --output-format concise
