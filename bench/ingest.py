@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
-import httpx
 import msgspec
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -152,10 +151,7 @@ async def _expect(child: Process, lines: BufferedByteReceiveStream, kind: type[L
 
 async def _counters(server: RunningServer) -> dict[str, float]:
     """The server's metrics that have no labels, by name."""
-    headers = {"Authorization": f"Bearer {server.key}"}
-    async with httpx.AsyncClient(base_url=server.base_url, headers=headers, trust_env=False) as http:
-        text = (await http.get("/metrics")).raise_for_status().text
-    samples = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    samples = (line.split() for line in (await server.metrics()).splitlines() if not line.startswith("#"))
     return {sample[0]: float(sample[1]) for sample in samples if "{" not in sample[0]}
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
 import psutil
 
 from bench import nabla_wire
@@ -14,7 +13,6 @@ from bench.server import RunningServer, running_server
 
 UNLIMITED = "100000"
 UNHEARD = "auscult_segments_lost_total "
-SCRAPE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +30,8 @@ class OurServer:
 
     async def unheard(self) -> int | None:
         """From its metrics."""
-        async with httpx.AsyncClient(base_url=self.server.base_url, trust_env=False, timeout=SCRAPE_S) as http:
-            metrics = (await http.get("/metrics")).text
-        return int(float(next(line.split()[1] for line in metrics.splitlines() if line.startswith(UNHEARD))))
+        lines = (await self.server.metrics()).splitlines()
+        return int(float(next(line.split()[1] for line in lines if line.startswith(UNHEARD))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

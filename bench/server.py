@@ -25,6 +25,7 @@ from pipeline.errors import AuscultError
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0  # a large Whisper model from a slow disk
 STOP_TIMEOUT_S = 20.0  # the server gives its connections 10 s
+SCRAPE_TIMEOUT_S = 30.0  # of a server that is being overloaded
 POLL_S = 0.05
 LINE_BYTES = 4096
 SHOWN_LINES = 15  # of standard error, when the server does not start
@@ -103,6 +104,14 @@ class RunningServer:
             if '"recogniser.chosen"' in line:
                 found = msgspec.json.decode(line, type=RecogniserChoice)
         return found
+
+    async def metrics(self) -> str:
+        """What it says of itself, in Prometheus' text format."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        async with httpx.AsyncClient(
+            base_url=self.base_url, headers=headers, trust_env=False, timeout=SCRAPE_TIMEOUT_S
+        ) as http:
+            return (await http.get("/metrics")).raise_for_status().text
 
     async def start(self) -> None:
         """Start it and wait until it is ready. Raises `ServerFailed` with what the server said last."""

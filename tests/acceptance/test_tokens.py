@@ -130,11 +130,12 @@ def test_a_token_of_a_stream_reaches_only_what_it_opened_itself(
 ) -> None:
     of_the_key = post(api, chunk(wav(headache, 2), final=True)).json()["task_id"]
     with client(scripted_server.base_url, token(api)) as page, client(scripted_server.base_url, token(api)) as another:
-        own = post(page, chunk(wav(headache, 2), final=True)).json()["task_id"]
+        own = post(page, chunk(wav(headache, 2))).json()["task_id"]
         assert poll(page, own).status_code == 200
         assert poll(page, of_the_key).status_code == 404
         assert poll(another, own).status_code == 404
-    assert poll(api, own).status_code == 200
+        assert poll(api, own).status_code == 200
+        assert post(page, chunk(b"", own, final=True)).status_code == 200
 
 
 @pytest.mark.parametrize("scope", ["stream", "encounter"])
