@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.types import SAMPLE_RATE, Pcm
 
 BIT_RATE = 48_000
+FRAME_MS = 60  # as Chromium records
 
 
 class _Written:
@@ -35,6 +36,7 @@ def recorded(pcm: Pcm, slice_ms: int) -> list[bytes]:
         codec = stream.codec_context
         codec.layout = "mono"
         codec.bit_rate = BIT_RATE
+        codec.options = {"frame_duration": str(FRAME_MS)}
         codec.open()
         converter = av.AudioResampler(codec.format, "mono", SAMPLE_RATE, frame_size=codec.frame_size)
         samples = SAMPLE_RATE * slice_ms // 1000

@@ -15,7 +15,7 @@ import anyio
 
 from pipeline.containers import begins_file
 from pipeline.engines.pyav_clock import RestartIndex
-from pipeline.engines.pyav_exchange import AudioPipe, BytePipe
+from pipeline.engines.pyav_exchange import AudioPipe, BytePipe, Turns
 from pipeline.engines.pyav_raw import RawConverter
 from pipeline.engines.pyav_thread import DecoderThread
 from pipeline.errors import UnsupportedAudio
@@ -24,6 +24,7 @@ from pipeline.ports import AudioDecoder
 from pipeline.types import AudioFormat, Pcm, PcmBlock, RestartPoint
 
 MAX_BUFFERED_BYTES = 1 << 20
+TURNS = Turns(2)  # most of a decoder's work needs the GIL: more threads at a time are only in each other's way
 RAW_RATES = range(4_000, 192_001)  # hertz
 RAW_CHANNELS = range(1, 9)
 
@@ -51,8 +52,8 @@ class ContainerDecoder:
     def __init__(self, restart: RestartPoint, max_buffered_bytes: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
-        self._pipe = BytePipe(max_buffered_bytes)
-        self._audio = AudioPipe(restart.position)
+        self._pipe = BytePipe(max_buffered_bytes, TURNS)
+        self._audio = AudioPipe(restart.position, TURNS)
         self._index = RestartIndex(restart)
         self._thread: DecoderThread | None = None  # from the first byte on
         self._restart = restart
@@ -103,7 +104,7 @@ class ContainerDecoder:
 
     def _work(self) -> None:
         if self._thread is None:
-            self._thread = DecoderThread(self._pipe, self._audio, self._index, self._restart, self._tell_gone)
+            self._thread = DecoderThread(self._pipe, self._audio, self._index, self._restart, TURNS, self._tell_gone)
             self._thread.start()
 
     def _tell_gone(self) -> None:

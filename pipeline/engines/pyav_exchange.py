@@ -7,7 +7,9 @@ thread wakes the loop only when it waits, and hands over audio when it runs out 
 
 import asyncio
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from threading import Condition
 
 import numpy as np
@@ -44,11 +46,51 @@ class LoopSignal:
                 self._loop.call_soon_threadsafe(self._event.set)
 
 
+class Turns:
+    """How many of the process's decoder threads may work at a time; the others wait for a turn, not for the GIL.
+
+    Threads that wait for the GIL wake every 5 ms to ask for it. A hundred that do so with two cores took three times
+    the work of the decoding, most of it in the kernel, and never caught up.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(most):
+            self._free.put(None)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Work in this block."""
+        self._free.get()
+        try:
+            yield
+        finally:
+            self._free.put(None)
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """Wait in this block, which is inside of `taken`: others have the turn meanwhile."""
+        self._free.put(None)
+        try:
+            yield
+        finally:
+            self._free.get()
+
+    def await_with(self, condition: Condition, ready: Callable[[], object]) -> None:
+        """Wait until something is ready, without a turn, and without the condition's lock when that has come."""
+        with condition:
+            if ready():
+                return
+        with self.given_up(), condition:
+            condition.wait_for(ready)
+
+
 class BytePipe:
     """Bytes from the loop to the thread, in files: a stream may hold several, one behind the other."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, turns: Turns) -> None:
         self._max_bytes = max_bytes
+        self._turns = turns
         self._condition = Condition()
         self._files: deque[deque[memoryview]] = deque()  # the first is being read
         self._waiting = 0  # bytes in `_files`
@@ -100,8 +142,8 @@ class BytePipe:
         with self._condition:
             if self._files and not self._files[0]:
                 self._files.popleft()
-            self._condition.wait_for(lambda: self._files or not self._open)
-            return bool(self._files)
+        self._turns.await_with(self._condition, lambda: self._files or not self._open)
+        return bool(self._files)
 
     def would_block(self) -> bool:
         """Whether the file being read goes on, but its next bytes have not come."""
@@ -110,8 +152,10 @@ class BytePipe:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, at least one, waiting for them; none at the end of the file."""
+        self._turns.await_with(
+            self._condition, lambda: not self._open or len(self._files) > 1 or (self._files and self._files[0])
+        )
         with self._condition:
-            self._condition.wait_for(lambda: not self._open or len(self._files) > 1 or self._files[0])
             if not self._files or not self._files[0]:
                 return b""
             chunks = self._files[0]
@@ -132,7 +176,8 @@ class Discarded(Exception):
 class AudioPipe:
     """Audio from the thread to the loop, contiguous and numbered."""
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, turns: Turns) -> None:
+        self._turns = turns
         self.position = position  # of the next sample written; the thread's own
         self.nonfinite = 0  # samples made silent
         self._pieces: list[Pcm] = []  # written, not yet handed over; the thread's own
@@ -161,8 +206,8 @@ class AudioPipe:
         pcm, wrong = finite(np.concatenate(self._pieces))
         self._pieces.clear()
         self.nonfinite += wrong
+        self._turns.await_with(self._condition, lambda: self._ready < MAX_READY or not self._open)
         with self._condition:
-            self._condition.wait_for(lambda: self._ready < MAX_READY or not self._open)
             if not self._open:
                 raise Discarded
             self._blocks.append(PcmBlock(start=self.position - len(pcm), pcm=pcm))

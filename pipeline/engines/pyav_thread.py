@@ -17,7 +17,7 @@ from pipeline.containers.restart import Mp4Scanner, RestartScanner, restart_scan
 from pipeline.containers.wav import WavHeader, WavHeaderReader
 from pipeline.engines.pyav_clock import Clock, RestartIndex
 from pipeline.engines.pyav_demux import BUFFER_BYTES, DEMUXERS, Readable, audio_track, open_untrusted
-from pipeline.engines.pyav_exchange import AudioPipe, BytePipe, Discarded
+from pipeline.engines.pyav_exchange import AudioPipe, BytePipe, Discarded, Turns
 from pipeline.engines.pyav_raw import RawConverter
 from pipeline.engines.pyav_source import Offsets, Source
 from pipeline.engines.pyav_track import Locate, Track
@@ -35,11 +35,18 @@ class DecoderThread:
     """Reads files from `pipe`, writes audio to `audio`, notes restart points in `index`; calls `gone` at its end."""
 
     def __init__(
-        self, pipe: BytePipe, audio: AudioPipe, index: RestartIndex, restart: RestartPoint, gone: Callable[[], None]
+        self,
+        pipe: BytePipe,
+        audio: AudioPipe,
+        index: RestartIndex,
+        restart: RestartPoint,
+        turns: Turns,
+        gone: Callable[[], None],
     ) -> None:
         self._pipe = pipe
         self._audio = audio
         self._index = index
+        self._turns = turns
         self._gone = gone
         self._clock = Clock()
         self._entered: RestartPoint | None = restart if restart.header[1] else None  # in the middle of the first file
@@ -66,8 +73,9 @@ class DecoderThread:
     def _main(self) -> None:
         error: InvalidAudio | None = None
         try:
-            error = self._decode_stream()
-            self._audio.hand_over()
+            with self._turns.taken():
+                error = self._decode_stream()
+                self._audio.hand_over()
         except Discarded:
             pass
         finally:

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from pipeline.engines.pyav import open_decoder
+from pipeline.engines.pyav_exchange import Turns
 from pipeline.errors import UnsupportedAudio
 from pipeline.ports import AudioDecoder
 from pipeline.types import SAMPLE_RATE, AudioFormat
@@ -139,3 +140,46 @@ async def test_a_hundred_streams_at_once_are_heard_alike() -> None:
     assert len(lengths) == 100
     assert len(set(lengths)) == 1
     assert decoder_threads() == []
+
+
+async def test_streams_that_wait_for_bytes_or_for_a_reader_keep_no_other_from_being_decoded() -> None:
+    octets = wav(voice(60, 16_000), 16_000)
+    waiting = [open_decoder(CONTAINER) for _ in range(8)]  # more than may work at a time
+    unread = [open_decoder(CONTAINER) for _ in range(8)]
+    for decoder in waiting:
+        await decoder.feed(octets[:100])
+    for decoder in unread:  # longer than what is decoded ahead of a reader
+        await decoder.feed(octets)
+        decoder.end()
+    other = open_decoder(CONTAINER)
+    await feed(other, [octets])
+    heard = sum([len(block.pcm) async for block in other])
+    for decoder in [*waiting, *unread, other]:
+        await decoder.aclose()
+    assert heard == 60 * SAMPLE_RATE
+
+
+def test_as_many_work_at_a_time_as_there_are_turns_and_who_rests_gives_his_away() -> None:
+    turns, working, most = Turns(2), 0, 0
+    lock, done = threading.Lock(), threading.Condition()
+
+    def work() -> None:
+        nonlocal working, most
+        with turns.taken():
+            for _ in range(20):
+                with lock:
+                    working += 1
+                    most = max(most, working)
+                with lock:
+                    working -= 1
+                with turns.given_up():
+                    pass
+
+    threads = [threading.Thread(target=work) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= most <= 2
+    with turns.taken():
+        turns.await_with(done, lambda: True)  # what is there already is not waited for
