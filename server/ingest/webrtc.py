@@ -112,6 +112,11 @@ class Peer:
         await self.aclose()
 
     @property
+    def split(self) -> bool:
+        """Whether the channels of a track are streams of their own."""
+        return self._split
+
+    @property
     def streams(self) -> int:
         """How many streams the peer sends; known once it was answered."""
         return sum(len(track.streams) for track in self._tracks)

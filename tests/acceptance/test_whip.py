@@ -2,10 +2,13 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from typing import Any
 
+import av
 import httpx
 import pytest
+from aiortc.codecs.opus import OpusEncoder
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
@@ -92,6 +95,26 @@ async def test_a_stereo_track_is_a_stream_for_each_channel(whip_server: RunningS
         ("doctor", "stream0"),
         ("patient", "stream1"),
     ]
+
+
+@pytest.mark.slow
+async def test_a_stereo_track_that_carries_one_channel_is_told_of(
+    whip_server: RunningServer, headache: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpusEncoder, "__init__", encode_one_channel)  # as a page does that asks for nothing
+    voice = Voice(headache.mono(), seconds=11)
+    async with caller(whip_server) as http, calling(http, voice, channel=True, roles="doctor,patient") as call:
+        await said(call, voice)
+        await call.hang_up()
+        told, *_ = of_type(await call.told_everything(), "error")
+    assert told["code"] == "one_channel"
+    assert "echo cancellation" in told["message"]
+
+
+def encode_one_channel(encoder: OpusEncoder, init: Callable[[OpusEncoder], None] = OpusEncoder.__init__) -> None:
+    init(encoder)
+    encoder.codec.layout = "mono"
+    encoder.resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000, frame_size=960)
 
 
 async def test_a_mono_track_is_asked_for_in_mono(whip_server: RunningServer, headache: Recording) -> None:

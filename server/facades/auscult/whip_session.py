@@ -12,7 +12,7 @@ from anyio.abc import TaskStatus
 from pipeline.errors import AuscultError
 from pipeline.types import SAMPLE_RATE
 from server.domain import Caller
-from server.errors import SessionTooLong
+from server.errors import ServerError, SessionTooLong
 from server.facades.auscult.telling import Telling
 from server.ingest.rtc_errors import ChannelGone
 from server.ingest.webrtc import Event, Heard, Interrupted, Peer, Resumed
@@ -23,7 +23,15 @@ log = structlog.get_logger()
 
 SAMPLE_BYTES = 2  # s16le
 PIECE_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # a second: how a long silence is handed on
+ENOUGH_PACKETS = 500  # of 20 ms: a page's track that was stereo for a moment only would show by then
+MOSTLY = 0.9  # of them; some may be lost, or not decoded yet
 LAST_WORDS_S = 60.0  # after its DELETE a peer stays so long at most, for its data channel to carry the last events
+
+
+class OneChannel(ServerError):
+    """The track has one channel, not two: ask the microphone for stereo, with no echo cancellation and no filters."""
+
+    code = "one_channel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,7 @@ class WhipSession:
         self._waiting = anyio.CancelScope()  # for the peer
         self._ending = False  # nothing more is waited for
         self._kept = False  # the client said that it is over
+        self._listened = not peer.split  # whether a stereo track has two channels is known
         self._aligned = False  # what was missed before this session is silence
         self._interrupted: set[int] = set()
         self._fed_bytes: dict[int, int] = {}  # of each stream, when this session fell silent
@@ -162,6 +171,8 @@ class WhipSession:
                 if not self._aligned:
                     self._aligned = True
                     await self._align()
+                if not self._listened:
+                    self._listen_for_two_channels()
                 self._metrics.audio_bytes.inc(len(event.pcm))
                 await self.part.live.hear(stream, event.pcm)
             case Interrupted():
@@ -169,6 +180,13 @@ class WhipSession:
             case Resumed():
                 self._interrupted.discard(stream)
                 self.part.live.transcript.resume(self._name(stream))
+
+    def _listen_for_two_channels(self) -> None:
+        """A page that forgot to ask for stereo should know: nothing else would show it."""
+        counts = self.peer.counts
+        self._listened = counts.received >= ENOUGH_PACKETS
+        if self._listened and counts.one_channel >= ENOUGH_PACKETS * MOSTLY:
+            self.part.live.transcript.report(OneChannel())
 
     async def _align(self) -> None:
         """Streams begin where the consultation is: what they missed of it is silence."""
