@@ -25,7 +25,7 @@ help:
 	@echo "make serve    run the server (ARGS='--port 9000': pass flags on)"
 	@echo "make doctor   say what is installed, which recogniser would run, and what is missing"
 	@echo "make test     every test"
-	@echo "make check    the quick tests"
+	@echo "make check    the quick tests, without those of a whole server"
 	@echo "make setup    only set up .venv, and the browser that tests run in"
 	@echo "make clean    remove .venv and caches; data is kept"
 
@@ -46,7 +46,7 @@ test: lint browser
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint browser
-	@$(PYTHON) -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
+	@$(PYTHON) -m pytest -m "not slow" --ignore tests/acceptance -n $(WORKERS) --dist worksteal
 
 lint: .venv/.stamp
 	@$(PYTHON) -m ruff check --quiet --output-format concise

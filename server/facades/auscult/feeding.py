@@ -88,7 +88,13 @@ class Feeding:
         """No more audio: what was heard is acknowledged and finished."""
         self.ended = True
         await self.acknowledgements.settle()
-        await self._connections.leave(self._caller, self._live.id, self._stream)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """The end was said, if it was: also of a client that was gone before it could be told so."""
+        if self.ended:
+            with anyio.CancelScope(shield=True):
+                await self._connections.leave(self._caller, self._live.id, self._stream)
 
     async def _take(self, frame: bytes) -> None:
         body, number = convert.chunk(frame, numbered=self._numbered)

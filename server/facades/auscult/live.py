@@ -135,12 +135,15 @@ class LiveRoutes:
         )
         with feeding.attend():
             await self._greet(connection, seat)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(feeding.until_displaced)
-                tasks.start_soon(feeding.acknowledgements.run)
-                tasks.start_soon(self._listen, connection, caller, feeding)
-                await self._tell(connection, caller, seat, hello.after)
-                tasks.cancel_scope.cancel()
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(feeding.until_displaced)
+                    tasks.start_soon(feeding.acknowledgements.run)
+                    tasks.start_soon(self._listen, connection, caller, feeding)
+                    await self._tell(connection, caller, seat, hello.after)
+                    tasks.cancel_scope.cancel()
+            finally:
+                await feeding.leave()
         return POLICY_VIOLATION if feeding.silent else NORMAL
 
     async def _hello(self, connection: Connection) -> schema.Hello:
