@@ -12,6 +12,7 @@ AuscultError
 │   │   └── RecognitionGivenUp   and failed again when it was tried alone (not retryable)
 │   ├── SegmentUnheard         a stretch of a stream has no text; says where
 │   └── LanguageUnsupported    the running recogniser does not know the language
+├── VoicesUnavailable        what tells voices apart is missing; says which command mends it
 ├── NoteError
 │   ├── TranscriptTooShort
 │   ├── NoteLanguageUnsupported
@@ -99,6 +100,12 @@ class LanguageUnsupported(RecogniserError):
     """The running recogniser does not know this language."""
 
     code = "language_unsupported"
+
+
+class VoicesUnavailable(AuscultError):
+    """Voices cannot be told apart: `auscult doctor` says what is missing."""
+
+    code = "voices_unavailable"
 
 
 class NoteError(AuscultError):

@@ -1,10 +1,13 @@
 """What a session emits, in order. `Event` is the whole protocol."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.errors import AuscultError
-from pipeline.types import Checkpoint, Guard, Role, Utterance
+from pipeline.types import Checkpoint, Guard, Role, Utterance, Voiceprints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,37 @@ class Committed:
     stream: str
     utterances: tuple[Utterance, ...]
     checkpoint: Checkpoint
+    segment: int = -1  # its ordinal in the stream; -1: no segment, only a place to restart from
+    start: int = 0  # first sample of the segment
+    voices: Voiceprints | None = field(default=None, compare=False)  # of the segment, where they are known
+    energy: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros(0, np.float32), compare=False
+    )  # mean square of each of its windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerRenamed:
+    """Finals that were told have another speaker or role than was said: the only way in which a label changes."""
+
+    speaker: str  # who spoke them …
+    role: Role  # … in which role
+    items: tuple[str, ...]  # their ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDoubted:
+    """What is said on a stream is overwhelmingly unlike the role that was declared for it. The role stays."""
+
+    stream: str
+    declared: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BleedDropped:
+    """Words of another stream's speaker were heard on this one, too, and left out. Which words is not said."""
+
+    stream: str
+    items: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,4 +105,15 @@ class StreamFailed:
     error: AuscultError
 
 
-Event: TypeAlias = Partial | PartialWithdrawn | Committed | SegmentLost | Guarded | StreamFinished | StreamFailed
+Event: TypeAlias = (
+    Partial
+    | PartialWithdrawn
+    | Committed
+    | SpeakerRenamed
+    | RoleDoubted
+    | BleedDropped
+    | SegmentLost
+    | Guarded
+    | StreamFinished
+    | StreamFailed
+)

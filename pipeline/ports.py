@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import RecognitionFailed
-from pipeline.types import Hypothesis, PcmBlock, RecognitionRequest, RestartPoint
+from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint
 
 
 class VoiceActivity(Protocol):
@@ -95,4 +95,26 @@ class AudioDecoder(Protocol):
 
     async def aclose(self) -> None:
         """Stop at once and free the decoder's thread."""
+        ...
+
+
+class VoiceEmbedder(Protocol):
+    """What a voice sounds like, as a vector: windows of the same speaker point the same way. Shared by all sessions."""
+
+    name: str  # "ge2e"
+    model: str  # what is loaded, for people
+    dimensions: int
+    same: float  # typical cosine of two windows of 1.6 s of the same speaker …
+    different: float  # … and of two speakers
+
+    async def start(self) -> None:
+        """Load what is needed. Raises `VoicesUnavailable` with the command that mends it."""
+        ...
+
+    async def embed(self, windows: Sequence[Pcm]) -> NDArray[np.float32]:
+        """Shapes: windows each `(n_samples,)`, from 0.5 s on; returns `(len(windows), dimensions)`, of unit length."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free threads and memory."""
         ...

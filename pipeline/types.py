@@ -102,6 +102,28 @@ class RecognitionRequest:
     live: bool = True  # somebody waits; a file can
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VoiceprintRequest:
+    """Windows of one segment whose voices are to be known."""
+
+    stream_id: str  # unique in the process
+    segment: int  # ordinal of the segment in its stream
+    spans: tuple[tuple[int, int], ...]  # first sample and the one behind the last of each window, in the stream
+    windows: tuple[Pcm, ...] = field(repr=False)  # their audio
+
+    def answered(self, vectors: NDArray[np.float32]) -> "Voiceprints":
+        """Shapes: vectors `(n, dimensions)`, one of unit length for each window."""
+        return Voiceprints(spans=self.spans, vectors=vectors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Voiceprints:
+    """What voices sound like in windows of a stream."""
+
+    spans: tuple[tuple[int, int], ...]  # samples of the stream
+    vectors: NDArray[np.float32] = field(repr=False)  # (n, dimensions), of unit length
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
     """Committed words of one speaker: a transcript item that never changes again."""
@@ -113,6 +135,8 @@ class Utterance:
     end: int
     text: str
     words: tuple[Word, ...] = ()
+    speaker: str = ""  # whose words: an id that is unique in its encounter; empty: nobody can tell
+    overlap: bool = False  # whether somebody else spoke at the same time
 
     @property
     def start_ms(self) -> int:
@@ -135,6 +159,7 @@ class StreamOptions:
     split_by_sentence: bool = False
     tenant: str = ""  # who shares the recogniser fairly with whom
     live: bool = True  # somebody waits; a file can
+    voices: bool = False  # whether voiceprints are asked for: more than one person may speak here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,8 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     split_by_sentence: bool = False
     note: bool = True  # whether a note is wanted at the end
     resumable: bool = True  # whether the client may come back after its connection ended
+    expected_speakers: int = 0  # people in the room, 1 to 6; 0: the operator's default
+    speaker_hints: tuple[Role, ...] = ()  # of a stream's channels, in order; one: they are one room; none: listen
     attended: bool = False  # whether a connection stays with it while it is heard; else it lives by single requests
 
     @property

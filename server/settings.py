@@ -208,6 +208,16 @@ class NoteSettings(Table, frozen=True, kw_only=True):
     style: Literal["auto", "paragraphs", "bullet_points"] = "auto"
 
 
+class SpeakerSettings(Table, frozen=True, kw_only=True):
+    """How it is found out who speaks, where no stream or channel says so."""
+
+    embedder: Literal["auto", "ge2e", "pyannote", "none"] = "auto"
+    expected: Annotated[int, Meta(ge=1, le=6)] = 2
+    pyannote_model: str = ""
+    hub_token: Secret = ""
+    review: bool = True
+
+
 class LogSettings(Table, frozen=True, kw_only=True):
     """What the server reports on standard error."""
 
@@ -229,6 +239,7 @@ class Settings(Table, frozen=True, kw_only=True):
     tasks: TaskSettings = TaskSettings()
     tokens: TokenSettings = TokenSettings()
     notes: NoteSettings = NoteSettings()
+    speakers: SpeakerSettings = SpeakerSettings()
     log: LogSettings = LogSettings()
 
     @property
