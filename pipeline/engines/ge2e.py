@@ -55,7 +55,8 @@ class Ge2eEmbedder:
         graph = self._graph
         if graph is None:
             raise VoicesUnavailable("The voice encoder was not started.")
-        return await anyio.to_thread.run_sync(partial(_embed, graph, windows), limiter=self._thread)
+        work = partial(_embed, graph, windows)
+        return await anyio.to_thread.run_sync(work, limiter=self._thread, abandon_on_cancel=True)
 
     async def aclose(self) -> None:
         """Free the memory of the weights."""
