@@ -18,19 +18,22 @@ from starlette.types import ASGIApp
 from pipeline.batching import Batcher
 from pipeline.endpointing import Thresholds, windows
 from pipeline.engines import models as models
+from pipeline.engines.ge2e import Ge2eEmbedder
+from pipeline.engines.ge2e_weights import weights_path
 from pipeline.engines.pyav import open_decoder as open_decoder
 from pipeline.engines.scripted import ScriptedRecogniser
 from pipeline.engines.silero import SileroModel
 from pipeline.engines.sphinx import SphinxRecogniser
 from pipeline.engines.webrtc_vad import WebRtcModel
 from pipeline.engines.whisper_ct2 import WhisperRecogniser
-from pipeline.errors import AuscultError
+from pipeline.errors import AuscultError, VoicesUnavailable
 from pipeline.glossary import read_glossaries
 from pipeline.notes.templates import read_templates
-from pipeline.ports import Recogniser, VoiceActivityModel
+from pipeline.ports import Recogniser, VoiceActivityModel, VoiceEmbedder
 from pipeline.segmenter import SegmenterOptions
 from pipeline.session import SessionOptions
 from pipeline.types import SAMPLE_RATE, to_samples
+from pipeline.voicing import Voicing
 from server import ops
 from server.admission import Limits
 from server.auth import Authenticator
@@ -113,6 +116,26 @@ def make_recogniser(settings: Settings) -> Recogniser:
     return SphinxRecogniser(workers=wanted.workers or None)
 
 
+def make_embedder(settings: Settings) -> VoiceEmbedder | None:
+    """What tells voices apart under these settings, not yet loaded. None: nothing does."""
+    try:
+        return find_embedder(settings)
+    except VoicesUnavailable as exc:  # whoever shares a stream with others stays unspecified, all else works
+        log.warning("voices.unavailable", reason=str(exc))
+        return None
+
+
+def find_embedder(settings: Settings) -> VoiceEmbedder | None:
+    """As `make_embedder`; None: the settings want nothing. Raises `VoicesUnavailable` that says how to mend it."""
+    match settings.speakers.embedder:
+        case "none":
+            return None
+        case "pyannote":
+            raise VoicesUnavailable('pyannote is not part of this version: set embedder = "ge2e" in [speakers].')
+        case "auto" | "ge2e":
+            return Ge2eEmbedder(weights_path())
+
+
 def live_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
     """How live streams are cut and recognised, in the pipeline's units."""
     ends = settings.endpointing
@@ -191,6 +214,7 @@ class Server:
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
+        self._voicing = Voicing(make_embedder(settings))
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()
@@ -213,6 +237,7 @@ class Server:
         settings = self._settings
         return Studio(
             batcher=self._batcher,
+            voicing=self._voicing,
             voice_activity=make_voice_activity(settings),
             open_decoder=open_decoder,
             session=live_options(settings, self._batcher.recogniser),
@@ -339,6 +364,11 @@ class Server:
         counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
         counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
         counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
+        voicing = self._voicing
+        counter("auscult_voiceprints", "Windows whose voice was computed.", lambda: voicing.windows)
+        counter("auscult_voiceprints_failed", "Windows left without a voice.", lambda: voicing.failed)
+        counter("auscult_voiceprint_seconds", "Time that computing voices took.", lambda: voicing.seconds)
+        gauge("auscult_voiceprints_waiting", "Windows whose voice will be computed.", lambda: voicing.waiting)
         counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
         counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
 
@@ -359,6 +389,7 @@ class Server:
             working = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(working.cancel_scope.cancel)
             working.start_soon(self._vital, self._recognise)
+            working.start_soon(self._vital, self._voicing.run)
             closing = Closing(self._encounters, self._studio, self._blobs)
             jobs_engine = self._engine
             if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody

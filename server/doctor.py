@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.errors import AuscultError
-from server.app import chosen
+from server.app import chosen, find_embedder
 from server.settings import Settings, config_directory
 
 PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")
@@ -27,7 +27,14 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything worth knowing before the server is started."""
-    return [*_packages(), *_sqlite(settings), *_files(settings), _voice_activity(), _recogniser(settings)]
+    return [
+        *_packages(),
+        *_sqlite(settings),
+        *_files(settings),
+        _voice_activity(),
+        _voices(settings),
+        _recogniser(settings),
+    ]
 
 
 def _packages() -> Iterator[Finding]:
@@ -74,6 +81,16 @@ def _voice_activity() -> Finding:
     found = find_spec("faster_whisper") is not None
     detail = "silero, inside faster-whisper" if found else "pip install auscult"
     return Finding(what="voice activity", ok=found, detail=detail)
+
+
+def _voices(settings: Settings) -> Finding:
+    try:
+        embedder = find_embedder(settings)
+    except AuscultError as exc:
+        return Finding(what="voices", ok=False, detail=str(exc), needed=settings.speakers.embedder != "auto")
+    if embedder is None:
+        return Finding(what="voices", ok=True, detail="not told apart: the setting says so")
+    return Finding(what="voices", ok=True, detail=f"{embedder.name}, {embedder.model}")
 
 
 def _recogniser(settings: Settings) -> Finding:

@@ -23,6 +23,7 @@ from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import Stream, open_stream
 from pipeline.session import Session, SessionOptions
 from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, StreamOptions, Utterance, to_ms
+from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
@@ -54,6 +55,7 @@ class Studio:
     """What every live encounter of this process works with."""
 
     batcher: Batcher
+    voicing: Voicing
     voice_activity: VoiceActivityModel
     open_decoder: DecoderFactory
     session: SessionOptions
