@@ -3,6 +3,8 @@
 PYTHON = .venv/bin/python
 SPEED ?= 1
 ARGS ?=
+# Carries the weights of the voice encoder. Of its dependencies, torch among them, nothing is needed: --no-deps.
+VOICES = Resemblyzer==0.1.4
 # Test processes: many tests play recordings in real time, and wait more than they compute.
 WORKERS ?= 4
 
@@ -92,4 +94,6 @@ endif
 	fi; \
 	echo "Setting up .venv (a minute or two the first time)"; \
 	$(PYTHON) -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]" || exit 1; \
+	$(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps $(VOICES) 2>/dev/null \
+		|| echo "Voices will not be told apart; to mend it: $(PYTHON) -m pip install --no-deps $(VOICES)"; \
 	echo "$(CURDIR)" >.venv/.stamp
