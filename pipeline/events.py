@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import AuscultError
-from pipeline.types import Checkpoint, Guard, Role, Utterance, Voiceprints
+from pipeline.types import Checkpoint, Guard, Role, StreamOptions, Utterance, Voiceprints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,23 @@ class Committed:
     energy: NDArray[np.float32] = field(
         default_factory=lambda: np.zeros(0, np.float32), compare=False
     )  # mean square of each of its windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """How far a stream is; told where other streams may wait for it (`StreamOptions.reports`)."""
+
+    stream: str
+    until: int  # everything said before this sample is committed
+    position: int  # first sample not yet heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelsSplit:
+    """A stream's channels are two people. From now on its words come under the names of two streams, left and right."""
+
+    stream: str
+    streams: tuple[StreamOptions, StreamOptions]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +126,8 @@ Event: TypeAlias = (
     Partial
     | PartialWithdrawn
     | Committed
+    | Heard
+    | ChannelsSplit
     | SpeakerRenamed
     | RoleDoubted
     | BleedDropped

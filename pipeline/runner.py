@@ -3,8 +3,8 @@
 It decides nothing. Its only waits are for bytes, for the decoder and for room in the recogniser's backlog.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias
 
 import anyio
@@ -16,7 +16,8 @@ from pipeline.errors import InvalidAudio, RecognitionFailed
 from pipeline.events import Event
 from pipeline.ports import AudioDecoder
 from pipeline.session import Session
-from pipeline.types import Pcm, PcmBlock, RecognitionRequest, RestartPoint
+from pipeline.types import Pcm, PcmBlock, RecognitionRequest, RestartPoint, VoiceprintRequest, Voiceprints
+from pipeline.voicing import Voicing
 
 Sink: TypeAlias = Callable[[Event], None]
 
@@ -24,8 +25,11 @@ Sink: TypeAlias = Callable[[Event], None]
 class Stream:
     """One audio stream in work. Made by `open_stream`."""
 
-    def __init__(self, session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink) -> None:
+    def __init__(
+        self, session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None
+    ) -> None:
         self._session = session
+        self._voicing = voicing
         self._decoder = decoder
         self._batcher = batcher
         self._sink = sink
@@ -66,6 +70,8 @@ class Stream:
             await self._hear()
         finally:
             self._batcher.cancel(self._session.id)
+            if self._voicing is not None:
+                self._voicing.cancel(self._session.id)
 
     async def _hear(self) -> None:
         try:
@@ -104,11 +110,20 @@ class Stream:
             raise self._fault
 
     def _reply(self, request: RecognitionRequest, answer: Answer) -> None:
-        try:
+        with self._taking_answer():
             if isinstance(answer, RecognitionFailed):
                 self._session.receive_failure(request, answer)
             else:
                 self._session.receive_hypothesis(request, answer)
+
+    def _reply_voices(self, request: VoiceprintRequest, prints: Voiceprints | None) -> None:
+        with self._taking_answer():
+            self._session.receive_voiceprints(request, prints)
+
+    @contextmanager
+    def _taking_answer(self) -> Iterator[None]:
+        try:
+            yield
             self._pass_on()
         except Exception as exc:  # it is this stream's fault, not the batcher's who calls
             self._fault = exc
@@ -117,17 +132,26 @@ class Stream:
     def _pass_on(self) -> None:
         for request in self._session.recognition_requests():
             self._batcher.submit(request, self._reply)
+        for wanted in self._session.voiceprint_requests():
+            if self._voicing is not None:
+                self._voicing.submit(wanted, self._reply_voices)
+            else:
+                self._session.receive_voiceprints(wanted, None)
         for event in self._session.events():
             self._sink(event)
 
 
 @asynccontextmanager
-async def open_stream(session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink) -> AsyncIterator[Stream]:
+async def open_stream(
+    session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None = None
+) -> AsyncIterator[Stream]:
     """A stream whose work is owned by this block: leaving it early stops the work and frees the decoder.
+
+    Without `voicing` voices are not told apart.
 
     Leaving it normally waits until everything heard is committed, so call `Stream.end` before.
     """
-    stream = Stream(session, decoder, batcher, sink)
+    stream = Stream(session, decoder, batcher, sink, voicing)
     try:
         async with anyio.create_task_group() as owner:
             owner.start_soon(stream.run)

@@ -2,7 +2,8 @@
 
 Feed it (`receive_audio`, `receive_end`, `receive_hypothesis`, `receive_failure`, `fail`), then ask it
 (`recognition_requests`, `events`, `finished`). Feeding never raises for bad input. Voice activity detection is fast and
-deterministic, so it is called in place; recognition is slow and shared, so it is requested and answered. Answers may
+deterministic, so it is called in place; recognition is slow and shared, so it is requested and answered, and so are
+voiceprints where several people may share the stream. Answers may
 come in any order; what is committed comes out in the order in which it was spoken.
 
 Three parts do the work: `hearing` cuts audio into segments, `drafting` keeps what is known of the open one,
@@ -16,6 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from pipeline.agreement import LocalAgreement
 from pipeline.attribution import role_of
 from pipeline.drafting import Draft, Speculation
@@ -24,6 +27,7 @@ from pipeline.events import (
     Committed,
     Event,
     Guarded,
+    Heard,
     Partial,
     PartialWithdrawn,
     SegmentLost,
@@ -35,10 +39,11 @@ from pipeline.hearing import Hearing
 from pipeline.packing import unpacked
 from pipeline.ports import VoiceActivityModel
 from pipeline.segmenter import Segment, SegmenterOptions
-from pipeline.settling import Group, Pending, Settling, not_before
+from pipeline.settling import ONSET, Group, Pending, Settling, not_before
 from pipeline.transcript import item_id, utterances
 from pipeline.types import (
     SAMPLE_RATE,
+    WINDOW,
     Checkpoint,
     Hypothesis,
     Pcm,
@@ -46,8 +51,11 @@ from pipeline.types import (
     RecognitionRequest,
     StreamOptions,
     Utterance,
+    VoiceprintRequest,
+    Voiceprints,
     Word,
 )
+from pipeline.voices import SegmentVoices
 
 IDLE_CHECKPOINT = 30 * SAMPLE_RATE  # samples of silence after which a checkpoint is worth writing
 CONTEXT_CHARACTERS = 400  # of committed text handed on as prompt; Whisper reads at most 224 tokens
@@ -96,6 +104,9 @@ class Session:
         self._heard_out = False  # … and what came is closed
         self._duration = checkpoint.audio_from
         self._requests: list[RecognitionRequest] = []
+        self._voiceprint_requests: list[VoiceprintRequest] = []
+        self._reported: Heard | None = None
+        self._listening_to: dict[int, SegmentVoices] = {}  # segments whose voices are awaited, by ordinal
         self._events: list[Event] = []
 
     # What goes in
@@ -140,6 +151,13 @@ class Session:
         if self._draft.speculates(request):
             self._decide(None)
 
+    def receive_voiceprints(self, request: VoiceprintRequest, prints: Voiceprints | None) -> None:
+        """Take the answer to one of `voiceprint_requests`; None where voices cannot be told apart."""
+        voices = self._listening_to.get(request.segment)
+        if voices is not None and not self.finished:
+            voices.answer(request, prints)
+            self._publish()
+
     def fail(self, error: AuscultError) -> None:
         """End the stream because its source broke: what was heard before is still finished."""
         if self._ended or self.finished:
@@ -152,6 +170,11 @@ class Session:
     def recognition_requests(self) -> list[RecognitionRequest]:
         """Requests since the last call."""
         taken, self._requests = self._requests, []
+        return taken
+
+    def voiceprint_requests(self) -> list[VoiceprintRequest]:
+        """Windows whose voices are to be known, since the last call. Every request must be answered."""
+        taken, self._voiceprint_requests = self._voiceprint_requests, []
         return taken
 
     def events(self) -> list[Event]:
@@ -194,6 +217,7 @@ class Session:
             self._maybe_checkpoint()
             if self._ended:
                 self._end()
+        self._report()
 
     @property
     def _pause(self) -> int:
@@ -224,7 +248,8 @@ class Session:
 
     def _close(self, segment: Segment) -> None:
         draft, self._draft = self._draft, self._new_draft()
-        for group in self._settling.close(segment, draft):
+        voices = self._ask_voices(segment.ordinal, segment.start, segment.pcm, segment.speech_start, closed=True)
+        for group in self._settling.close(segment, draft, voices):
             self._ask_final(group)
         self._publish()
 
@@ -255,6 +280,7 @@ class Session:
         segmenter, draft = self._hearing.segmenter, self._draft
         pcm = segmenter.audio()
         draft.asked = len(pcm)
+        self._ask_voices(segmenter.ordinal, segmenter.start, pcm, segmenter.speech_start)
         return self._ask(purpose, segmenter.ordinal, segmenter.start, pcm, draft.agreement.text)
 
     def _ask_final(self, group: Group) -> None:
@@ -279,6 +305,18 @@ class Session:
         )
         self._requests.append(request)
         return request
+
+    def _ask_voices(
+        self, segment: int, start: int, pcm: Pcm, speech_start: int, *, closed: bool = False
+    ) -> SegmentVoices | None:
+        """Ask for what is new of the voices of a segment. None where one person speaks, or the role is declared."""
+        if not self.stream.voices:
+            return None
+        voices = self._listening_to.setdefault(segment, SegmentVoices(self.id, segment))
+        request = voices.ask(start, pcm, speech_start - ONSET, closed=closed)
+        if request is not None:
+            self._voiceprint_requests.append(request)
+        return voices
 
     def _detect(self, request: RecognitionRequest, language: str) -> None:
         """The stream's language is the one of most of what was said, as soon as that is enough."""
@@ -329,9 +367,23 @@ class Session:
         for guard in self._settling.guarded:
             self._events.append(Guarded(stream=self.stream.stream, guard=guard))
         self._settling.guarded.clear()
+        self._report()
         if self._heard_out and not self._settling and not self.finished:
             self.finished = True
             self._events.append(StreamFinished(stream=self.stream.stream, duration=self._duration))
+
+    def _report(self) -> None:
+        """Say how far it is, where others of the encounter may wait for that."""
+        if not self.stream.reports:
+            return
+        segmenter = self._hearing.segmenter
+        open_from = segmenter.start if segmenter.open or segmenter.starting else segmenter.position
+        heard = Heard(
+            stream=self.stream.stream, until=self._settling.unsettled_from(open_from), position=segmenter.position
+        )
+        if heard != self._reported:
+            self._reported = heard
+            self._events.append(heard)
 
     def _commit(self, pending: Pending) -> None:
         segment = pending.segment
@@ -345,13 +397,15 @@ class Session:
             self._shown.discard(shown)
             if not items:
                 self._events.append(PartialWithdrawn(id=shown, stream=self.stream.stream))
-        self._emit(items, segment.resume)
+        self._listening_to.pop(segment.ordinal, None)
+        self._emit(items, segment.resume, pending)
 
-    def _emit(self, items: Sequence[Utterance], resume: Checkpoint) -> None:
+    def _emit(self, items: Sequence[Utterance], resume: Checkpoint, pending: Pending | None = None) -> None:
         self._context = " ".join([self._context, *(item.text for item in items)])[-CONTEXT_CHARACTERS:].strip()
         self._checkpointed = resume.position
         checkpoint = replace(resume, context=self._context, language=self._language)
-        self._events.append(Committed(stream=self.stream.stream, utterances=tuple(items), checkpoint=checkpoint))
+        committed = Committed(stream=self.stream.stream, utterances=tuple(items), checkpoint=checkpoint)
+        self._events.append(committed if pending is None else _with_sound(committed, pending))
 
     def _maybe_checkpoint(self) -> None:
         """In a long silence nothing is committed, so say now and then that there is nothing to hear again."""
@@ -359,3 +413,16 @@ class Session:
         quiet = not segmenter.open and not segmenter.starting and not self._settling
         if quiet and segmenter.position - self._checkpointed >= IDLE_CHECKPOINT:
             self._emit((), self._hearing.resume())
+
+
+def _with_sound(committed: Committed, pending: Pending) -> Committed:
+    """Together with what the segment sounds like."""
+    segment = pending.segment
+    windows = segment.pcm[: len(segment.pcm) // WINDOW * WINDOW].reshape(-1, WINDOW)
+    return replace(
+        committed,
+        segment=segment.ordinal,
+        start=segment.start,
+        voices=None if pending.voices is None else pending.voices.prints,
+        energy=np.square(windows).mean(axis=1),
+    )

@@ -12,6 +12,7 @@ from pipeline.hallucination import believed, is_phantom
 from pipeline.packing import unpacked
 from pipeline.segmenter import Segment
 from pipeline.types import Guard, Hypothesis, Pcm, RecognitionRequest, Word
+from pipeline.voices import SegmentVoices
 
 ATTEMPTS = 2  # how often a segment is sent to the recogniser before it counts as lost
 ONSET = 1024  # samples, two windows: speech may begin that much earlier than it is detected
@@ -23,13 +24,14 @@ class Pending:
 
     segment: Segment
     draft: Draft  # what was shown of it while it was open
+    voices: SegmentVoices | None = None  # None: it does not matter whose they are
     attempts: int = 0
     words: tuple[Word, ...] | None = None  # None: not answered yet
     error: AuscultError | None = None
 
     @property
     def settled(self) -> bool:
-        return self.words is not None or self.error is not None
+        return (self.words is not None or self.error is not None) and (self.voices is None or self.voices.complete)
 
     @property
     def certain(self) -> tuple[Word, ...]:
@@ -70,9 +72,13 @@ class Settling:
         """Samples that wait for the recogniser."""
         return sum(len(each.segment.pcm) for each in self._pending if not each.settled)
 
-    def close(self, segment: Segment, draft: Draft) -> list[Group]:
-        """Take a segment; return what is to be recognised now. One whose words are known already is settled."""
-        pending = Pending(segment=segment, draft=draft)
+    def unsettled_from(self, default: int) -> int:
+        """Where the first segment begins that is not committed yet; `default` where there is none."""
+        return self._pending[0].segment.start if self._pending else default
+
+    def close(self, segment: Segment, draft: Draft, voices: SegmentVoices | None = None) -> list[Group]:
+        """Take a segment; return what is to be recognised now. One whose words are known already is not."""
+        pending = Pending(segment=segment, draft=draft, voices=voices)
         self._pending.append(pending)
         known = draft.final_of(segment)
         if known is not None:

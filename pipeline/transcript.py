@@ -1,6 +1,7 @@
 """Words of a segment → utterances, and their order in an encounter."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from uuid import UUID, uuid5
 
 from pipeline.types import Role, StreamOptions, Utterance, Word
@@ -18,18 +19,34 @@ def item_id(options: StreamOptions, segment: int, sentence: int = 0) -> str:
 def utterances(options: StreamOptions, role: Role, segment: int, words: tuple[Word, ...]) -> tuple[Utterance, ...]:
     """The items of one segment: one, or one per sentence where that was asked for; none without words."""
     groups = sentences(words) if options.split_by_sentence else iter([words] if words else [])
-    return tuple(
-        Utterance(
-            id=item_id(options, segment, index),
-            stream=options.stream,
-            role=role,
-            start=group[0].start,
-            end=group[-1].end,
-            text=" ".join(word.text for word in group),
-            words=group,
-        )
-        for index, group in enumerate(groups)
+    return tuple(_utterance(options, role, segment, index, group) for index, group in enumerate(groups))
+
+
+def _utterance(options: StreamOptions, role: Role, segment: int, index: int, words: tuple[Word, ...]) -> Utterance:
+    return Utterance(
+        id=item_id(options, segment, index),
+        stream=options.stream,
+        role=role,
+        start=words[0].start,
+        end=words[-1].end,
+        text=" ".join(word.text for word in words),
+        words=words,
     )
+
+
+def spoken(
+    options: StreamOptions, segment: int, parts: Sequence[tuple[str, tuple[Word, ...], bool]]
+) -> list[Utterance]:
+    """The items of one segment in which several spoke: who, which words, whether at once with somebody else."""
+    groups = [
+        (speaker, group, overlap)
+        for speaker, words, overlap in parts
+        for group in (sentences(words) if options.split_by_sentence else [words])
+    ]
+    return [
+        replace(_utterance(options, options.role, segment, index, group), speaker=speaker, overlap=overlap)
+        for index, (speaker, group, overlap) in enumerate(groups)
+    ]
 
 
 def ends_sentence(words: tuple[Word, ...]) -> bool:

@@ -160,6 +160,7 @@ class StreamOptions:
     tenant: str = ""  # who shares the recogniser fairly with whom
     live: bool = True  # somebody waits; a file can
     voices: bool = False  # whether voiceprints are asked for: more than one person may speak here
+    reports: bool = False  # whether it is told how far the stream is: others of its encounter may wait for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
