@@ -17,6 +17,8 @@ class ConversationOptions:
 
     expected_speakers: int = 2  # 1 to 6
     language: str = "en"  # ISO 639-1; empty: unknown
+    same: float = 0.83  # cosine of two voiceprints of one speaker …
+    different: float = 0.56  # … and of two: see `VoiceEmbedder`
 
 
 class Conversation:

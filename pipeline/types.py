@@ -137,6 +137,7 @@ class Utterance:
     words: tuple[Word, ...] = ()
     speaker: str = ""  # whose words: an id that is unique in its encounter; empty: nobody can tell
     overlap: bool = False  # whether somebody else spoke at the same time
+    renamed: bool = False  # whether speaker or role are others than were told first
 
     @property
     def start_ms(self) -> int:

@@ -247,6 +247,7 @@ class Server:
             now=time.time,
             gather_ms=settings.live.gather_ms,
             max_session_ms=settings.limits.max_session_minutes * 60_000,
+            expected_speakers=settings.speakers.expected,
         )
 
     def _make_encounters(self) -> Encounters:

@@ -21,7 +21,7 @@ from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
-from server.following import Finished, Update
+from server.following import Finished, Update, renames
 from server.holding import Holding
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
@@ -171,7 +171,10 @@ class Encounters:
                 async for update in updates:
                     yield update
             return
-        for item in (await self.items(await self.row(encounter)))[after:]:
+        items = await self.items(await self.row(encounter))
+        for rename in renames(items[:after]):
+            yield rename
+        for item in items[after:]:
             yield item
         yield Finished()
 

@@ -1,14 +1,14 @@
 """What a live encounter tells, and those who follow it, each at its own pace."""
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import anyio
 
 from pipeline.errors import AuscultError
-from pipeline.events import Partial, PartialWithdrawn
-from pipeline.types import Utterance
+from pipeline.events import Partial, PartialWithdrawn, SpeakerRenamed
+from pipeline.types import Role, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,25 @@ class Resumed:
     stream: str
 
 
-Update: TypeAlias = Utterance | Partial | PartialWithdrawn | Skipped | Interrupted | Resumed | Problem | Finished
+Update: TypeAlias = (
+    Utterance | Partial | PartialWithdrawn | SpeakerRenamed | Skipped | Interrupted | Resumed | Problem | Finished
+)
+
+
+def relabelled(item: Utterance, event: SpeakerRenamed) -> Utterance:
+    """The item with its new label, if the event names it."""
+    if item.id not in event.items:
+        return item
+    return replace(item, speaker=event.speaker, role=event.role, renamed=True)
+
+
+def renames(items: Iterable[Utterance]) -> list[SpeakerRenamed]:
+    """What somebody must be told who may know these finals by their first labels: their present ones."""
+    groups: dict[tuple[str, Role], list[str]] = {}
+    for item in items:
+        if item.renamed:
+            groups.setdefault((item.speaker, item.role), []).append(item.id)
+    return [SpeakerRenamed(speaker=speaker, role=role, items=tuple(ids)) for (speaker, role), ids in groups.items()]
 
 
 class LiveTranscript:
@@ -53,9 +71,10 @@ class LiveTranscript:
     def __init__(self, items: Sequence[Utterance]) -> None:
         self.items = list(items)  # stored finals, in the order in which they were told
         self.inherited = len(self.items)  # those of a former owner, who told them
+        self._index = {item.id: at for at, item in enumerate(self.items)}
         self._partials: dict[str, tuple[int, Partial]] = {}
         self._version = 0  # of the newest partial
-        self._others: list[PartialWithdrawn | Interrupted | Resumed | Problem] = []
+        self._others: list[PartialWithdrawn | SpeakerRenamed | Interrupted | Resumed | Problem] = []
         self._complete = False
         self._over = False
         self._changed = anyio.Event()
@@ -76,7 +95,19 @@ class LiveTranscript:
         """Finals that are stored."""
         for item in items:
             self._partials.pop(item.id, None)
-        self.items.extend(items)
+            self._index[item.id] = len(self.items)
+            self.items.append(item)
+        self._tell()
+
+    def named(self, ids: Iterable[str]) -> list[Utterance]:
+        """The finals with these ids, as far as they are there."""
+        return [self.items[self._index[each]] for each in ids if each in self._index]
+
+    def rename(self, event: SpeakerRenamed) -> None:
+        """Finals that were told have another label."""
+        for item in self.named(event.items):
+            self.items[self._index[item.id]] = relabelled(item, event)
+        self._others.append(event)
         self._tell()
 
     def report(self, error: AuscultError) -> None:
@@ -122,7 +153,8 @@ class LiveTranscript:
         """
         items, version, busy = after, 0, False
         counted = self._version  # partials shown until now are no business of who comes later
-        past, others = self._still_true(), len(self._others)
+        past: list[Update] = [*renames(self.items[:after]), *self._still_true()]
+        others = len(self._others)
         while True:
             changed, over = self._changed, self._over
             while items < len(self.items):

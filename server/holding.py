@@ -125,6 +125,7 @@ class Holding:
             glossary=tuple(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
             channels=channels,
             items=await read(partial(sql.read_items, seal=seal, encounter=row.id)),
+            conversation=await read(partial(sql.get_conversation, seal=seal, encounter=row.id)),
             listens=row.options.base_language in self._studio.batcher.recogniser.languages,
         )
 

@@ -7,7 +7,7 @@ next owner goes on behind the last stored final and makes the same finals under 
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,12 +17,13 @@ import structlog
 from anyio.abc import TaskGroup
 
 from pipeline.batching import Batcher
+from pipeline.conversation import Conversation, ConversationOptions
 from pipeline.errors import AuscultError, UndecodableAudio
-from pipeline.events import Event, Guarded, Partial, SegmentLost
+from pipeline.events import BleedDropped, Event, Guarded, Partial, RoleDoubted, SegmentLost, SpeakerRenamed
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import Stream, open_stream
 from pipeline.session import Session, SessionOptions
-from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, StreamOptions, Utterance, to_ms
+from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, Role, StreamOptions, Utterance, to_ms
 from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
@@ -65,6 +66,7 @@ class Studio:
     now: Callable[[], float]
     gather_ms: int
     max_session_ms: int
+    expected_speakers: int = 2  # in the room, where the client does not say
 
 
 class LiveEncounter:
@@ -80,6 +82,7 @@ class LiveEncounter:
         glossary: tuple[str, ...],
         channels: Sequence[Channel],
         items: Sequence[Utterance],
+        conversation: bytes,
         listens: bool,
     ) -> None:
         self.id = row.id
@@ -102,6 +105,7 @@ class LiveEncounter:
         self._log = ChunkLog(
             encounter=row.id, epoch=epoch, seal=seal, writer=studio.writer, reader=studio.reader, now=studio.now
         )
+        self._conversation = Conversation(self._conversation_options(), conversation, items)
         self._taking = anyio.Lock()  # chunks of one encounter are taken one at a time, by arrival
         self._gathering = anyio.Event()  # there is audio to log within `gather_ms`
         self._outbox = Outbox(
@@ -112,6 +116,7 @@ class LiveEncounter:
             writer=studio.writer,
             now=studio.now,
             before=self._log_all,
+            conversation=self._conversation.state,
         )
 
     # Audio in
@@ -323,6 +328,8 @@ class LiveEncounter:
                         streams.start_soon(self._hears, channel)
                     await self._ended.wait()  # until then a stream may be added
                 if self._listens:
+                    self._conversation.end()
+                    self._deliver()
                     self._outbox.stamp(Stage.TRANSCRIBING)
                     self._outbox.stamp(Stage.TRANSCRIBED)
                 await self._outbox.store()
@@ -340,10 +347,12 @@ class LiveEncounter:
 
     async def _listen(self, channel: Channel) -> None:
         studio, state = self._studio, channel.state
-        session = Session(self._stream_options(channel), studio.session, studio.voice_activity, state.checkpoint)
+        options = self._stream_options(channel)
+        self._conversation.open(options)
+        session = Session(options, studio.session, studio.voice_activity, state.checkpoint)
         decoder = studio.open_decoder(channel.spec.format, restart=state.restart)
         self._outbox.stamp(Stage.STARTED)
-        async with open_stream(session, decoder, studio.batcher, partial(self._sink, channel)) as stream:
+        async with open_stream(session, decoder, studio.batcher, self._sink, studio.voicing) as stream:
             channel.stream = stream
             async for body in self._log.replay(channel):
                 await stream.feed(body)
@@ -378,16 +387,55 @@ class LiveEncounter:
             glossary=self._glossary,
             split_by_sentence=options.split_by_sentence,
             tenant=self.row.tenant_id,
+            voices=channel.spec.role is Role.UNSPECIFIED and self._studio.voicing.embedder is not None,
+            reports=True,
         )
+
+    def _conversation_options(self) -> ConversationOptions:
+        options, embedder = self.row.options, self._studio.voicing.embedder
+        expected = ConversationOptions(
+            expected_speakers=options.expected_speakers or self._studio.expected_speakers,
+            language=options.base_language,
+        )
+        return expected if embedder is None else replace(expected, same=embedder.same, different=embedder.different)
 
     # Events out
 
-    def _sink(self, channel: Channel, event: Event) -> None:
-        if isinstance(event, Partial):
-            self.transcript.show(event)
-        elif isinstance(event, Guarded):
-            self._studio.metrics.guarded.labels(event.guard).inc()
-        else:
-            if isinstance(event, SegmentLost):
-                self._studio.metrics.segments_lost.inc()
-            self._outbox.put(channel, event)
+    def _sink(self, event: Event) -> None:
+        self._conversation.receive(event)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand on what the conversation made of the streams' events."""
+        metrics = self._studio.metrics
+        for event in self._conversation.events():
+            match event:
+                case Partial():
+                    self.transcript.show(event)
+                case Guarded():
+                    metrics.guarded.labels(event.guard).inc()
+                case BleedDropped():
+                    metrics.bleed_dropped.inc(event.items)
+                case RoleDoubted():
+                    metrics.roles_doubted.inc()
+                    log.warning("role.doubted", encounter=self.id, stream=event.stream, declared=event.declared)
+                    self._outbox.warn(doubt(event))
+                case SpeakerRenamed():
+                    metrics.renamed.inc(len(event.items))
+                    self._outbox.put(None, event)
+                case _:
+                    if isinstance(event, SegmentLost):
+                        metrics.segments_lost.inc()
+                    self._outbox.put(self._channel(getattr(event, "stream", "")), event)
+
+    def _channel(self, stream: str) -> Channel | None:
+        """The channel that a stream, or one side of it, comes from."""
+        name = stream.partition(".")[0]
+        return next((channel for channel in self._channels if channel.spec.name == name), None)
+
+
+def doubt(event: RoleDoubted) -> str:
+    """What the client should know."""
+    return (
+        f"What is said on {event.stream} is unlike its declared role {event.declared}: check which microphone is whose."
+    )

@@ -38,6 +38,19 @@ class Metrics:
             registry=self.registry,
             buckets=SECONDS,
         )
+        self.renamed = Counter(
+            "auscult_renamed_items_total",
+            "Finals whose speaker or role changed after they were told.",
+            registry=self.registry,
+        )
+        self.bleed_dropped = Counter(
+            "auscult_bleed_dropped_items_total",
+            "Items left out: another stream's speaker, overheard.",
+            registry=self.registry,
+        )
+        self.roles_doubted = Counter(
+            "auscult_roles_doubted_total", "Streams whose words are unlike their declared role.", registry=self.registry
+        )
         self.guarded = Counter(
             "auscult_guarded_segments_total",
             "Segments of which a guard took words away that nobody said, by guard.",

@@ -8,11 +8,11 @@ import structlog
 from sqlalchemy import Connection
 
 from pipeline.errors import SegmentUnheard
-from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, StreamFailed
+from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, SpeakerRenamed, StreamFailed
 from pipeline.types import Utterance, to_ms
 from server.chunk_log import Channel
 from server.domain import EncounterRow, Failure, Stage, StreamState
-from server.following import LiveTranscript
+from server.following import LiveTranscript, relabelled
 from server.store import encounters as sql
 from server.store.seal import Seal
 from server.store.writer import Writer
@@ -42,6 +42,7 @@ class Outbox:
         writer: Writer,
         now: Callable[[], float],
         before: Callable[[], Awaitable[None]],
+        conversation: Callable[[], bytes],
     ) -> None:
         self._encounter = row.id
         self._seal = seal
@@ -50,15 +51,17 @@ class Outbox:
         self._writer = writer
         self._now = now
         self._before = before  # awaited before anything is stored
-        self._events: list[tuple[Channel, Event]] = []
+        self._conversation = conversation  # its state behind everything that was put in here
+        self._stored_conversation = b""
+        self._events: list[tuple[Channel | None, Event]] = []
         self._stamps: dict[Stage, float] = {}
         self._warnings: list[str] = []
         self._stamped = set(row.stages)
         self._mail = anyio.Event()  # there is something to store
         self._storing = anyio.Lock()  # events are stored and told in order
 
-    def put(self, channel: Channel, event: Event) -> None:
-        """A stream emitted this."""
+    def put(self, channel: Channel | None, event: Event) -> None:
+        """A stream emitted this, or the conversation of all of them (None)."""
         self._events.append((channel, event))
         self._mail.set()
 
@@ -87,24 +90,31 @@ class Outbox:
             events, self._events = self._events, []
             stamps, self._stamps = self._stamps, {}
             warnings, self._warnings = self._warnings, []
+            conversation = self._conversation()
             if not events and not stamps and not warnings:
                 return
             with anyio.CancelScope(shield=True):  # what was taken out of the box must reach the store
                 await self._before()
-                commits = self._commits(events)
-                await self._writer.write(self._operation(events, commits, stamps, warnings))
+                commits, renamed = self._commits(events)
+                spoken = conversation if conversation != self._stored_conversation and (commits or renamed) else None
+                await self._writer.write(self._operation(events, commits, renamed, stamps, warnings, spoken))
+            if spoken is not None:
+                self._stored_conversation = spoken
             for commit in commits:
                 commit.channel.state = commit.state
             for channel, event in events:
-                channel.failed = channel.failed or isinstance(event, StreamFailed)
+                if channel is not None and isinstance(event, StreamFailed):
+                    channel.failed = True
                 self._publish(event)
 
     def _operation(
         self,
-        events: Sequence[tuple[Channel, Event]],
+        events: Sequence[tuple[Channel | None, Event]],
         commits: Sequence[_Commit],
+        renamed: Sequence[Utterance],
         stamps: dict[Stage, float],
         warnings: Sequence[str],
+        conversation: bytes | None,
     ) -> Callable[[Connection], None]:
         losses = [event for _, event in events if isinstance(event, SegmentLost | StreamFailed)]
 
@@ -113,6 +123,10 @@ class Outbox:
             for commit in commits:
                 ordinal = commit.channel.ordinal
                 sql.commit(connection, self._seal, self._encounter, self._epoch, ordinal, commit.state, commit.items)
+            if renamed:
+                sql.relabel(connection, self._seal, self._encounter, renamed)
+            if conversation is not None:
+                sql.put_conversation(connection, self._seal, self._encounter, conversation)
             for loss in losses:
                 sql.add_warning(connection, self._encounter, _warning(loss))
                 if isinstance(loss, StreamFailed):
@@ -124,12 +138,18 @@ class Outbox:
 
         return operation
 
-    def _commits(self, events: Sequence[tuple[Channel, Event]]) -> list[_Commit]:
-        """For each stream with events: its newest state, and its new items."""
+    def _commits(self, events: Sequence[tuple[Channel | None, Event]]) -> tuple[list[_Commit], list[Utterance]]:
+        """For each stream with events its newest state and its new items; and items that are stored and renamed."""
         commits: dict[int, _Commit] = {}
+        renamed: dict[str, Utterance] = {}
         ordinal = len(self._transcript.items)
         for channel, event in events:
-            if not isinstance(event, Committed) or channel.stream is None:
+            if isinstance(event, SpeakerRenamed):
+                for commit in commits.values():
+                    commit.items[:] = [(at, relabelled(item, event)) for at, item in commit.items]
+                for item in self._transcript.named(event.items):
+                    renamed[item.id] = relabelled(renamed.get(item.id, item), event)
+            if not isinstance(event, Committed) or channel is None or channel.stream is None:
                 continue
             restart = channel.stream.restart_point(event.checkpoint.audio_from)
             earlier = commits[channel.ordinal].items if channel.ordinal in commits else []
@@ -139,13 +159,15 @@ class Outbox:
                 items=earlier + list(enumerate(event.utterances, ordinal)),
             )
             ordinal += len(event.utterances)
-        return list(commits.values())
+        return list(commits.values()), list(renamed.values())
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, Committed):
             self._transcript.add(event.utterances)
         elif isinstance(event, PartialWithdrawn):
             self._transcript.withdraw(event)
+        elif isinstance(event, SpeakerRenamed):
+            self._transcript.rename(event)
         elif isinstance(event, StreamFailed):
             self._transcript.report(event.error)
         elif isinstance(event, SegmentLost):

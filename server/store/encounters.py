@@ -309,6 +309,27 @@ def read_items(connection: Connection, seal: Seal, encounter: str) -> list[Utter
     ]
 
 
+def relabel(connection: Connection, seal: Seal, encounter: str, items: Sequence[Utterance]) -> None:
+    """Finals that are stored have another speaker or role."""
+    c = t.items.c
+    for item in items:
+        sealed = seal.seal(f"item/{item.id}", _encode(item))
+        connection.execute(update(t.items).where(c.encounter_id == encounter, c.id == item.id).values(sealed=sealed))
+
+
+def put_conversation(connection: Connection, seal: Seal, encounter: str, state: bytes) -> None:
+    """What is known of who speaks (`Conversation.state`)."""
+    sealed = seal.seal("conversation", state)
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(conversation=sealed))
+
+
+def get_conversation(connection: Connection, seal: Seal, encounter: str) -> bytes:
+    """What is known of who speaks; empty at the start."""
+    query = select(t.encounters.c.conversation).where(t.encounters.c.id == encounter)
+    sealed = connection.execute(query).scalar()
+    return b"" if sealed is None else seal.open("conversation", sealed)
+
+
 def set_stages(connection: Connection, encounter: str, stages: dict[Stage, float], at: float) -> None:
     """Stamp stages; the percentage only grows."""
     row = get(connection, encounter)

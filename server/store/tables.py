@@ -60,6 +60,7 @@ encounters = Table(
     Column("token_id", String(32), nullable=False, server_default=""),  # with which token of that key, if any
     Column("resumptions", Integer, nullable=False, server_default="0"),  # lowest number of a resume token still good
     Column("data_key", LargeBinary),  # wrapped by the key-encryption key; NULL once erased
+    Column("conversation", LargeBinary),  # sealed: what voices sound like, who is who; NULL at the start
     Column("created_at", Float, nullable=False),
     Column("active_at", Float, nullable=False),  # last audio or change
     Column("completed_at", Float),

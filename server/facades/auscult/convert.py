@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from pipeline.errors import AuscultError, Overloaded
-from pipeline.events import Partial, PartialWithdrawn
+from pipeline.events import Partial, PartialWithdrawn, SpeakerRenamed
 from pipeline.notes.note import Note
 from pipeline.types import Role, Utterance, to_ms
 from server.domain import EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
@@ -13,7 +13,9 @@ from server.facades.auscult import schema
 from server.following import Interrupted, Problem, Resumed, Skipped
 from server.tokens import Issued
 
-Tellable: TypeAlias = Utterance | Partial | PartialWithdrawn | Skipped | Interrupted | Resumed | Problem
+Tellable: TypeAlias = (
+    Utterance | Partial | PartialWithdrawn | SpeakerRenamed | Skipped | Interrupted | Resumed | Problem
+)
 """What followers are told while a session lasts."""
 
 SCOPES = (Scope.STREAM, Scope.ENCOUNTER, Scope.FOLLOW)  # of tokens
@@ -119,7 +121,11 @@ def event(update: Tellable) -> schema.Event:
                 text=update.text,
                 start_ms=update.start_ms,
                 end_ms=update.end_ms,
+                speaker_id=update.speaker,
+                overlap=update.overlap,
             )
+        case SpeakerRenamed():
+            return schema.SpeakerRenamed(speaker_id=update.speaker, speaker=update.role, items=list(update.items))
         case Partial():
             return schema.Partial(
                 id=update.id,

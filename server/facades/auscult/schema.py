@@ -84,15 +84,25 @@ class Partial(Struct, kw_only=True, tag_field="type", tag="partial"):
     end_ms: int
 
 
-class Final(Struct, kw_only=True, tag_field="type", tag="final"):
-    """What was said; never changes."""
+class Final(Struct, kw_only=True, tag_field="type", tag="final", omit_defaults=True):
+    """What was said. Only `speaker` and `speaker_id` may change, by `speaker_renamed`."""
 
     id: str
     stream: str
-    speaker: str
+    speaker: str  # doctor | patient | unspecified
     text: str
     start_ms: int
     end_ms: int
+    speaker_id: str = ""  # who in this session, where that is known
+    overlap: bool = False  # somebody else spoke at the same time
+
+
+class SpeakerRenamed(Struct, kw_only=True, tag_field="type", tag="speaker_renamed"):
+    """Finals that were told are another speaker's, or their speaker has another role."""
+
+    speaker_id: str
+    speaker: str  # doctor | patient | unspecified
+    items: list[str]  # their ids
 
 
 class Withdrawn(Struct, kw_only=True, tag_field="type", tag="withdrawn"):
@@ -154,5 +164,16 @@ class Done(Struct, kw_only=True, tag_field="type", tag="done"):
 
 
 Event: TypeAlias = (
-    Session | Ack | Partial | Final | Withdrawn | Lagging | Interrupted | Resumed | Note | ErrorEvent | Done
+    Session
+    | Ack
+    | Partial
+    | Final
+    | SpeakerRenamed
+    | Withdrawn
+    | Lagging
+    | Interrupted
+    | Resumed
+    | Note
+    | ErrorEvent
+    | Done
 )

@@ -179,6 +179,7 @@ def bubble(item: Utterance) -> schema.Bubble:
         start_ms=item.start_ms,
         end_ms=item.end_ms,
         id=item.id,
+        speaker_id=item.speaker,
     )
 
 

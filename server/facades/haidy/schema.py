@@ -42,6 +42,7 @@ class Bubble(Struct, kw_only=True):
     start_ms: int  # extension
     end_ms: int  # extension
     id: str  # extension: stable id of the item
+    speaker_id: str  # extension: who in this session; empty where nobody can tell
 
 
 class Sentence(Struct, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import anyio
 
-from pipeline.events import Partial, PartialWithdrawn
+from pipeline.events import Partial, PartialWithdrawn, SpeakerRenamed
 from pipeline.types import Utterance
 from server.attendance import Attendance
 from server.domain import Caller
@@ -149,6 +149,9 @@ class Exchange:
                         await self._connection.send(self._dialect.item(update, setup))
                     finals += 1
                     self._told[live] = max(self._told.get(live, told), finals)
+                elif isinstance(update, SpeakerRenamed) and setup.tells_items:
+                    for item in live.transcript.named(update.items):
+                        await self._connection.send(self._dialect.item(item, setup))
                 elif isinstance(update, Partial | PartialWithdrawn) and setup.tells_items:
                     await self._connection.send(self._dialect.item(update, setup))
         raise SessionLost
