@@ -25,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+ROLES = Path("pipeline/attribution/roles.json")  # the weights that are shipped
 Recording = Annotated[str, typer.Option(help="Which recording of ours is played.")]
 Recogniser = Annotated[str, typer.Option(help="auto, sphinx, whisper or scripted.")]
 Model = Annotated[str, typer.Option(help="Whisper model: a directory, or the name of a fetched one.")]
@@ -318,6 +319,17 @@ def model(
     with out.status(f"Writing {shape}"):
         write_model(directory, shape=SHAPES[shape], tokens=tokens, quantization=quantization, multilingual=not english)
     out.print(f"{directory}: the size of {shape}, {quantization}, {tokens or 'any number of'} tokens in each text.")
+
+
+@app.command()
+def train_roles(
+    notes: Annotated[Path, typer.Argument(help="A folder with aci-bench, mts-dialog and primock57.", exists=True)],
+    out_file: Annotated[Path, typer.Option("--out", help="Where the weights go.", dir_okay=False)] = ROLES,
+) -> None:
+    """Learn who speaks from the words of doctors and patients; write the weights, and measure them."""
+    from bench.train_roles import run
+
+    run(notes, out_file, out)
 
 
 @app.command()

@@ -24,12 +24,12 @@ STEP = SPAN // 2  # samples between two of them
 MOST = 6  # speakers of one encounter
 # Cosines of a smoothed window with a speaker's mean, as shares of the way from `different` to `same` (which are cosines
 # of two windows; with a mean they are higher).
-KNOWN = 0.8  # nearer than that is surely the same voice …
-STRANGE = 0.67  # … and farther than that another one …
-FAR = 0.4  # … who has to be this far where it would be one more than expected
-ALIKE = 0.93  # means that are nearer than that are one speaker's, where there are more than expected …
-SAME = 1.18  # … and in any case
-CLEFT = 1.13  # what sounds like one voice is two where means of its halves are farther apart than that …
+KNOWN = 1.02  # nearer than that is surely the same voice …
+STRANGE = 0.9  # … and farther than that another one …
+FAR = 0.66  # … who has to be this far where it would be one more than expected
+ALIKE = 1.14  # means that are nearer than that are one speaker's, where there are more than expected …
+SAME = 1.36  # … and in any case
+CLEFT = 1.32  # what sounds like one voice is two where means of its halves are farther apart than that …
 DEPTH = 5.0  # … and by so many standard deviations of either (a single voice, cut in two in any way: 3 to 5)
 FEW = 3  # windows that are the least of a voice
 ROUNDS = 20
@@ -40,7 +40,7 @@ ENOUGH = 2  # windows in a row, 1.2 s of a voice among them, that make a speaker
 PLENTY = 8  # … and in all, 3.6 s, that make one more than expected
 REMEMBERED = 32  # windows of strangers
 INERTIA = 400.0  # windows that weigh in a speaker's mean: a voice may change slowly
-SHARPNESS = 6.0  # natural log-odds of two voices for a window that is as near to one as voices are apart
+SHARPNESS = 6.6  # natural log-odds of two voices for a window that is as near to one as voices are apart
 
 Vectors = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ Vectors = NDArray[np.float32]
 class Scale:
     """What an embedder's cosines mean, and how many people are expected."""
 
-    same: float  # of two voiceprints of the same speaker
+    same: float  # of two windows of the same speaker
     different: float
     expected: int = 2  # 1 to 6
 
