@@ -269,6 +269,27 @@ def decoders(
 
 
 @app.command()
+def voices(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(help="RTTM files with audio beside them, or folders of them; else our recordings.", exists=True),
+    ] = None,
+    suffix: Annotated[str, typer.Option(help="Of the audio, as in .noisy.opus.")] = "",
+    levels: Annotated[bool, typer.Option("--levels", help="Make turns up to 24 dB quieter.")] = False,
+    embedder: Annotated[Literal["ge2e", "pyannote"], typer.Option(help="As in the settings.")] = "ge2e",
+    repeat: Annotated[int, typer.Option(min=1, max=1000, help="Calls of each kind; times are medians.")] = 9,
+    json: Json = None,
+) -> None:
+    """Measure what telling voices apart costs, and how well it goes."""
+    from bench.voices import VoicesOptions, run, show
+
+    options = VoicesOptions(sources=sources or (), suffix=suffix, levels=levels, embedder=embedder, rounds=repeat)
+    report = anyio.run(run, options, out)
+    show(report, out)
+    _write(report, json)
+
+
+@app.command()
 def followers(
     followers: Annotated[int, typer.Option(min=1, max=10_000, help="Of one session.")] = 200,
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Measured time, alone and followed.")] = 30.0,
