@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -12,14 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.batching import Batcher
+from pipeline.conversation import Conversation, ConversationOptions
 from pipeline.errors import AuscultError
-from pipeline.events import Committed, Event, SegmentLost, StreamFailed
+from pipeline.events import Committed, Event, SegmentLost, SpeakerRenamed, StreamFailed
 from pipeline.notes.note import Note
 from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream
 from pipeline.session import Session
 from pipeline.types import AudioFormat, StreamOptions, Utterance
-from server.app import file_options, make_recogniser, make_voice_activity, open_decoder
+from pipeline.voicing import Voicing
+from server.app import file_options, make_embedder, make_recogniser, make_voice_activity, open_decoder
 from server.domain import EncounterOptions, StreamSpec, base_language
 from server.languages import check_language
 from server.notes import Notes
@@ -56,6 +58,19 @@ class Heard:
     items: list[Utterance] = field(default_factory=list)
     errors: list[AuscultError] = field(default_factory=list)  # of parts that are lost
 
+    def take(self, event: Event) -> None:
+        """Note what an event says."""
+        if isinstance(event, Committed):
+            self.items.extend(event.utterances)
+            self.language = event.checkpoint.language or self.language
+        elif isinstance(event, SpeakerRenamed):
+            self.items = [
+                replace(item, speaker=event.speaker, role=event.role) if item.id in event.items else item
+                for item in self.items
+            ]
+        elif isinstance(event, StreamFailed | SegmentLost):
+            self.errors.append(event.error)
+
 
 async def run(settings: Settings, task: Task, out: Console, err: Console) -> None:
     """Transcribe the file, print the items, and the note where a template is named."""
@@ -90,12 +105,23 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
     """Every utterance of the file, and its language. Raises the error that ended it early, `LanguageUnsupported`."""
     recogniser = make_recogniser(settings)
     language = "" if task.language == "auto" else task.language
-    options = StreamOptions(encounter=task.file.name, stream="file", language=base_language(language), live=False)
+    voicing = Voicing(make_embedder(settings))
+    options = StreamOptions(
+        encounter=task.file.name,
+        stream="file",
+        language=base_language(language),
+        live=False,
+        voices=voicing.embedder is not None,
+    )
+    expected = ConversationOptions(expected_speakers=settings.speakers.expected, language=options.language)
     session = Session(options, file_options(settings, recogniser), make_voice_activity(settings))
     with _progress(err, hidden=task.as_json) as progress:
         bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
-        async with working(recogniser, language) as batcher:
-            heard = await hear(session, open_decoder(AudioFormat()), batcher, _advancing(progress, bar, task.file))
+        octets = _advancing(progress, bar, task.file)
+        async with working(recogniser, language, voicing) as batcher:
+            heard = await hear(
+                session, open_decoder(AudioFormat()), batcher, octets, Conversation(expected), voicing=voicing
+            )
     if heard.errors and not heard.items:
         raise heard.errors[0]
     for error in heard.errors:
@@ -104,8 +130,8 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
 
 
 @asynccontextmanager
-async def working(recogniser: Recogniser, language: str = "") -> AsyncIterator[Batcher]:
-    """A recogniser that is loaded and at work until this block is left.
+async def working(recogniser: Recogniser, language: str = "", voicing: Voicing | None = None) -> AsyncIterator[Batcher]:
+    """A recogniser that is loaded and at work until this block is left, and `voicing` with it.
 
     Raises `RecogniserUnavailable`, and `LanguageUnsupported` where it does not know the language, if one is given.
     """
@@ -116,6 +142,8 @@ async def working(recogniser: Recogniser, language: str = "") -> AsyncIterator[B
             check_language(recogniser, language)  # else it would hear words of another one
         async with anyio.create_task_group() as owner:
             owner.start_soon(batcher.run)
+            if voicing is not None:
+                owner.start_soon(voicing.run)
             yield batcher
             owner.cancel_scope.cancel()
     finally:
@@ -123,21 +151,39 @@ async def working(recogniser: Recogniser, language: str = "") -> AsyncIterator[B
             await recogniser.aclose()
 
 
-async def hear(session: Session, decoder: AudioDecoder, batcher: Batcher, pieces: Iterable[bytes]) -> Heard:
-    """Everything that a recording says, as fast as it goes. `pieces`: its bytes, in order."""
+async def hear(
+    session: Session,
+    decoder: AudioDecoder,
+    batcher: Batcher,
+    pieces: Iterable[bytes],
+    conversation: Conversation | None = None,
+    *,
+    voicing: Voicing | None = None,
+) -> Heard:
+    """Everything that a recording says, as fast as it goes. `pieces`: its bytes, in order.
+
+    `conversation` finds out who says it; without one that stays open.
+    """
     heard = Heard(language=session.stream.language)
 
     def sink(event: Event) -> None:
-        if isinstance(event, Committed):
-            heard.items.extend(event.utterances)
-            heard.language = event.checkpoint.language or heard.language
-        elif isinstance(event, StreamFailed | SegmentLost):
-            heard.errors.append(event.error)
+        if conversation is None:
+            heard.take(event)
+            return
+        conversation.receive(event)
+        for told in conversation.events():
+            heard.take(told)
 
-    async with open_stream(session, decoder, batcher, sink) as stream:
+    if conversation is not None:
+        conversation.open(session.stream)
+    async with open_stream(session, decoder, batcher, sink, voicing) as stream:
         for piece in pieces:
             await stream.feed(piece)
         stream.end()
+    if conversation is not None:
+        conversation.end()
+        for told in conversation.events():
+            heard.take(told)
     return heard
 
 

@@ -4,7 +4,7 @@ Three LSTM layers run over the mel bands of a window; what the last has at the e
 the voice. It was trained on windows of 1.6 s; over shorter ones it runs for fewer frames.
 Every window is brought to the same level first. Resemblyzer only makes quiet audio louder, and all of it at once, but
 here somebody may sit far from the microphone: with turns up to 24 dB apart and nothing done about it, one pair of
-windows in nine is told wrong instead of one in two hundred (`auscult-bench voices --levels`).
+windows in nine is told wrong instead of one in two hundred.
 Source: Wan et al., "Generalized End-to-End Loss for Speaker Verification", ICASSP 2018; github.com/resemble-ai/
 Resemblyzer (Apache 2.0), whose numbers these are to the last digits of float32 for audio of that level.
 """
