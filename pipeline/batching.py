@@ -127,6 +127,10 @@ class Batcher:
         self._schedule.cancel(stream_id)
         self.capacity.forget(stream_id, anyio.current_time())
 
+    def voiced(self, stream_id: str, seconds: float) -> None:
+        """A stream's voiceprints took so many seconds of a core, which calls do not get."""
+        self.capacity.voiced(stream_id, seconds, anyio.current_time())
+
     async def calibrate(self) -> None:
         """Measure the loaded engine with a few calls, so that it is known what it carries before anybody comes."""
         self._meet_engine()

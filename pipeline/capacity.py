@@ -1,9 +1,9 @@
 """How many live streams this machine carries: what a stream asks for, as measured, times what that costs, as measured.
 
 A stream takes time of the engine, and what its upkeep takes: it is decoded, listened to, told and stored by one thread,
-on the cores that an engine on a CPU computes with. Texts that may become final are counted in full. Partials give way
-when there is much to do, because of each stream only the newest waits; they are counted as often as they must come for
-what is shown to be fresh.
+on the cores that an engine on a CPU computes with; so are voiceprints, by a thread of their own. Texts that may become
+final are counted in full. Partials give way when there is much to do, because of each stream only the newest waits;
+they are counted as often as they must come for what is shown to be fresh.
 """
 
 import math
@@ -29,6 +29,7 @@ class Demand:
     whole_s: float  # seconds of audio in each
     speech: float  # share of its time that is speech
     partial_s: float  # seconds of audio in a partial request
+    voices: float = 0.0  # seconds of a core that its voiceprints take
 
 
 ASSUMED = Demand(wholes=0.25, whole_s=4.0, speech=0.5, partial_s=3.0)
@@ -53,6 +54,7 @@ class _Seen:
     speech_s: float = 0.0
     partials: float = 0.0
     partial_s: float = 0.0
+    voices_s: float = 0.0
 
     def fade(self, kept: float) -> None:
         self.streams *= kept
@@ -61,6 +63,7 @@ class _Seen:
         self.speech_s *= kept
         self.partials *= kept
         self.partial_s *= kept
+        self.voices_s *= kept
 
 
 class Capacity:
@@ -95,6 +98,12 @@ class Capacity:
             seen.partials += 1
             seen.partial_s += seconds
 
+    def voiced(self, stream_id: str, seconds: float, now: float) -> None:
+        """A stream's voiceprints took so many seconds of a core. Those of files do not count, either."""
+        if stream_id in self._streams:
+            self.pass_time(now)
+            self._seen.voices_s += seconds
+
     def forget(self, stream_id: str, now: float) -> None:
         """The stream has ended."""
         self.pass_time(now)
@@ -119,6 +128,7 @@ class Capacity:
             whole_s=(seen.whole_s + ASSUMED_S * ASSUMED.wholes * ASSUMED.whole_s) / wholes,
             speech=min(1.0, (seen.speech_s + ASSUMED_S * ASSUMED.speech) / streams),
             partial_s=(seen.partial_s + ASSUMED_S * ASSUMED.speech * ASSUMED.partial_s) / partials,
+            voices=seen.voices_s / streams,
         )
 
     def load(self, streams: int) -> float:
@@ -127,7 +137,8 @@ class Capacity:
         wholes = self._busy(self._costs.whole, streams * demand.wholes, demand.whole_s)
         partials = self._busy(self._costs.partial, streams * demand.speech / PARTIAL_EVERY_S, demand.partial_s)
         upkeep = streams * self.upkeep  # of the one thread
-        return max((wholes + partials) / self.lanes + upkeep / self.cores, upkeep)
+        voices = streams * demand.voices  # of another thread
+        return max((wholes + partials) / self.lanes + (upkeep + voices) / self.cores, upkeep, voices)
 
     def streams_carried(self) -> int:
         """How many live streams this machine carries, by what is known now; at least one."""

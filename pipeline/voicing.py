@@ -28,6 +28,8 @@ WAITING = 1024  # windows, of 100 kB each, that may wait; beyond, requests are a
 HANG_S = 30.0  # a call that takes longer hangs
 
 Reply: TypeAlias = Callable[[VoiceprintRequest, Voiceprints | None], None]
+Observer: TypeAlias = Callable[[str, float], None]
+"""Who wants to know which stream's voiceprints took how many seconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,14 +51,15 @@ class Voicing:
     A request is answered once, or never: where its stream was cancelled.
     """
 
-    def __init__(self, embedder: VoiceEmbedder | None) -> None:
-        """None: nothing can tell voices apart."""
+    def __init__(self, embedder: VoiceEmbedder | None, observer: Observer | None = None) -> None:
+        """`embedder` None: nothing can tell voices apart."""
         self.embedder = embedder
         self.unavailable: VoicesUnavailable | None = None  # why it cannot be loaded, once that was tried
         self.windows = 0  # that were answered with a voice …
         self.failed = 0  # … and without one, because the embedder failed or too many waited
         self.calls = 0  # of the embedder
         self.seconds = 0.0  # that they took
+        self._observer = observer
         self._streams: dict[str, deque[_Asked]] = {}  # what waits; first the stream whose turn it is
         self._at_work: Sequence[_Asked] = ()
         self._waiting = 0  # windows
@@ -161,8 +164,7 @@ class Voicing:
             self._tell(type(exc).__name__)
             return False
         finally:
-            self.calls += 1
-            self.seconds += anyio.current_time() - began
+            self._count(batch, anyio.current_time() - began)
         if vectors is None:
             self._tell("hung")
             for asked in (*batch, *self._all_waiting()):  # else each of them would wait as long again
@@ -176,6 +178,15 @@ class Voicing:
             own, vectors = np.split(vectors, [len(asked.request.windows)])
             asked.answer(asked.request.answered(own.copy()))  # a view would keep those of the others
         return True
+
+    def _count(self, batch: Sequence[_Asked], took: float) -> None:
+        """A call is over, however it ended."""
+        self.calls += 1
+        self.seconds += took
+        if self._observer is not None:
+            windows = sum(len(asked.request.windows) for asked in batch)
+            for asked in batch:
+                self._observer(asked.request.stream_id, took * len(asked.request.windows) / max(1, windows))
 
     def _fail(self, asked: _Asked) -> None:
         self.failed += len(asked.request.windows)

@@ -214,7 +214,7 @@ class Server:
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
-        self._voicing = Voicing(make_embedder(settings))
+        self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()

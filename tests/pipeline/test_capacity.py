@@ -86,6 +86,21 @@ def test_what_a_stream_costs_besides_calls_is_counted_on_the_cores_there_are() -
     assert wide.load(10) == pytest.approx(alone.load(10) + 10 * 0.02 / 8)
 
 
+def test_voiceprints_of_live_streams_are_counted_on_the_cores_there_are() -> None:
+    silent, voiced = Capacity(costs()), Capacity(costs())
+    for capacity in (silent, voiced):
+        capacity.cores = 2
+        talk(capacity, "a", minutes=10, every=4.0, seconds=4.0)
+    for second in range(600):
+        voiced.voiced("file", 0.5, second)  # it waits, as its requests do
+    assert voiced.load(10) == silent.load(10)
+    for second in range(600, 1200):
+        silent.pass_time(second)
+        voiced.voiced("a", 0.02, second)
+    assert voiced.demand.voices == pytest.approx(0.02, rel=0.5)
+    assert voiced.load(10) == pytest.approx(silent.load(10) + 10 * voiced.demand.voices / 2)
+
+
 def test_one_thread_hears_all_streams_however_fast_the_engine_is() -> None:
     capacity = Capacity(costs(item=1e-5, second=1e-5), lanes=8)
     capacity.upkeep, capacity.cores = 0.01, 64

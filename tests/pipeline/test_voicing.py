@@ -174,6 +174,24 @@ def test_it_is_loaded_by_the_first_request_and_freed_at_the_end() -> None:
     assert [voices is not None for _, voices in answers.got] == [True, True]
 
 
+def test_what_voiceprints_take_is_told_by_stream() -> None:
+    class Slow(SpectrumEmbedder):
+        async def embed(self, windows: Sequence[Pcm]) -> NDArray[np.float32]:
+            await anyio.sleep(0.25 * len(windows))
+            return await super().embed(windows)
+
+    took: list[tuple[str, float]] = []
+    voicing = Voicing(Slow(), lambda stream, seconds: took.append((stream, seconds)))
+
+    async def play() -> None:
+        voicing.submit(asks("a", 0, tone(200), tone(200), tone(200)), Answers())
+        voicing.submit(asks("b", 0), Answers())
+
+    served(voicing, play)
+    assert took == [("a", 0.75), ("b", 0.25)]
+    assert voicing.seconds == 1
+
+
 def test_without_an_embedder_the_answer_is_there_at_once() -> None:
     voicing, answers = Voicing(None), Answers()
     voicing.submit(asks("a", 0), answers)
