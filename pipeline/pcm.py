@@ -1,4 +1,4 @@
-"""Raw audio ⇄ float32 mono, and windows of it. Plain arithmetic: no resampling, no containers.
+"""Raw audio ⇄ float32, and windows of it. Plain arithmetic: no resampling, no containers.
 
 A stream may be cut anywhere, so the readers keep what is incomplete (half a sample, half a frame, half a window)
 until the rest arrives: samples in = samples out, for every way of cutting.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UnsupportedAudio
-from pipeline.types import WINDOW, Pcm
+from pipeline.types import WINDOW, Audio, Pcm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,9 @@ def encoding_of(name: str) -> Encoding:
 
 
 class PcmReader:
-    """Bytes of interleaved raw audio, cut anywhere → mono blocks (the mean of the channels). One per stream.
+    """Bytes of interleaved raw audio, cut anywhere → blocks of one channel or two. One per stream.
+
+    More channels than two are mixed to their mean.
 
     NaN and infinite samples become silence and are counted in `nonfinite`; other floats are clipped to [-1, 1].
     """
@@ -46,17 +48,18 @@ class PcmReader:
         self.nonfinite = 0
         self.frame_bytes = self._encoding.sample_bytes * channels
 
-    def receive(self, chunk: bytes) -> Pcm:
-        """The complete frames so far. Shapes: returns `(n_frames,)` float32 in [-1, 1]."""
+    def receive(self, chunk: bytes) -> Audio:
+        """The complete frames so far. Shapes: returns `(n_frames,)`, or `(n_frames, 2)` of two channels."""
         octets = self._rest + chunk
         whole = len(octets) - len(octets) % self.frame_bytes
         self._rest = octets[whole:]
         samples = self._encoding.decode(octets[:whole])
         pcm, wrong = finite(samples)
         self.nonfinite += wrong
-        if self._channels > 1:
-            pcm = pcm.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
-        return pcm
+        if self._channels == 1:
+            return pcm
+        frames = pcm.reshape(-1, self._channels)
+        return frames if self._channels == 2 else frames.mean(axis=1, dtype=np.float32)
 
 
 class Windower:
@@ -78,10 +81,15 @@ class Windower:
         return self.receive(np.zeros(missing, np.float32))
 
 
-def finite(samples: Pcm) -> tuple[Pcm, int]:
+def mixed(pcm: Audio) -> Pcm:
+    """The mean of the channels."""
+    return pcm if pcm.ndim == 1 else (pcm[:, 0] + pcm[:, 1]) * np.float32(0.5)
+
+
+def finite(samples: Audio) -> tuple[Audio, int]:
     """The samples with NaN and infinity made silent and the rest clipped to [-1, 1], and how many were not finite."""
     good = np.isfinite(samples)
-    wrong = len(samples) - int(np.count_nonzero(good))
+    wrong = samples.size - int(np.count_nonzero(good))
     return np.clip(np.where(good, samples, np.float32(0)) if wrong else samples, -1, 1), wrong
 
 

@@ -65,7 +65,7 @@ class Recogniser(Protocol):
 
 
 class AudioDecoder(Protocol):
-    """Bytes of one stream in, 16 kHz mono audio out, with bounded buffers on both sides."""
+    """Bytes of one stream in, 16 kHz audio of one channel or two out, with bounded buffers on both sides."""
 
     @property
     def nonfinite(self) -> int:

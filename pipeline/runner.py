@@ -14,9 +14,10 @@ from anyio.lowlevel import checkpoint
 from pipeline.batching import Answer, Batcher
 from pipeline.errors import InvalidAudio, RecognitionFailed
 from pipeline.events import Event
+from pipeline.pcm import mixed
 from pipeline.ports import AudioDecoder
 from pipeline.session import Session
-from pipeline.types import Pcm, PcmBlock, RecognitionRequest, RestartPoint, VoiceprintRequest, Voiceprints
+from pipeline.types import Audio, PcmBlock, RecognitionRequest, RestartPoint, VoiceprintRequest, Voiceprints
 from pipeline.voicing import Voicing
 
 Sink: TypeAlias = Callable[[Event], None]
@@ -78,7 +79,7 @@ class Stream:
             async for block in self._decoder:
                 await self._room()
                 self._check()
-                self._session.receive_audio(self._unheard(block))
+                self._session.receive_audio(mixed(self._unheard(block)))
                 self._pass_on()
                 await checkpoint()  # audio that is already decoded must not keep the loop from other streams
             self._session.receive_end()
@@ -89,10 +90,12 @@ class Stream:
             await self._answer()
         self._check()
 
-    def _unheard(self, block: PcmBlock) -> Pcm:
+    def _unheard(self, block: PcmBlock) -> Audio:
         """The part of a block that the session expects next; silence first where the source left a hole."""
         skip = self._heard - block.start
-        pcm = block.pcm[skip:] if skip >= 0 else np.concatenate([np.zeros(-skip, np.float32), block.pcm])
+        pcm = block.pcm[max(0, skip) :]
+        if skip < 0:
+            pcm = np.concatenate([np.zeros((-skip, *pcm.shape[1:]), np.float32), pcm])
         self._heard += len(pcm)
         return pcm
 

@@ -13,6 +13,9 @@ WINDOW = 512  # samples, 32 ms: the step of voice activity detection (Silero at 
 Pcm: TypeAlias = NDArray[np.float32]
 """Mono audio at 16 kHz. Shape `(n_samples,)`, float32 in [-1, 1]."""
 
+Audio: TypeAlias = NDArray[np.float32]
+"""Audio at 16 kHz as its source has it: shape `(n_samples,)` of one channel, `(n_samples, 2)` of two."""
+
 
 def to_ms(samples: int) -> int:
     """Milliseconds of a sample count, rounded to the nearest."""
@@ -203,7 +206,10 @@ class RestartPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PcmBlock:
-    """Decoded audio. Blocks of one decoder are contiguous: `start` is where the previous block ended."""
+    """Decoded audio. Blocks of one decoder are contiguous: `start` is where the previous block ended.
+
+    It has two channels where its source has exactly two, else one: more of them are mixed to their mean.
+    """
 
     start: int
-    pcm: Pcm = field(repr=False)
+    pcm: Audio = field(repr=False)

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.engines.pyav import ContainerDecoder, RawDecoder, open_decoder
 from pipeline.errors import InvalidAudio
 from pipeline.ports import AudioDecoder
-from pipeline.types import AudioFormat, Pcm, RestartPoint
+from pipeline.types import Audio, AudioFormat, RestartPoint
 from tests.audio import cut
 
 CONTAINER = AudioFormat()
@@ -20,7 +20,7 @@ CONTAINER = AudioFormat()
 class Heard:
     """What a decoder made of a stream."""
 
-    pcm: Pcm
+    pcm: Audio
     error: InvalidAudio | None
     nonfinite: int
     skipped: int
@@ -32,7 +32,7 @@ async def listen(
     """Feed and read a stream at the same time; its blocks must be contiguous."""
     decoder = open_decoder(format, restart=restart)
     assert isinstance(decoder, ContainerDecoder | RawDecoder)
-    pieces: list[Pcm] = [np.zeros(0, np.float32)]
+    pieces: list[Audio] = []
     position, error = restart.position if restart else 0, None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(feed, decoder, chunks)
@@ -46,7 +46,8 @@ async def listen(
             error = exc
     skipped = decoder.skipped
     await decoder.aclose()
-    return Heard(pcm=np.concatenate(pieces), error=error, nonfinite=decoder.nonfinite, skipped=skipped)
+    pcm = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    return Heard(pcm=pcm, error=error, nonfinite=decoder.nonfinite, skipped=skipped)
 
 
 async def feed(decoder: AudioDecoder, chunks: Iterable[bytes]) -> None:
@@ -61,7 +62,7 @@ def heard(*chunks: bytes, format: AudioFormat = CONTAINER, restart: RestartPoint
     return asyncio.run(listen(chunks, format, restart=restart))
 
 
-def decoded(*chunks: bytes, format: AudioFormat = CONTAINER) -> Pcm:
+def decoded(*chunks: bytes, format: AudioFormat = CONTAINER) -> Audio:
     """The audio of a good stream."""
     result = heard(*chunks, format=format)
     assert result.error is None
@@ -75,10 +76,10 @@ def as_raw(encoding: str, rate: int, channels: int = 1) -> AudioFormat:
 
 async def follow(
     chunks: Sequence[bytes], format: AudioFormat, positions: Sequence[int]
-) -> tuple[Pcm, list[RestartPoint]]:
+) -> tuple[Audio, list[RestartPoint]]:
     """Hear a stream and, while it arrives, ask for restart points as soon as their positions were heard."""
     decoder = open_decoder(format)
-    pieces: list[Pcm] = []
+    pieces: list[Audio] = []
     points: list[RestartPoint] = []
     asked = iter([*sorted(positions), 1 << 62])
     position = next(asked)
@@ -94,7 +95,7 @@ async def follow(
     return np.concatenate(pieces), points
 
 
-def again(octets: bytes, point: RestartPoint, sizes: Sequence[int], format: AudioFormat = CONTAINER) -> Pcm:
+def again(octets: bytes, point: RestartPoint, sizes: Sequence[int], format: AudioFormat = CONTAINER) -> Audio:
     """What a new decoder makes of the header and all that follows the restart point."""
     header = octets[slice(*point.header)]
     chunks = [*([header] if header else []), *cut(octets[point.offset :], sizes)]

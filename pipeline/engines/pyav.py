@@ -1,4 +1,4 @@
-"""Bytes of one stream → 16 kHz mono audio, live and restartable (PyAV, which is FFmpeg's libav*).
+"""Bytes of one stream → 16 kHz audio, live and restartable (PyAV, which is FFmpeg's libav*).
 
 Raw samples are converted in place. Containers get a thread each, because libav pulls its bytes and blocks for them:
 `pyav_thread` decodes, `pyav_exchange` carries bytes and audio between it and the loop.
@@ -21,7 +21,7 @@ from pipeline.engines.pyav_thread import DecoderThread
 from pipeline.errors import UnsupportedAudio
 from pipeline.pcm import ENCODINGS
 from pipeline.ports import AudioDecoder
-from pipeline.types import AudioFormat, Pcm, PcmBlock, RestartPoint
+from pipeline.types import Audio, AudioFormat, PcmBlock, RestartPoint
 
 MAX_BUFFERED_BYTES = 1 << 20
 TURNS = Turns(2)  # most of a decoder's work needs the GIL: more threads at a time are only in each other's way
@@ -172,7 +172,7 @@ class RawDecoder:
         self._flushed = True
         self.end()
 
-    def _convert(self) -> Pcm | None:
+    def _convert(self) -> Audio | None:
         """Audio of the next half second of bytes, or of the end; None behind it."""
         if self._buffer:
             size = self._converter.bytes_per_second // 2

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.errors import InvalidAudio
 from pipeline.pcm import finite
-from pipeline.types import SAMPLE_RATE, Pcm, PcmBlock
+from pipeline.types import SAMPLE_RATE, Audio, PcmBlock
 
 PIECE = SAMPLE_RATE // 2  # samples handed over at once while bytes are plenty
 MAX_READY = 16 * SAMPLE_RATE  # samples decoded ahead of the reader
@@ -180,7 +180,7 @@ class AudioPipe:
         self._turns = turns
         self.position = position  # of the next sample written; the thread's own
         self.nonfinite = 0  # samples made silent
-        self._pieces: list[Pcm] = []  # written, not yet handed over; the thread's own
+        self._pieces: list[Audio] = []  # written, not yet handed over, of equal channels; the thread's own
         self._condition = Condition()
         self._blocks: deque[PcmBlock] = deque()
         self._ready = 0  # samples in `_blocks`
@@ -190,10 +190,12 @@ class AudioPipe:
 
     # The thread's side
 
-    def write(self, pcm: Pcm) -> None:
+    def write(self, pcm: Audio) -> None:
         """Append samples; waits while the reader is behind. Raises `Discarded`."""
         if not len(pcm):
             return
+        if self._pieces and self._pieces[0].ndim != pcm.ndim:
+            self.hand_over()
         self._pieces.append(pcm)
         self.position += len(pcm)
         if sum(map(len, self._pieces)) >= PIECE:

@@ -1,10 +1,10 @@
-"""Raw samples → 16 kHz mono, with the exact byte for every sample."""
+"""Raw samples → 16 kHz, with the exact byte for every sample."""
 
 import numpy as np
 
-from pipeline.engines.pyav_resample import SETTLE, Resampling, aligned_before, mono_frame
+from pipeline.engines.pyav_resample import SETTLE, Resampling, aligned_before, packed_frame
 from pipeline.pcm import PcmReader
-from pipeline.types import SAMPLE_RATE, Pcm, RestartPoint
+from pipeline.types import SAMPLE_RATE, Audio, RestartPoint
 
 
 class RawConverter:
@@ -26,17 +26,17 @@ class RawConverter:
         """Of the source."""
         return self._rate * self._reader.frame_bytes
 
-    def receive(self, chunk: bytes) -> Pcm:
-        """Shapes: returns `(n_samples,)` float32, what is ready."""
+    def receive(self, chunk: bytes) -> Audio:
+        """Shapes: returns `(n_samples,)` float32, or `(n_samples, 2)` of two channels: what is ready."""
         pcm = self._reader.receive(chunk)
         if self._rate == SAMPLE_RATE or not len(pcm):
             return pcm
-        frame = mono_frame(pcm, self._rate)
+        frame = packed_frame(pcm, self._rate)
         if self._resampling is None:
             self._resampling = Resampling(frame, self._first.position)
         return self._resampling.push(frame)
 
-    def flush(self) -> Pcm:
+    def flush(self) -> Audio:
         """What the resampler still held back at the end."""
         return np.zeros(0, np.float32) if self._resampling is None else self._resampling.drain()
 

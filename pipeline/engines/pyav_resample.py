@@ -1,4 +1,4 @@
-"""Audio of any rate and layout → 16 kHz mono, by libav's resampler, piece by piece and without drift."""
+"""Audio of any rate and layout → 16 kHz, of one channel or two, by libav's resampler, in pieces and without drift."""
 
 from math import gcd
 from typing import cast
@@ -8,25 +8,24 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from pipeline.types import SAMPLE_RATE, Pcm
+from pipeline.types import SAMPLE_RATE, Audio
 
 GATHERED_S = (
     0.1  # of frames that are resampled together while more are there: a call costs more than what it does to one
 )
 SETTLE = SAMPLE_RATE // 20  # samples after which nothing is left of where the filter began (it is 2 ms long at 48 kHz)
 
-NOTHING: Pcm = np.zeros(0, np.float32)
-
 
 class Resampling:
     """One uninterrupted run of equal frames. What changes its format, or leaves a hole, begins another.
 
-    `position` is where the next frame's audio will lie, exact however much is still held back: frames are gathered,
-    and how they were makes no difference to the samples.
+    Two channels stay two, others are mixed to one. `position` is where the next frame's audio will lie, exact however
+    much is still held back: frames are gathered, and how they were makes no difference to the samples.
     """
 
     def __init__(self, first: AudioFrame, start: int) -> None:
         self.kind = kind_of(first)
+        self._channels = channels_of(first)
         self._rate = first.sample_rate
         self._start = start
         self._taken = 0  # samples, at the source's rate
@@ -34,7 +33,7 @@ class Resampling:
         self._waiting = 0  # samples of them
         self._resampler = av.AudioResampler(
             format="flt",
-            layout="mono",
+            layout="stereo" if self._channels == 2 else "mono",
             rate=SAMPLE_RATE,
             options={"rematrix_maxval": "1.0"},  # a mean of the channels; libav's own default adds them up
         )
@@ -44,25 +43,39 @@ class Resampling:
         """Stream position of the next frame, in samples at 16 kHz."""
         return self._start + self._taken * SAMPLE_RATE / self._rate
 
-    def push(self, frame: AudioFrame) -> Pcm:
-        """Shapes: returns `(n_samples,)` float32, what is ready. Raises `FFmpegError`, `ValueError`."""
+    def push(self, frame: AudioFrame) -> Audio:
+        """What is ready. Shapes: returns `(n_samples,)` or `(n_samples, 2)`. Raises `FFmpegError`, `ValueError`."""
         self._taken += frame.samples
         self._waiting += frame.samples
         self._gathered.append(frame)
-        return self.flush() if self._waiting >= GATHERED_S * self._rate else NOTHING
+        return self.flush() if self._waiting >= GATHERED_S * self._rate else self._joined([])
 
-    def flush(self) -> Pcm:
+    def flush(self) -> Audio:
         """What was gathered, now that nothing more comes for the moment. Raises `FFmpegError`, `ValueError`."""
         if not self._gathered:
-            return NOTHING
+            return self._joined([])
         frame = joined_frames(self._gathered)
         self._gathered, self._waiting = [], 0
         frame.pts = None  # the resampler must count, not follow the container's times
-        return _joined(self._resampler.resample(frame))
+        return self._joined(self._resampler.resample(frame))
 
-    def drain(self) -> Pcm:
+    def drain(self) -> Audio:
         """What was gathered and what the filter still held back; the run is over."""
-        return np.concatenate([self.flush(), _joined(self._resampler.resample(None))])
+        return np.concatenate([self.flush(), self._joined(self._resampler.resample(None))])
+
+    def _joined(self, frames: list[AudioFrame]) -> Audio:
+        pieces = [cast("Audio", frame.to_ndarray()).reshape(-1) for frame in frames]  # packed
+        return shaped(np.concatenate([np.zeros(0, np.float32), *pieces]), self._channels)
+
+
+def channels_of(frame: AudioFrame) -> int:
+    """How many channels its audio is handed on with: two where it has exactly two, else one."""
+    return 2 if frame.layout.nb_channels == 2 else 1
+
+
+def shaped(samples: NDArray[np.float32], channels: int) -> Audio:
+    """Interleaved samples by channel. Shapes: `(n · channels,)` in."""
+    return samples if channels == 1 else samples.reshape(-1, channels)
 
 
 def kind_of(frame: AudioFrame) -> tuple[str, str, int]:
@@ -83,9 +96,10 @@ def joined_frames(frames: list[AudioFrame]) -> AudioFrame:
     return result
 
 
-def mono_frame(pcm: Pcm, sample_rate: int) -> AudioFrame:
-    """A libav frame of mono samples. Shapes: `(n_samples,)` float32."""
-    frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="flt", layout="mono")
+def packed_frame(pcm: Audio, sample_rate: int) -> AudioFrame:
+    """A libav frame of samples at any rate. Shapes: `(n_samples,)` or `(n_samples, 2)` float32."""
+    layout = "mono" if pcm.ndim == 1 else "stereo"
+    frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="flt", layout=layout)
     frame.sample_rate = sample_rate
     return frame
 
@@ -108,9 +122,3 @@ def aligned_before(position: int, sample_rate: int) -> tuple[int, int]:
     common = gcd(sample_rate, SAMPLE_RATE)
     steps = max(0, position) // (SAMPLE_RATE // common)
     return steps * (sample_rate // common), steps * (SAMPLE_RATE // common)
-
-
-def _joined(frames: list[AudioFrame]) -> Pcm:
-    if not frames:
-        return NOTHING
-    return np.concatenate([cast("Pcm", frame.to_ndarray()).reshape(-1) for frame in frames])

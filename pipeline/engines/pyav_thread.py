@@ -1,4 +1,4 @@
-"""The thread of one container stream: bytes → packets → frames → 16 kHz mono, file by file.
+"""The thread of one container stream: bytes → packets → frames → 16 kHz audio, file by file.
 
 A stream is one file as a rule, and several where a recorder was started again or complete files were sent as chunks.
 Whatever happens inside a file, the samples handed over are one unbroken sequence.

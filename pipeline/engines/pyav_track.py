@@ -14,7 +14,7 @@ from av.sidedata.sidedata import SideDataContainer, Type
 
 from pipeline.engines.pyav_clock import Clock, RestartIndex
 from pipeline.engines.pyav_exchange import PIECE, AudioPipe
-from pipeline.engines.pyav_resample import Resampling, kind_of, trimmed
+from pipeline.engines.pyav_resample import Resampling, channels_of, kind_of, shaped, trimmed
 from pipeline.errors import UndecodableAudio
 from pipeline.types import SAMPLE_RATE, RestartPoint
 
@@ -115,7 +115,7 @@ class Track:
         hole = 0 if time is None else self._clock.hole_before(time, at)
         if hole or self._run is None or self._run.kind != kind_of(frame):
             self.finish()
-            self._be_silent(hole)
+            self._be_silent(hole, channels_of(frame))
             self._run = Resampling(frame, self._audio.position)
         if restart is not None and not self._clock.doubtful:
             position, origin = round(self._run.position), self._clock.origin or 0.0
@@ -132,9 +132,10 @@ class Track:
         self._delay -= start
         return start, end
 
-    def _be_silent(self, samples: int) -> None:
+    def _be_silent(self, samples: int, channels: int) -> None:
         for begin in range(0, samples, PIECE):
-            self._audio.write(np.zeros(min(PIECE, samples - begin), np.float32))
+            piece = min(PIECE, samples - begin)
+            self._audio.write(shaped(np.zeros(piece * channels, np.float32), channels))
 
 
 def _skip_samples(frame: AudioFrame) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UnsupportedAudio
-from pipeline.pcm import ENCODINGS, PcmReader, Windower, encoding_of, finite
+from pipeline.pcm import ENCODINGS, PcmReader, Windower, encoding_of, finite, mixed
 from pipeline.types import WINDOW
 from tests.audio import cut, raw, voice
 
@@ -59,9 +59,20 @@ def test_bytes_may_be_cut_anywhere(encoding: str, sizes: list[int], channels: in
     np.testing.assert_array_equal(np.concatenate(pieces), PcmReader(encoding, channels).receive(octets))
 
 
-def test_channels_are_mixed_to_their_mean() -> None:
-    stereo = np.stack([VOICE, np.zeros_like(VOICE)], axis=1)
-    np.testing.assert_allclose(PcmReader("pcm_f32le", 2).receive(raw(stereo, "pcm_f32le")), VOICE / 2, atol=1e-7)
+def test_two_channels_stay_two() -> None:
+    stereo = np.stack([VOICE, -VOICE / 2], axis=1)
+    np.testing.assert_array_equal(PcmReader("pcm_f32le", 2).receive(raw(stereo, "pcm_f32le")), stereo)
+
+
+def test_more_channels_are_mixed_to_their_mean() -> None:
+    three = np.stack([VOICE, np.zeros_like(VOICE), VOICE], axis=1)
+    heard = PcmReader("pcm_f32le", 3).receive(raw(three, "pcm_f32le"))
+    np.testing.assert_allclose(heard, VOICE * 2 / 3, atol=1e-7)
+
+
+def test_a_mean_of_one_channel_is_itself() -> None:
+    np.testing.assert_array_equal(mixed(VOICE), VOICE)
+    np.testing.assert_allclose(mixed(np.stack([VOICE, VOICE / 2], axis=1)), VOICE * 0.75, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])

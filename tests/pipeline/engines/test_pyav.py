@@ -1,9 +1,11 @@
 """Live decoding: every container in any chunking, and every kind of bad input."""
 
+import asyncio
 import struct
 from io import BytesIO
 from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
 from av.error import FFmpegError
@@ -14,9 +16,10 @@ from pipeline.containers import Container
 from pipeline.engines.pyav import open_decoder
 from pipeline.engines.pyav_demux import DEMUXERS, Demuxer, open_untrusted
 from pipeline.errors import NoAudioTrack, UndecodableAudio, UnsupportedAudio
+from pipeline.pcm import mixed
 from pipeline.types import SAMPLE_RATE, AudioFormat
 from tests.audio import RECIPES, Recipe, cut, encode, lag_of, likeness, raw, recording, video, voice, wav
-from tests.listening import CONTAINER, as_raw, decoded, heard
+from tests.listening import CONTAINER, as_raw, decoded, feed, heard
 
 MS = SAMPLE_RATE // 1000
 TELLS_DELAY = RECIPES.keys() - {"mp3", "aac", "fragmented mp4"}  # how much silence the encoder put in front
@@ -63,7 +66,8 @@ def test_raw_samples_may_be_cut_anywhere(rate: int, declared: bool, sizes: list[
 )
 def test_raw_audio_keeps_its_length_and_place(encoding: str, rate: int, channels: int) -> None:
     source = np.repeat(voice(20, rate)[:, None], channels, axis=1)
-    pcm, original = decoded(raw(source, encoding), format=as_raw(encoding, rate, channels)), voice(20, SAMPLE_RATE)
+    heard_of_it = decoded(raw(source, encoding), format=as_raw(encoding, rate, channels))
+    pcm, original = mixed(heard_of_it), voice(20, SAMPLE_RATE)
     assert len(pcm) == len(original)
     assert lag_of(pcm, original) == 0
     assert likeness(pcm, original) > 0.99
@@ -85,13 +89,80 @@ def test_a_live_wav_without_a_length_is_heard_to_its_end(length: int) -> None:
     assert len(decoded(wav(voice(1, 16_000), 16_000, length=length))) == SAMPLE_RATE
 
 
-def test_the_channels_of_a_container_are_mixed_to_their_mean() -> None:
-    left = voice(2, 48_000)
-    stereo = encode(np.stack([left, np.zeros_like(left)]), RECIPES["webm"])
-    mono = encode(left, RECIPES["webm"])
-    pcm, original = decoded(stereo), decoded(mono)
-    assert likeness(pcm, original) > 0.98
-    assert np.std(pcm) == pytest.approx(np.std(original) / 2, rel=0.05)
+@pytest.mark.parametrize("kind", RECIPES)
+def test_the_two_channels_of_a_container_stay_apart(kind: str) -> None:
+    rate = RECIPES[kind].rate
+    pcm = decoded(encode(np.stack([voice(4, rate, 1), voice(4, rate, 2) / 2]), RECIPES[kind]))
+    assert pcm.shape[1:] == (2,)
+    for channel, level in ((0, 1.0), (1, 0.5)):
+        original = voice(4, SAMPLE_RATE, channel + 1) * level
+        lag = lag_of(pcm[:48_000, channel], original[:48_000])
+        heard_of_it, middle = pcm[16_000 + lag : 48_000 + lag, channel], original[16_000:48_000]
+        assert likeness(heard_of_it, middle) > 0.95
+        assert np.std(heard_of_it) == pytest.approx(np.std(middle), rel=0.1)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_two_channels_of_raw_samples_stay_apart(rate: int, declared: bool) -> None:
+    source = np.stack([voice(2, rate, 1), voice(2, rate, 2) / 2], axis=1)
+    octets, format = (
+        (raw(source, "pcm_f32le"), as_raw("pcm_f32le", rate, 2))
+        if declared
+        else (wav(source, rate, encoding="pcm_f32le"), CONTAINER)
+    )
+    pcm = decoded(*cut(octets, [4_321] * 1000), format=format)
+    assert pcm.shape == (2 * SAMPLE_RATE, 2)
+    alone = [decoded(wav(source[:, channel], rate, encoding="pcm_f32le")) for channel in (0, 1)]
+    np.testing.assert_allclose(pcm, np.stack(alone, axis=1), atol=1e-6)
+
+
+def test_more_channels_than_two_are_mixed_to_their_mean() -> None:
+    source = np.stack([voice(2, 16_000), np.zeros(32_000, np.float32), voice(2, 16_000)], axis=1)
+    np.testing.assert_allclose(decoded(wav(source, 16_000)), voice(2, 16_000) * 2 / 3, atol=1e-4)
+
+
+def test_a_hole_in_two_channels_is_silence_in_both() -> None:
+    octets = encode(np.stack([voice(20, 48_000, 1), voice(20, 48_000, 2)]), RECIPES["webm"])
+    whole = decoded(octets)
+    pcm = decoded(*cut(octets[:60_000] + octets[75_000:], [1_700] * 1000))
+    assert pcm.shape[1:] == (2,)
+    assert abs(len(pcm) - len(whole)) < 60 * MS
+    for channel in (0, 1):
+        assert abs(lag_of(pcm[-4 * SAMPLE_RATE :, channel], whole[-4 * SAMPLE_RATE :, channel])) <= 2 * MS
+
+
+def test_files_of_one_channel_and_of_two_can_be_joined() -> None:
+    stereo = encode(np.stack([voice(3, 48_000, 1), voice(3, 48_000, 2)]), RECIPES["webm"])
+    files = [recording("webm", 3.0), stereo, wav(voice(2, 8_000), 8_000)]
+
+    async def shapes() -> list[int]:
+        decoder = open_decoder(CONTAINER)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed, decoder, files)
+            lengths = [0, 0, 0]
+            part = 0
+            async for block in decoder:
+                two = block.pcm.ndim == 2
+                part += (part == 0 and two) or (part == 1 and not two)
+                lengths[part] += len(block.pcm)
+        await decoder.aclose()
+        return lengths
+
+    assert asyncio.run(shapes()) == [len(decoded(file)) for file in files]
+
+
+def test_samples_that_are_no_numbers_are_counted_in_each_channel() -> None:
+    source = np.stack([voice(1, 16_000), voice(1, 16_000)], axis=1)
+    source[100] = np.nan
+    source[200, 1] = np.inf
+    for result in (
+        heard(source.tobytes(), format=as_raw("pcm_f32le", 16_000, 2)),
+        heard(encode(np.ascontiguousarray(source.T), Recipe(container="matroska", codec="pcm_f32le", rate=16_000))),
+    ):
+        assert result.nonfinite == 3
+        assert not result.pcm[100].any()
+        assert result.pcm[200].tolist() == [source[200, 0], 0]
 
 
 def test_the_sound_of_a_video_is_heard() -> None:
