@@ -15,7 +15,7 @@ from bench.resources import Meter
 from pipeline.batching import Batcher
 from pipeline.pcm import encoding_of
 from pipeline.ports import AudioDecoder, VoiceActivityModel
-from pipeline.session import Session
+from pipeline.stereo import StereoSession
 from pipeline.types import SAMPLE_RATE, AudioFormat, Pcm, Role, StreamOptions, Utterance
 from server.app import file_options, make_recogniser, make_voice_activity, open_decoder
 from server.settings import Settings, load_settings
@@ -118,9 +118,9 @@ class Offline:
         items.sort(key=lambda item: (item.start, item.end))
         return Transcript(items=tuple(items), errors=tuple(errors), took_s=took_s, cpu_s=meter.cpu_s)
 
-    def _session(self, track: Track, language: str) -> Session:
+    def _session(self, track: Track, language: str) -> StereoSession:
         stream = StreamOptions(encounter="bench", stream=track.name, role=track.role, language=language, live=False)
-        return Session(stream, file_options(self.settings, self.batcher.recogniser), self.voice_activity)
+        return StereoSession(stream, file_options(self.settings, self.batcher.recogniser), self.voice_activity)
 
 
 @asynccontextmanager

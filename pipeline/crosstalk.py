@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pipeline.bleed import level_db, overheard
 from pipeline.events import (
     BleedDropped,
+    ChannelsSplit,
     Committed,
     Event,
     Guarded,
     Heard,
     Partial,
     PartialWithdrawn,
-    StreamFailed,
     StreamFinished,
 )
 from pipeline.types import SAMPLE_RATE, Utterance, Word
@@ -66,8 +66,10 @@ class Crosstalk:
             return [event, *self._released()]
         if isinstance(event, Committed) and event.utterances:
             self._remember(stream, event)
-        if isinstance(event, StreamFinished | StreamFailed):
-            stream.over = stream.over or isinstance(event, StreamFinished)
+        if isinstance(event, StreamFinished):
+            self._over(event.stream)
+        if isinstance(event, ChannelsSplit):
+            stream.over = True  # its channels go on under their own names
         stream.held.append(event)
         return list(self._released())
 
@@ -78,6 +80,11 @@ class Crosstalk:
         return list(self._released())
 
     # Inside
+
+    def _over(self, name: str) -> None:
+        """Nothing more comes of a stream, nor of its channels."""
+        for other, stream in self._streams.items():
+            stream.over = stream.over or other.partition(".")[0] == name
 
     def _remember(self, stream: _Stream, event: Committed) -> None:
         stream.said.append(event)
@@ -106,7 +113,8 @@ class Crosstalk:
     def _may_be_same(stream: _Stream, event: Committed, other: _Stream) -> bool:
         """Whether it is not known yet what was said on the other stream at that time."""
         start, end = event.utterances[0].start, event.utterances[-1].end
-        if other.over or other.until >= end or other.position < stream.position - ABSENT:
+        silent = not other.position or other.position < stream.position - ABSENT
+        if other.over or other.until >= end or silent:
             return False
         saying = other.saying
         if saying is not None and saying.start <= start and saying.end >= end:

@@ -14,9 +14,8 @@ from anyio.lowlevel import checkpoint
 from pipeline.batching import Answer, Batcher
 from pipeline.errors import InvalidAudio, RecognitionFailed
 from pipeline.events import Event
-from pipeline.pcm import mixed
 from pipeline.ports import AudioDecoder
-from pipeline.session import Session
+from pipeline.stereo import StereoSession
 from pipeline.types import Audio, PcmBlock, RecognitionRequest, RestartPoint, VoiceprintRequest, Voiceprints
 from pipeline.voicing import Voicing
 
@@ -27,7 +26,7 @@ class Stream:
     """One audio stream in work. Made by `open_stream`."""
 
     def __init__(
-        self, session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None
+        self, session: StereoSession, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None
     ) -> None:
         self._session = session
         self._voicing = voicing
@@ -70,16 +69,17 @@ class Stream:
         try:
             await self._hear()
         finally:
-            self._batcher.cancel(self._session.id)
-            if self._voicing is not None:
-                self._voicing.cancel(self._session.id)
+            for stream_id in self._session.ids:
+                self._batcher.cancel(stream_id)
+                if self._voicing is not None:
+                    self._voicing.cancel(stream_id)
 
     async def _hear(self) -> None:
         try:
             async for block in self._decoder:
                 await self._room()
                 self._check()
-                self._session.receive_audio(mixed(self._unheard(block)))
+                self._session.receive_audio(self._unheard(block))
                 self._pass_on()
                 await checkpoint()  # audio that is already decoded must not keep the loop from other streams
             self._session.receive_end()
@@ -146,7 +146,7 @@ class Stream:
 
 @asynccontextmanager
 async def open_stream(
-    session: Session, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None = None
+    session: StereoSession, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None = None
 ) -> AsyncIterator[Stream]:
     """A stream whose work is owned by this block: leaving it early stops the work and frees the decoder.
 

@@ -167,6 +167,16 @@ class StreamOptions:
     reports: bool = False  # whether it is told how far the stream is: others of its encounter may wait for it
 
 
+class Ear(StrEnum):
+    """What a session hears of its stream."""
+
+    UNDECIDED = ""  # nothing yet: there may be two channels
+    BOTH = "both"  # the mean of the channels, or the only one there is
+    OPPOSED = "opposed"  # half of their difference: one of them is inverted
+    LEFT = "left"
+    RIGHT = "right"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Where a stream's session can be rebuilt from: all speech before `audio_from` is committed.
@@ -183,6 +193,7 @@ class Checkpoint:
     context: str = ""  # tail of the committed text: the next prompt
     language: str = ""  # what was detected; empty where it was not yet
     vad_state: bytes = b""  # what `VoiceActivity.state()` returned at `position`; empty at the start
+    ear: Ear = Ear.UNDECIDED  # what the session hears of its stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

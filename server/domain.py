@@ -1,11 +1,12 @@
 """The server's own values: what an encounter is, how far it is, what can be read of it."""
 
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
 from pipeline.notes.note import Note
-from pipeline.types import AudioFormat, Checkpoint, RestartPoint, Role, Utterance
+from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
 
 
 class Scope(StrEnum):
@@ -135,8 +136,25 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of a stream's progress: where its session and its decoder can go on."""
 
-    checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)
+    checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)  # of the stream, or of its left channel
+    right: Checkpoint | None = None  # of its right channel, where the two are two people
     restart: RestartPoint = msgspec.field(default_factory=RestartPoint)
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """One, or left and right."""
+        return (self.checkpoint,) if self.right is None else (self.checkpoint, self.right)
+
+    @property
+    def audio_from(self) -> int:
+        """First sample that is to be decoded again."""
+        return min(each.audio_from for each in self.checkpoints)
+
+    def behind(self, checkpoint: Checkpoint) -> Self:
+        """The progress of one session of the stream is now this."""
+        if checkpoint.ear is Ear.RIGHT:
+            return msgspec.structs.replace(self, right=checkpoint)
+        return msgspec.structs.replace(self, checkpoint=checkpoint)
 
 
 class StoredChunk(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,8 @@ from pipeline.errors import AuscultError, UndecodableAudio
 from pipeline.events import BleedDropped, Event, Guarded, Partial, RoleDoubted, SegmentLost, SpeakerRenamed
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import Stream, open_stream
-from pipeline.session import Session, SessionOptions
+from pipeline.session import SessionOptions
+from pipeline.stereo import StereoSession
 from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, Role, StreamOptions, Utterance, to_ms
 from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
@@ -349,7 +350,9 @@ class LiveEncounter:
         studio, state = self._studio, channel.state
         options = self._stream_options(channel)
         self._conversation.open(options)
-        session = Session(options, studio.session, studio.voice_activity, state.checkpoint)
+        session = StereoSession(
+            options, studio.session, studio.voice_activity, state.checkpoints, self.row.options.speaker_hints
+        )
         decoder = studio.open_decoder(channel.spec.format, restart=state.restart)
         self._outbox.stamp(Stage.STARTED)
         async with open_stream(session, decoder, studio.batcher, self._sink, studio.voicing) as stream:

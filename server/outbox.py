@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -145,17 +146,19 @@ class Outbox:
         ordinal = len(self._transcript.items)
         for channel, event in events:
             if isinstance(event, SpeakerRenamed):
-                for commit in commits.values():
-                    commit.items[:] = [(at, relabelled(item, event)) for at, item in commit.items]
+                for earlier_commit in commits.values():
+                    earlier_commit.items[:] = [(at, relabelled(item, event)) for at, item in earlier_commit.items]
                 for item in self._transcript.named(event.items):
                     renamed[item.id] = relabelled(renamed.get(item.id, item), event)
             if not isinstance(event, Committed) or channel is None or channel.stream is None:
                 continue
-            restart = channel.stream.restart_point(event.checkpoint.audio_from)
-            earlier = commits[channel.ordinal].items if channel.ordinal in commits else []
+            commit = commits.get(channel.ordinal)
+            state = (channel.state if commit is None else commit.state).behind(event.checkpoint)
+            restart = channel.stream.restart_point(state.audio_from)
+            earlier = [] if commit is None else commit.items
             commits[channel.ordinal] = _Commit(
                 channel=channel,
-                state=StreamState(checkpoint=event.checkpoint, restart=restart),
+                state=msgspec.structs.replace(state, restart=restart),
                 items=earlier + list(enumerate(event.utterances, ordinal)),
             )
             ordinal += len(event.utterances)

@@ -18,7 +18,8 @@ from pipeline.events import Committed, Event, SegmentLost, SpeakerRenamed, Strea
 from pipeline.notes.note import Note
 from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream
-from pipeline.session import Session
+from pipeline.stereo import StereoSession
+from pipeline.transcript import chronological
 from pipeline.types import AudioFormat, StreamOptions, Utterance
 from pipeline.voicing import Voicing
 from server.app import file_options, make_embedder, make_recogniser, make_voice_activity, open_decoder
@@ -114,7 +115,7 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
         voices=voicing.embedder is not None,
     )
     expected = ConversationOptions(expected_speakers=settings.speakers.expected, language=options.language)
-    session = Session(options, file_options(settings, recogniser), make_voice_activity(settings))
+    session = StereoSession(options, file_options(settings, recogniser), make_voice_activity(settings))
     with _progress(err, hidden=task.as_json) as progress:
         bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
         octets = _advancing(progress, bar, task.file)
@@ -152,7 +153,7 @@ async def working(recogniser: Recogniser, language: str = "", voicing: Voicing |
 
 
 async def hear(
-    session: Session,
+    session: StereoSession,
     decoder: AudioDecoder,
     batcher: Batcher,
     pieces: Iterable[bytes],
@@ -184,6 +185,7 @@ async def hear(
         conversation.end()
         for told in conversation.events():
             heard.take(told)
+    heard.items = chronological(heard.items)  # two channels are done at their own pace
     return heard
 
 

@@ -15,7 +15,8 @@ from pipeline.endpointing import Thresholds
 from pipeline.events import Committed, Event, SegmentLost, StreamFinished
 from pipeline.runner import open_stream
 from pipeline.segmenter import SegmenterOptions
-from pipeline.session import Session, SessionOptions
+from pipeline.session import SessionOptions
+from pipeline.stereo import StereoSession
 from pipeline.types import SAMPLE_RATE, Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint, StreamOptions
 from tests.fakes import LoudnessModel, hypothesis, silence, speech
 from tests.simulation import SimulatedEngine, in_virtual_time
@@ -91,7 +92,7 @@ def played(streams: Mapping[str, Pcm], subject: SimulatedEngine, options: Sessio
     batcher = Batcher(subject)
 
     async def play(name: str, pcm: Pcm) -> None:
-        session = Session(StreamOptions(encounter=name, stream="s", tenant=name), options, LoudnessModel())
+        session = StereoSession(StreamOptions(encounter=name, stream="s", tenant=name), options, LoudnessModel())
         async with open_stream(session, Playback(pcm), batcher, events[name].append):
             pass
 
