@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import RecognitionFailed
-from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint
+from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint, SpokenSpan
 
 
 class VoiceActivity(Protocol):
@@ -113,6 +113,28 @@ class VoiceEmbedder(Protocol):
 
     async def embed(self, windows: Sequence[Pcm]) -> NDArray[np.float32]:
         """Shapes: windows each `(n_samples,)`, from 0.5 s on; returns `(len(windows), dimensions)`, of unit length."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free threads and memory."""
+        ...
+
+
+class OfflineDiarizer(Protocol):
+    """Who spoke when, of a whole recording at once. Shared by all sessions; one call at a time."""
+
+    name: str  # "pyannote"
+    model: str  # what is loaded, for people
+
+    async def start(self) -> None:
+        """Load what is needed; nothing happens the second time. Raises `VoicesUnavailable`, as `VoiceEmbedder`."""
+        ...
+
+    async def diarize(self, pcm: Pcm, *, expected_speakers: int | None) -> tuple[SpokenSpan, ...]:
+        """Spans in order; none where nobody speaks. `expected_speakers` None: to be found out.
+
+        Takes about as long as the audio lasts on one core; a call that is cancelled ends within seconds.
+        """
         ...
 
     async def aclose(self) -> None:

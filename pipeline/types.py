@@ -128,6 +128,16 @@ class Voiceprints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpokenSpan:
+    """A stretch of a stream in which one voice is heard best. Spans of one stream do not overlap."""
+
+    start: int
+    end: int
+    speaker: str  # whose voice: a name that means something only among the spans of one answer
+    overlap: bool = False  # whether somebody else is heard at the same time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
     """Committed words of one speaker: a transcript item that never changes again."""
 
