@@ -20,6 +20,7 @@ from pipeline.endpointing import Thresholds, windows
 from pipeline.engines import models as models
 from pipeline.engines.ge2e import Ge2eEmbedder
 from pipeline.engines.ge2e_weights import weights_path
+from pipeline.engines.pyannote import PyannoteDiarizer, pyannote_embedder
 from pipeline.engines.pyav import open_decoder as open_decoder
 from pipeline.engines.scripted import ScriptedRecogniser
 from pipeline.engines.silero import SileroModel
@@ -59,6 +60,7 @@ from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
 from server.replays import Replays
+from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
 from server.store.blobs import DirectoryBlobs
 from server.store.claim import Claim
@@ -131,9 +133,28 @@ def find_embedder(settings: Settings) -> VoiceEmbedder | None:
         case "none":
             return None
         case "pyannote":
-            raise VoicesUnavailable('pyannote is not part of this version: set embedder = "ge2e" in [speakers].')
+            return pyannote_embedder(
+                settings.speakers.pyannote_model, settings.speakers.hub_token, device=settings.recogniser.device
+            )
         case "auto" | "ge2e":
             return Ge2eEmbedder(weights_path())
+
+
+def make_reviewer(settings: Settings) -> Reviewer | None:
+    """What looks at labels once more at the end; None where the settings name no pyannote pipeline for it."""
+    speakers = settings.speakers
+    if not speakers.review or not speakers.pyannote_model:
+        return None
+    return Reviewer(PyannoteDiarizer(speakers.pyannote_model, speakers.hub_token, device=settings.recogniser.device))
+
+
+def pyannote_missing(settings: Settings) -> str | None:
+    """What keeps the pyannote pipeline of the settings from running, and what mends it; None: nothing."""
+    try:
+        pyannote_embedder(settings.speakers.pyannote_model, settings.speakers.hub_token)
+    except VoicesUnavailable as exc:
+        return str(exc)
+    return None
 
 
 def live_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
@@ -248,6 +269,7 @@ class Server:
             gather_ms=settings.live.gather_ms,
             max_session_ms=settings.limits.max_session_minutes * 60_000,
             expected_speakers=settings.speakers.expected,
+            reviewer=make_reviewer(settings),
         )
 
     def _make_encounters(self) -> Encounters:

@@ -188,6 +188,11 @@ class ChunkLog:
                 yield chunk.body[max(0, begin - chunk.offset) : until - chunk.offset]
                 channel.last_digest = sha256(chunk.body).digest()
 
+    async def whole(self, channel: Channel) -> AsyncIterator[bytes]:
+        """All that is logged of a stream, from its first byte."""
+        async for chunk in self._read(channel, 0, channel.offset):
+            yield chunk.body
+
     async def _read(self, channel: Channel, begin: int, end: int) -> AsyncIterator[StoredChunk]:
         query = partial(sql.read_log, seal=self.seal, encounter=self.encounter, stream=channel.ordinal, end=end)
         while begin < end:

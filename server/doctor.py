@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.errors import AuscultError
-from server.app import chosen, find_embedder
+from server.app import chosen, find_embedder, pyannote_missing
 from server.settings import Settings, config_directory
 
 PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")
@@ -33,6 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_files(settings),
         _voice_activity(),
         _voices(settings),
+        *_review(settings),
         _recogniser(settings),
     ]
 
@@ -91,6 +92,13 @@ def _voices(settings: Settings) -> Finding:
     if embedder is None:
         return Finding(what="voices", ok=True, detail="not told apart: the setting says so")
     return Finding(what="voices", ok=True, detail=f"{embedder.name}, {embedder.model}")
+
+
+def _review(settings: Settings) -> Iterator[Finding]:
+    if settings.speakers.review and settings.speakers.pyannote_model:
+        missing = pyannote_missing(settings)
+        detail = missing or f"by pyannote, {settings.speakers.pyannote_model}"
+        yield Finding(what="review of labels", ok=missing is None, detail=detail, needed=False)
 
 
 def _recogniser(settings: Settings) -> Finding:

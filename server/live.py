@@ -33,6 +33,7 @@ from server.errors import AlreadyFinal, EpochLost, SessionTooLong
 from server.following import LiveTranscript
 from server.metrics import Metrics
 from server.outbox import Outbox
+from server.reviewing import NOT_REVIEWED, Recorded, Reviewer, worth_it
 from server.store import encounters as sql
 from server.store.database import Reader
 from server.store.seal import Seal
@@ -68,6 +69,7 @@ class Studio:
     gather_ms: int
     max_session_ms: int
     expected_speakers: int = 2  # in the room, where the client does not say
+    reviewer: Reviewer | None = None  # looks at the labels once more at the end
 
 
 class LiveEncounter:
@@ -332,7 +334,10 @@ class LiveEncounter:
                     self._conversation.end()
                     self._deliver()
                     self._outbox.stamp(Stage.TRANSCRIBING)
-                    self._outbox.stamp(Stage.TRANSCRIBED)
+                    if self._studio.reviewer is not None:
+                        await self._outbox.store()
+                        await self._review(self._studio.reviewer)
+                    self._outbox.stamp(Stage.TRANSCRIBED)  # in the same commit as what the review found
                 await self._outbox.store()
                 owner.cancel_scope.cancel()
             self.transcribed.set()
@@ -368,6 +373,30 @@ class LiveEncounter:
             stream.end()
         self._tell_skipped(channel, stream)
         studio.metrics.nonfinite_samples.inc(stream.nonfinite)
+
+    async def _review(self, reviewer: Reviewer) -> None:
+        """Correct the labels of streams that several people share. Told is only what all of the reviews found."""
+        found: list[SpeakerRenamed] = []
+        for channel in self._channels:
+            name, stream = channel.spec.name, channel.stream
+            items = [item for item in self.transcript.items if item.stream == name]  # none of a stream with two sides
+            if channel.spec.role is not Role.UNSPECIFIED or stream is None or not worth_it(items):
+                continue
+            recorded = Recorded(
+                encounter=self.id,
+                decoder=self._studio.open_decoder(channel.spec.format),
+                chunks=self._log.whole(channel),
+                duration=stream.duration,
+                items=items,
+                expected_speakers=self.row.options.expected_speakers or None,
+            )
+            renames = await reviewer.renames(recorded)
+            if renames is None:
+                self._outbox.warn(NOT_REVIEWED)
+            found += renames or ()
+        for rename in found:
+            self._studio.metrics.renamed.inc(len(rename.items))
+            self._outbox.put(None, rename)
 
     def _tell_skipped(self, channel: Channel, stream: Stream) -> None:
         if stream.skipped >= MIN_SKIPPED_BYTES and not channel.told_skipped:

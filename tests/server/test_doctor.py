@@ -31,3 +31,14 @@ def test_it_says_what_tells_voices_apart_or_which_command_gets_it(tmp_path: Path
 def test_voices_that_nobody_wants_to_be_told_apart_are_no_fault(tmp_path: Path) -> None:
     assert voices("none", tmp_path).ok
     assert make_embedder(load_settings(environment={"AUSCULT_SPEAKERS_EMBEDDER": "none"})) is None
+
+
+def test_a_pyannote_pipeline_that_cannot_run_is_named_with_what_mends_it(tmp_path: Path) -> None:
+    environment = {
+        "AUSCULT_SPEAKERS_PYANNOTE_MODEL": str(tmp_path / "nowhere"),
+        "AUSCULT_SERVER_DATA_DIR": str(tmp_path / "data"),
+    }
+    (found,) = [one for one in examine(load_settings(environment=environment)) if one.what == "review of labels"]
+    assert not found.ok
+    assert not found.needed
+    assert "pip install" in found.detail or "nowhere" in found.detail
