@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.errors import VoicesUnavailable
 
-INSTALL = "pip install torch==2.13.0 && pip install 'auscult[pyannote]'"  # a plain torch brings 3 GB of CUDA
+INSTALL = "pip install torch==2.13.0 && pip install 'pyannote.audio>=4.0.7,<5'"  # a plain torch brings 3 GB of CUDA
 MEND_TORCHAUDIO = (
     "rm -f \"$(python -c 'import importlib.util as u;"
     ' print(u.find_spec("torchaudio").submodule_search_locations[0])\')"/lib/*.so'
