@@ -30,6 +30,7 @@ from server.logs import configure_logging, log_uncaught_errors
 from server.memory import limit_arenas
 from server.serving import Announced
 from server.settings import Flag, Settings, load_settings
+from server.speaking import speaker_hints
 from server.store import keys as key_store
 from server.store.database import database_url, migrate, open_engine
 
@@ -152,6 +153,8 @@ def transcribe(
     template: Annotated[str | None, typer.Option(help="Write a note, with this template.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     language: Annotated[str, typer.Option(help="Language spoken, such as en; auto: detected (Whisper).")] = "en",
+    speakers: Annotated[int, typer.Option(min=0, max=6, help="People who speak; 0: as the settings say.")] = 0,
+    hints: Annotated[str, typer.Option(help="Of a stereo file: doctor,patient; one role: it is one room.")] = "",
     config: ConfigFile = None,
     recogniser: RecogniserKind = None,
     model: Model = None,
@@ -164,7 +167,14 @@ def transcribe(
     anyio.run(
         transcribing.run,
         settings,
-        transcribing.Task(file=file, template=template, language=language, as_json=json),
+        transcribing.Task(
+            file=file,
+            template=template,
+            language=language,
+            as_json=json,
+            expected_speakers=speakers,
+            speaker_hints=speaker_hints([name for name in hints.split(",") if name]),
+        ),
         out,
         err,
         backend_options={"use_uvloop": True},

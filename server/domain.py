@@ -6,6 +6,7 @@ from typing import Self
 import msgspec
 
 from pipeline.notes.note import Note
+from pipeline.speakers import Speaker
 from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
 
 
@@ -206,4 +207,5 @@ class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
 
     row: EncounterRow
     items: tuple[Utterance, ...] = ()
+    speakers: tuple[Speaker, ...] = ()
     note: StoredNote | None = None

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from pipeline.containers import MIN_SNIFF_BYTES, sniff
 from pipeline.errors import LanguageUnsupported, UnsupportedAudio
 from pipeline.ports import Recogniser
+from pipeline.speakers import Speaker, speakers
 from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
@@ -182,6 +183,12 @@ class Encounters:
         """Everything that is known so far. Raises `NotFound`, also for another tenant's encounter."""
         return await self._view(await self.owned(caller, encounter))
 
+    async def speakers(self, caller: Caller, encounter: str) -> tuple[Speaker, ...]:
+        """Who spoke how much so far. Raises `NotFound`."""
+        row = await self.owned(caller, encounter)
+        await self._record(caller, Action.READ, encounter)
+        return speakers(await self.items(row))
+
     async def progress(self, caller: Caller, encounter: str) -> EncounterRow:
         """How far it is, without what was said. Raises `NotFound`."""
         return await self.owned(caller, encounter)
@@ -199,7 +206,8 @@ class Encounters:
         return await self._studio.writer.write(operation)
 
     async def outcome(self, caller: Caller, encounter: str) -> EncounterView:
-        """Wait for the last word on an encounter: done (with its note, if any) or failed. What was said is not in it.
+        """Wait for the last word on an encounter: done (with its note, if any) or failed. What was said is not in it,
+        only who spoke how much.
 
         Any number may wait, and leave. Raises `NotFound`.
         """
@@ -214,7 +222,7 @@ class Encounters:
                 self._tell_completed(encounter)
         await self._record(caller, Action.READ, encounter)
         note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=encounter))
-        return EncounterView(row=row, note=note)
+        return EncounterView(row=row, speakers=speakers(await self.items(row)), note=note)
 
     async def erase(self, encounter: str) -> None:
         """Destroy an encounter: its data key, then everything sealed under it, and its jobs' records."""

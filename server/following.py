@@ -7,7 +7,7 @@ from typing import TypeAlias
 import anyio
 
 from pipeline.errors import AuscultError
-from pipeline.events import Partial, PartialWithdrawn, SpeakerRenamed
+from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
 from pipeline.types import Role, Utterance
 
 
@@ -45,8 +45,24 @@ class Resumed:
 
 
 Update: TypeAlias = (
-    Utterance | Partial | PartialWithdrawn | SpeakerRenamed | Skipped | Interrupted | Resumed | Problem | Finished
+    Utterance
+    | Partial
+    | PartialWithdrawn
+    | SpeakerRenamed
+    | RoleDoubted
+    | Skipped
+    | Interrupted
+    | Resumed
+    | Problem
+    | Finished
 )
+
+
+def doubt(event: RoleDoubted) -> str:
+    """What the client should know."""
+    return (
+        f"What is said on {event.stream} is unlike its declared role {event.declared}: check which microphone is whose."
+    )
 
 
 def relabelled(item: Utterance, event: SpeakerRenamed) -> Utterance:
@@ -74,7 +90,7 @@ class LiveTranscript:
         self._index = {item.id: at for at, item in enumerate(self.items)}
         self._partials: dict[str, tuple[int, Partial]] = {}
         self._version = 0  # of the newest partial
-        self._others: list[PartialWithdrawn | SpeakerRenamed | Interrupted | Resumed | Problem] = []
+        self._others: list[PartialWithdrawn | SpeakerRenamed | RoleDoubted | Interrupted | Resumed | Problem] = []
         self._complete = False
         self._over = False
         self._changed = anyio.Event()
@@ -115,6 +131,11 @@ class LiveTranscript:
         self._others.append(Problem(error=error))
         self._tell()
 
+    def doubt(self, event: RoleDoubted) -> None:
+        """A declared role seems wrong."""
+        self._others.append(event)
+        self._tell()
+
     def interrupt(self, stream: str) -> None:
         """The connection that feeds a stream is silent."""
         self._others.append(Interrupted(stream=stream))
@@ -142,7 +163,8 @@ class LiveTranscript:
         return [
             other
             for other in self._others
-            if isinstance(other, Problem) or (isinstance(other, Interrupted) and other is last[other.stream])
+            if isinstance(other, Problem | RoleDoubted)
+            or (isinstance(other, Interrupted) and other is last[other.stream])
         ]
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Update]:

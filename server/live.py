@@ -30,7 +30,7 @@ from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
 from server.errors import AlreadyFinal, EpochLost, SessionTooLong
-from server.following import LiveTranscript
+from server.following import LiveTranscript, doubt
 from server.metrics import Metrics
 from server.outbox import Outbox
 from server.reviewing import NOT_REVIEWED, Recorded, Reviewer, worth_it
@@ -452,6 +452,7 @@ class LiveEncounter:
                     metrics.roles_doubted.inc()
                     log.warning("role.doubted", encounter=self.id, stream=event.stream, declared=event.declared)
                     self._outbox.warn(doubt(event))
+                    self.transcript.doubt(event)
                 case SpeakerRenamed():
                     metrics.renamed.inc(len(event.items))
                     self._outbox.put(None, event)
@@ -464,10 +465,3 @@ class LiveEncounter:
         """The channel that a stream, or one side of it, comes from."""
         name = stream.partition(".")[0]
         return next((channel for channel in self._channels if channel.spec.name == name), None)
-
-
-def doubt(event: RoleDoubted) -> str:
-    """What the client should know."""
-    return (
-        f"What is said on {event.stream} is unlike its declared role {event.declared}: check which microphone is whose."
-    )

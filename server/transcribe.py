@@ -20,7 +20,7 @@ from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream
 from pipeline.stereo import StereoSession
 from pipeline.transcript import chronological
-from pipeline.types import AudioFormat, StreamOptions, Utterance
+from pipeline.types import AudioFormat, Role, StreamOptions, Utterance
 from pipeline.voicing import Voicing
 from server.app import file_options, make_embedder, make_recogniser, make_voice_activity, open_decoder
 from server.domain import EncounterOptions, StreamSpec, base_language
@@ -40,6 +40,8 @@ class Task:
     template: str | None
     language: str  # "auto": to be detected
     as_json: bool
+    expected_speakers: int = 0  # 0: as the settings say
+    speaker_hints: tuple[Role, ...] = ()  # of a stereo recording's channels; one: one room
 
 
 class Output(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -114,8 +116,12 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
         live=False,
         voices=voicing.embedder is not None,
     )
-    expected = ConversationOptions(expected_speakers=settings.speakers.expected, language=options.language)
-    session = StereoSession(options, file_options(settings, recogniser), make_voice_activity(settings))
+    expected = ConversationOptions(
+        expected_speakers=task.expected_speakers or settings.speakers.expected, language=options.language
+    )
+    session = StereoSession(
+        options, file_options(settings, recogniser), make_voice_activity(settings), hints=task.speaker_hints
+    )
     with _progress(err, hidden=task.as_json) as progress:
         bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
         octets = _advancing(progress, bar, task.file)
@@ -209,7 +215,7 @@ def _progress(err: Console, *, hidden: bool) -> Progress:
 
 def _lines(output: Output) -> Iterator[str]:
     for item in output.items:
-        yield f"{clock(item.start_ms)} {item.role:<11} {item.text}"
+        yield f"{clock(item.start_ms)} {_who(item):<11} {item.text}"
     if output.note is not None:
         yield ""
         yield output.note.title
@@ -217,6 +223,11 @@ def _lines(output: Output) -> Iterator[str]:
             yield f"\n{section.title}\n{section.text}"
     elif output.note_absence is not None:
         yield f"\nNo note: {output.note_absence}"
+
+
+def _who(item: Utterance) -> str:
+    """The role, or else which speaker."""
+    return item.speaker or str(item.role) if item.role is Role.UNSPECIFIED else str(item.role)
 
 
 def clock(ms: int) -> str:

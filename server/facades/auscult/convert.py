@@ -1,20 +1,23 @@
 """Our own bytes ⇄ domain values. Pure; the error table is at the end."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from pipeline.errors import AuscultError, Overloaded
-from pipeline.events import Partial, PartialWithdrawn, SpeakerRenamed
+from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
 from pipeline.notes.note import Note
+from pipeline.speakers import Speaker
 from pipeline.types import Role, Utterance, to_ms
+from server import speaking
 from server.domain import EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
 from server.errors import BadRequest
 from server.facades.auscult import schema
-from server.following import Interrupted, Problem, Resumed, Skipped
+from server.following import Interrupted, Problem, Resumed, Skipped, doubt
 from server.tokens import Issued
 
 Tellable: TypeAlias = (
-    Utterance | Partial | PartialWithdrawn | SpeakerRenamed | Skipped | Interrupted | Resumed | Problem
+    Utterance | Partial | PartialWithdrawn | SpeakerRenamed | RoleDoubted | Skipped | Interrupted | Resumed | Problem
 )
 """What followers are told while a session lasts."""
 
@@ -67,9 +70,11 @@ def stream(hello: schema.Hello) -> StreamSpec:
     """The stream that a socket feeds. Raises `BadRequest`."""
     if hello.encoding not in ENCODINGS:
         raise BadRequest(f"encoding must be of: {', '.join(ENCODINGS)}.")
+    if hello.channels not in (1, 2):
+        raise BadRequest("channels must be 1 or 2.")
     if hello.encoding != "container" and hello.sample_rate not in RATES:
         raise BadRequest(f"sample_rate must be between {RATES.start} and {RATES.stop - 1}.")
-    raw = {"sample_rate": hello.sample_rate} if hello.encoding != "container" else {}
+    raw = {"sample_rate": hello.sample_rate, "channels": hello.channels} if hello.encoding != "container" else {}
     return StreamSpec(name="stream0", role=role(hello.role), encoding=hello.encoding, **raw)
 
 
@@ -81,6 +86,8 @@ def options(
     template: str = "",
     glossary: list[str] | tuple[str, ...] = (),
     note: bool = True,
+    expected_speakers: int = 0,
+    speaker_hints: Sequence[str] = (),
 ) -> EncounterOptions:
     """What a session over a connection is to be. Raises `BadRequest`."""
     if not 0 < len(language) <= MAX_TEXT:
@@ -96,6 +103,8 @@ def options(
         template=template,
         glossaries=tuple(glossary),
         note=note,
+        expected_speakers=speaking.expected_speakers(expected_speakers),
+        speaker_hints=speaking.speaker_hints(speaker_hints),
         resumable=True,
         attended=True,
     )
@@ -126,6 +135,8 @@ def event(update: Tellable) -> schema.Event:
             )
         case SpeakerRenamed():
             return schema.SpeakerRenamed(speaker_id=update.speaker, speaker=update.role, items=list(update.items))
+        case RoleDoubted():
+            return schema.Warning(code="role_doubted", message=doubt(update))
         case Partial():
             return schema.Partial(
                 id=update.id,
@@ -164,9 +175,26 @@ def note(written: Note) -> schema.Note:
     )
 
 
+def speakers(summary: Sequence[Speaker]) -> list[schema.Speaker]:
+    """Who spoke how much."""
+    return [
+        schema.Speaker(
+            speaker_id=each.id,
+            speaker=each.role,
+            talk_ms=each.talk_ms,
+            overlap_ms=each.overlap_ms,
+            turns=each.turns,
+            words=each.words,
+        )
+        for each in summary
+    ]
+
+
 def last_words(view: EncounterView) -> list[schema.Event]:
-    """Of a session that is over: its note, or why there is none; why it failed; done."""
+    """Of a session that is over: who spoke how much; its note, or why there is none; why it failed; done."""
     words: list[schema.Event] = []
+    if view.speakers:
+        words.append(schema.Speakers(speakers=speakers(view.speakers)))
     if view.note is not None and view.note.note is not None:
         words.append(note(view.note.note))
     elif view.note is not None and view.note.absence is not None:

@@ -1,4 +1,5 @@
-"""`GET /api/encounters/{id}/events`: the transcript of any session, live or over, as Server-Sent Events.
+"""`GET /api/encounters/{id}/events`: the transcript of any session, live or over, as Server-Sent Events; beside it who
+spoke how much, `…/speakers`.
 
 HTML Living Standard §9.2. The response is our own: it owns its tasks, and never logs what it sends.
 """
@@ -18,7 +19,8 @@ from server.auth import Authenticator, bearer
 from server.domain import Caller
 from server.encounters import Encounters
 from server.errors import BadRequest
-from server.facades.auscult.answers import refusing
+from server.facades.auscult import convert, schema
+from server.facades.auscult.answers import answer, refusing
 from server.facades.auscult.telling import Telling, Told, told_problem
 from server.http import guarded
 from server.ingest.websocket import ClientGone, SlowReader, SocketError, first_error
@@ -121,12 +123,21 @@ class EventRoutes:
         self._stopping = stopping
 
     def routes(self) -> list[Route]:
-        return [Route("/api/encounters/{encounter}/events", guarded(self.follow, refusing(self._metrics)))]
+        return [
+            Route("/api/encounters/{encounter}/events", guarded(self.follow, refusing(self._metrics))),
+            Route("/api/encounters/{encounter}/speakers", guarded(self.speakers, refusing(self._metrics))),
+        ]
 
     async def follow(self, request: Request) -> Response:
         """Follow a session that the caller may reach."""
         caller = await self._authenticator.caller(credential(request))
         return await self.stream(request, caller, request.path_params["encounter"])
+
+    async def speakers(self, request: Request) -> Response:
+        """Who spoke how much so far."""
+        caller = await self._authenticator.caller(credential(request))
+        summary = await self._encounters.speakers(caller, request.path_params["encounter"])
+        return answer(schema.SpeakerSummary(speakers=convert.speakers(summary)))
 
     async def stream(self, request: Request, caller: Caller, encounter: str) -> Response:
         """The events of a session, from where the request says. Raises `NotFound`, `BadRequest`."""

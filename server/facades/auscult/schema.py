@@ -44,6 +44,9 @@ class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     note: bool = True
     encoding: str = "container"  # container | pcm_s16le
     sample_rate: int = 16_000  # only for pcm_s16le
+    channels: int = 1  # only for pcm_s16le: 1 or 2
+    expected_speakers: int = 0  # people in the room, 1 to 6; 0: the operator's default
+    speaker_hints: list[str] = msgspec.field(default_factory=list)  # roles of a stereo stream's channels; one: one room
     chunk_numbers: bool = False  # whether each binary frame begins with its number
     encounter_id: str | None = None  # take part in this session
     resume_token: str | None = None  # continue a session whose connection broke
@@ -103,6 +106,34 @@ class SpeakerRenamed(Struct, kw_only=True, tag_field="type", tag="speaker_rename
     speaker_id: str
     speaker: str  # doctor | patient | unspecified
     items: list[str]  # their ids
+
+
+class Warning(Struct, kw_only=True, tag_field="type", tag="warning"):
+    """Something that somebody should look at; the session goes on. Branch on `code`."""
+
+    code: str  # role_doubted
+    message: str
+
+
+class Speaker(Struct, kw_only=True):
+    """Who spoke how much. Times in milliseconds."""
+
+    speaker_id: str  # empty: all of whom nobody can tell who they are
+    speaker: str  # doctor | patient | unspecified
+    talk_ms: int
+    overlap_ms: int  # of it, while somebody else spoke as well
+    turns: int
+    words: int
+
+
+class SpeakerSummary(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/speakers`, in the order in which they first spoke."""
+
+    speakers: list[Speaker]
+
+
+class Speakers(SpeakerSummary, kw_only=True, tag_field="type", tag="speakers"):
+    """The same as an event, when everything is said."""
 
 
 class Withdrawn(Struct, kw_only=True, tag_field="type", tag="withdrawn"):
@@ -169,10 +200,12 @@ Event: TypeAlias = (
     | Partial
     | Final
     | SpeakerRenamed
+    | Warning
     | Withdrawn
     | Lagging
     | Interrupted
     | Resumed
+    | Speakers
     | Note
     | ErrorEvent
     | Done

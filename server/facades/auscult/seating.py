@@ -64,6 +64,8 @@ class Seating:
             template=hello.template,
             glossary=hello.glossary,
             note=hello.note,
+            expected_speakers=hello.expected_speakers,
+            speaker_hints=hello.speaker_hints,
         )
         self._encounters.check_language(options)
         if options.note and options.template:

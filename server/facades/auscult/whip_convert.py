@@ -20,9 +20,9 @@ EVENTS_RELATION = "urn:ietf:params:whip:ext:example:server-sent-events"
 ENCOUNTER_HEADER = "Auscult-Encounter"
 WARNING_HEADER = "Auscult-Warning"  # what was asked for and is not so
 
-TEXTS = ("language", "template", "role", "roles", "encounter_id")
+TEXTS = ("language", "template", "role", "roles", "speaker_hints", "expected_speakers", "encounter_id")
 SWITCHES = ("note", "split_by_sentence")
-PARAMETERS = ("language", "template", "glossary", "role", "roles", "encounter_id", "note", "split_by_sentence")
+PARAMETERS = (*TEXTS, "glossary", *SWITCHES)
 SWITCH = {"true": True, "false": False}
 ENCOUNTER = re.compile(r"[0-9a-f]{24}")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # RFC 5646 §2.1, as far as anybody speaks it
@@ -103,6 +103,12 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         raise BadRequest('language must be a language\'s code, such as "en" or "de-CH".')
     if encounter and not ENCOUNTER.fullmatch(encounter):
         raise BadRequest(f"encounter_id is none: send what the header {ENCOUNTER_HEADER} said.")
+    hints = tuple(part.strip() for part in texts.get("speaker_hints", "").split(",") if part.strip())
+    if len(hints) == 2 and texts.setdefault("roles", ",".join(hints)) != ",".join(hints):
+        raise BadRequest("roles and speaker_hints name different ones: send one of them.")
+    expected = texts.get("expected_speakers", "0")
+    if not (expected.isascii() and expected.isdigit()):
+        raise BadRequest("expected_speakers must be a whole number.")
     if "role" in texts and "roles" in texts:
         raise BadRequest("role is for one person, roles for two: send one of them.")
     options = convert.options(
@@ -112,6 +118,8 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         template=texts.get("template", ""),
         glossary=glossary,
         note=switches.get("note", True),
+        expected_speakers=int(expected[:4]),
+        speaker_hints=hints,
     )
     return Wanted(
         options=msgspec.structs.replace(options, split_by_sentence=switches.get("split_by_sentence", False)),

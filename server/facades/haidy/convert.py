@@ -15,6 +15,7 @@ from pipeline.types import Utterance
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, StreamSpec
 from server.errors import BadRequest, NotFound
 from server.facades.haidy import schema
+from server.speaking import expected_speakers, speaker_hints
 
 API = "haidy"
 NEW = "NEW"
@@ -94,6 +95,8 @@ def options(request: schema.ChunkRequest) -> EncounterOptions:
         language=language(request.parameters.language),
         template=template,
         glossaries=glossaries(request.parameters.glossary),
+        expected_speakers=expected_speakers(request.parameters.expected_speakers or 0),
+        speaker_hints=speaker_hints(request.parameters.speaker_hints or ()),
     )
 
 

@@ -12,6 +12,8 @@ class Parameters(Struct, kw_only=True):
     language: str | UnsetType = UNSET
     template: str | UnsetType = UNSET
     glossary: list[str] | str | None = None  # backend names; also as a JSON array in a string
+    expected_speakers: int | None = None  # extension: people in the room, 1 to 6
+    speaker_hints: list[str] | None = None  # extension: roles of a stereo recording's channels; one: one room
 
 
 class ChunkRequest(Struct, kw_only=True):

@@ -11,6 +11,7 @@ from server.errors import BadRequest
 from server.facades.nabla import convert, schema
 from server.facades.nabla import schema_b as wire
 from server.facades.nabla.dialect import Setup
+from server.speaking import expected_speakers
 
 API = "nabla"
 OUTPUTS = ("transcript_item", "note")
@@ -38,6 +39,7 @@ class GenerationB:
             template=message.note_template,
             style=message.section_style,
             split_by_sentence=message.split_by_sentence,
+            expected_speakers=expected_speakers(message.expected_speakers),
             note="note" in message.output_objects,
             resumable=False,
             attended=True,

@@ -12,6 +12,7 @@ from server.facades.nabla import convert, schema
 from server.facades.nabla import schema_c as wire
 from server.facades.nabla.dialect import Setup
 from server.facades.nabla.locales import LANGUAGES
+from server.speaking import expected_speakers
 
 API = "nabla-c"
 
@@ -34,6 +35,7 @@ class GenerationC:
             streams=convert.streams(message, max_streams),
             language=LANGUAGES[spoken],
             split_by_sentence=message.split_by_sentence,
+            expected_speakers=expected_speakers(message.expected_speakers),
             note=False,
             resumable=message.enable_audio_chunk_ack,  # who is told nothing cannot know what to repeat
             attended=True,

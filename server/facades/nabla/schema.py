@@ -25,6 +25,7 @@ class Config(Struct, kw_only=True):
     sample_rate: int = 16_000
     split_by_sentence: bool = False
     enable_audio_chunk_ack: bool = False  # extension to B
+    expected_speakers: int = 0  # extension: people in the room, 1 to 6; 0: the operator's default
 
 
 class AudioChunk(Struct, kw_only=True):
