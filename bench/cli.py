@@ -343,6 +343,37 @@ def model(
 
 
 @app.command()
+def speakers(
+    sets: Annotated[str, typer.Option(help="Which of: ours, ours-stereo, mono, noisy, stereo, dialogues, clips.")] = "",
+    only: Annotated[str, typer.Option(help="A part of the recordings' names.")] = "",
+    words: Annotated[Literal["truth", "recognised"], typer.Option(help="Whose words are attributed.")] = "truth",
+    expected: Annotated[int, typer.Option(min=1, max=6, help="People who are expected.")] = 2,
+    odd: Annotated[bool, typer.Option("--odd", help="Instead: what is no conversation of two.")] = False,
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    encoder_window: EncoderWindow = "",
+    prompt: Prompt = True,
+    json: Json = None,
+) -> None:
+    """Measure who is told to speak: by words, by time, by text; how soon, how steadily, at what cost."""
+    from bench import speakers as measuring
+
+    options = measuring.SpeakersOptions(
+        kinds=tuple(_names(sets)) or measuring.SETS,
+        only=only,
+        recognised=words == "recognised",
+        engine=_engine(recogniser, model, "", encoder_window, prompt=prompt),
+        expected=expected,
+    )
+    if odd:
+        anyio.run(measuring.odd, options, out)
+        return
+    report = anyio.run(measuring.run, options, out)
+    measuring.show(report, out)
+    _write(report, json)
+
+
+@app.command()
 def train_roles(
     notes: Annotated[Path, typer.Argument(help="A folder with aci-bench, mts-dialog and primock57.", exists=True)],
     out_file: Annotated[Path, typer.Option("--out", help="Where the weights go.", dir_okay=False)] = ROLES,

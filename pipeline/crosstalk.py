@@ -26,7 +26,8 @@ from pipeline.types import SAMPLE_RATE, Utterance, Word
 ABSENT = 5 * SAMPLE_RATE  # samples that a stream may lag behind another before it counts as silent
 RECENT = 60 * SAMPLE_RATE  # samples for which it is known what was said
 FEW_WORDS = 2  # so few are said by two people at once …
-QUIETER_DB = 6.0  # … unless one is that much louder
+QUIETER_DB = 12.0  # … unless one is that much louder …
+LOUDER_DB = 3.0  # … and more words only where one is louder at all
 TOGETHER = SAMPLE_RATE * 3 // 10  # samples of two speakers at once that make an overlap
 
 
@@ -156,7 +157,7 @@ def _overheard(event: Committed, item: Utterance, other: _Stream) -> list[bool]:
     mine = level_db(event.energy, event.start, item.start, item.end)
     theirs = max(level_db(each.energy, each.start, item.start, item.end) for each in near)
     louder = theirs - mine
-    if louder < (QUIETER_DB if sum(same) <= FEW_WORDS else 0.0):
+    if louder < (QUIETER_DB if sum(same) <= FEW_WORDS else LOUDER_DB):
         return nothing
     return same
 

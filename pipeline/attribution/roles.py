@@ -14,6 +14,7 @@ MARGIN = 3.0  # natural log-odds from which a role is given: 95 %
 FLIP = 8.0  # from which a role that was given is taken back for another
 ALONE = 5.0  # from which it is given to who is the only one that speaks: nobody says the opposite
 UNUSUAL = 3.0  # log-odds against a visit whose doctor, or whose patient, has not said anything …
+ONE_OF_TWO = 3.0  # … against one of only two people being neither …
 NEITHER = 0.06  # … and, for each word of theirs, against somebody being neither while a role is free
 MOST_NEITHER = 6.0
 DOUBT = 12.0  # log-odds against a declared role that are worth a warning
@@ -73,7 +74,7 @@ def _score(free: Sequence[Evidence], way: Sequence[Role], taken: set[Role]) -> f
     score = 0.0
     for each, role in zip(free, way, strict=True):
         if role is Role.UNSPECIFIED:
-            score -= min(MOST_NEITHER, NEITHER * each.words)
+            score -= ONE_OF_TWO if len(free) + len(taken) <= 2 else min(MOST_NEITHER, NEITHER * each.words)
         else:
             score += (0.5 if role is Role.DOCTOR else -0.5) * TEMPER * each.log_odds
     present = taken | set(way)
