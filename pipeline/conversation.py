@@ -207,6 +207,8 @@ class Conversation:
             self._events.append(event)
 
     def _commit(self, stream: _Stream, event: Committed) -> None:
+        if event.voices is not None and not event.voices.spans:
+            event = replace(event, voices=None)
         moved = stream.clustering is not None and self._learn(stream, stream.clustering, event)
         items = self._items(stream, event)
         vectors = [None if self._knows_well(stream) else _vector(event, item) for item in items]
