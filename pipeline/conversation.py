@@ -35,6 +35,7 @@ from pipeline.turns import Turn, nearest, overlapping, turns
 from pipeline.types import Role, StreamOptions, Utterance, Word
 
 REMEMBERED = 2_000  # finals whose voiceprint is kept, to look at them again: 2 MB
+EARLY = 40  # of them that are stored, while the voices are not known well: 20 kB
 SURE = 2.0  # natural log-odds from which a final is another speaker's than was said …
 SURE_AT_END = 1.0  # … when all is known
 FAMILIAR = 15.0  # windows, 6 s, from which a voice is known well
@@ -61,6 +62,7 @@ class _Stream:
     clustering: Clustering | None  # None: whoever speaks here is one person, or nobody can tell
     sibling: str = ""  # the other channel
     by_voice: bool  # whether the voice says who speaks; else the stream itself
+    familiar: bool = False  # whether its voices are known well
 
     @property
     def name(self) -> str:
@@ -89,6 +91,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     split: dict[str, str]  # channel → the other one
     roles: dict[str, Role]
     doubted: list[str]
+    early: dict[str, bytes]  # voiceprints of finals that were told before the voices were known well
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,8 +130,9 @@ class Conversation:
         self._tallies: dict[str, _Tally] = {}
         self._before = ""  # what was said last
         self._events: list[Event] = []
+        early = kept.early if kept else {}
         for item in items:
-            self._take(item, None)
+            self._take(item, np.frombuffer(early[item.id], "<f2") if item.id in early else None)
 
     # What goes in
 
@@ -190,8 +194,15 @@ class Conversation:
                 split=self._split,
                 roles=self._roles,
                 doubted=sorted(self._doubted),
+                early=self._early(),
             )
         )
+
+    def _early(self) -> dict[str, bytes]:
+        """Of streams whose voices are not known well: there a label may still turn out to be wrong."""
+        unsure = {name for name, stream in self._streams.items() if stream.clustering and not stream.familiar}
+        finals = [final for final in self._finals.values() if final.stream in unsure and final.vector is not None]
+        return {final.id: np.asarray(final.vector, "<f2").tobytes() for final in finals[-EARLY:]}
 
     # Finals
 
@@ -211,7 +222,10 @@ class Conversation:
             event = replace(event, voices=None)
         moved = stream.clustering is not None and self._learn(stream, stream.clustering, event)
         items = self._items(stream, event)
-        vectors = [None if self._knows_well(stream) else _vector(event, item) for item in items]
+        familiar = self._knows_well(stream)
+        moved = moved or (familiar and not stream.familiar)
+        stream.familiar = familiar
+        vectors = [None if familiar else _vector(event, item) for item in items]
         for item, vector in zip(items, vectors, strict=True):
             self._take(item, vector)
         if moved:
