@@ -5,7 +5,7 @@ The sets are aci-bench, MTS-Dialog and PriMock57, in the folders and files in wh
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -27,6 +27,8 @@ HELD_OUT: Final = frozenset(
         "day3_consultation08",
     }
 )
+# Visits that are only measured, whose doctor and patient are interchanged in nearly every turn: found by reading them.
+INTERCHANGED: Final = frozenset({"D2N082", "D2N114"})
 LONGEST_FIELD = 1_000_000  # characters in one cell of a CSV file
 JOINED_WORDS = 25  # pieces are joined up to about so many words
 LONGEST_PIECE = 30  # words; longer sentences are cut anywhere
@@ -39,6 +41,7 @@ _INTERVAL: Final = re.compile(
 )
 _TAG: Final = re.compile(r"<[^>]*>")
 _SPACED_MARK: Final = re.compile(r"\s+([.,?!;:])")
+_CLITIC: Final = re.compile(r"\b(ca|wo|do|did|gon|wan|got) (n't|na|ta)\b")  # as aci-bench cuts words
 _SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s+")
 _MARKS: Final = re.compile(r"[^\w\s'-]")
 
@@ -60,6 +63,16 @@ class Dialogue:
     name: str
     corpus: str
     said: tuple[Said, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """What a recogniser writes of something said, and what it wrote before."""
+
+    role: Role
+    text: str
+    before: str
+    end: float  # seconds
 
 
 def aci_bench(file: Path) -> list[Dialogue]:
@@ -136,6 +149,19 @@ def misheard(text: str, share: float, words: Sequence[str], random: Random) -> s
     return " ".join(heard)
 
 
+def utterances(
+    said: Iterable[Said], words: Sequence[str], random: Random, *, marked: bool, error: float
+) -> Iterator[Utterance]:
+    """All that is said as a recogniser may write it: with marks or without, with this share of word errors."""
+    before = ""
+    for each in said:
+        text = each.text if marked else unmarked(each.text)
+        if error:
+            text = misheard(text, error, words, random)
+        yield Utterance(role=each.role, text=text, before=before, end=each.end)
+        before = text or before
+
+
 def _rows(file: Path) -> Iterator[dict[str, str]]:
     csv.field_size_limit(LONGEST_FIELD)
     with file.open(encoding="utf-8", newline="") as lines:
@@ -160,4 +186,4 @@ def _intervals(file: Path, role: Role) -> Iterator[Said]:
 
 def _plain(text: str) -> str:
     """Without the transcriber's tags, and marks where a recogniser writes them."""
-    return _SPACED_MARK.sub(r"\1", " ".join(_TAG.sub(" ", text).split()))
+    return _CLITIC.sub(r"\1\2", _SPACED_MARK.sub(r"\1", " ".join(_TAG.sub(" ", text).split())))
