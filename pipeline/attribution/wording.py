@@ -20,6 +20,7 @@ from pipeline.attribution.cues import CUES
 BOUND = 4.0  # log-odds; one utterance never says more: 98 in 100, as often as the surest ones are right
 MAX_WORDS = 400  # of an utterance: three minutes of speech; what follows changes nothing
 BEFORE_WORDS = 12  # of the utterance before: its end says most about who answers
+BEFORE_SIGNS = 600  # of it are looked at: more words than `features` counts
 
 FIGURE: Final = "0"  # stands for every number: recognisers write "3", "three" or "three hundred"
 
@@ -58,7 +59,7 @@ class RoleWording:
 
         `before` is what was said just before, by either, or empty. `language` is ISO 639-1, with or without a region.
         The answer lies within ±`BOUND`. It holds for one utterance: neighbouring ones of one speaker are not
-        independent, so sums must be tempered.
+        independent, so sums must be tempered: see `pipeline.attribution.roles`.
         """
         spoken = language.lower().replace("_", "-").partition("-")[0]
         if spoken == "en":
@@ -73,7 +74,9 @@ class RoleWording:
         if not length:
             return 0.0
         known = self.weights.features
-        total = self.weights.bias + sum(known.get(feature, 0) for feature in features(said, tokens(before)))
+        total = self.weights.bias + sum(
+            known.get(feature, 0) for feature in features(said, tokens(before[-BEFORE_SIGNS:]))
+        )
         return bounded(self.weights.scale * total / length**self.weights.length)
 
 
@@ -92,7 +95,8 @@ def role_wording() -> RoleWording:
 def tokens(text: str) -> list[str]:
     """Words in lower case and marks that end sentences, as the model knows them."""
     found: list[str] = []
-    for token in _TOKEN.findall(text.lower().replace("’", "'")):
+    for match in _TOKEN.finditer(text.lower().replace("’", "'")):
+        token = match[0]
         if token in HESITATIONS:
             continue
         figure = token in NUMBERS or any(sign.isdecimal() for sign in token)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.attribution.wording import BOUND, role_wording
+from pipeline.attribution.wording import BOUND, MAX_WORDS, role_wording
 
 MODEL = role_wording()
 
@@ -36,6 +36,35 @@ def test_who_asks_examines_and_prescribes_is_the_doctor(text: str) -> None:
 )
 def test_who_reports_is_the_patient(text: str) -> None:
     assert MODEL.log_odds(text) < -0.5
+
+
+def test_marks_and_capitals_are_not_needed() -> None:
+    assert MODEL.log_odds("so how long have you been having these headaches") > 0.5
+    assert MODEL.log_odds("well i've had this terrible pain in my back since monday") < -0.5
+
+
+def test_numbers_weigh_the_same_as_figures_and_as_words() -> None:
+    assert MODEL.log_odds("take 20 of these") == MODEL.log_odds("take twenty of these")
+
+
+def test_hesitations_weigh_nothing() -> None:
+    assert MODEL.log_odds("um do you uh have any pain") == MODEL.log_odds("do you have any pain")
+
+
+@pytest.mark.parametrize("text", ["", " ", "?", "…", "um uh", "\x00", "。"])
+def test_no_words_say_nothing(text: str) -> None:
+    assert MODEL.log_odds(text) == 0.0
+
+
+def test_of_a_speech_without_end_the_beginning_counts() -> None:
+    speech = "my knee hurts " * MAX_WORDS
+    assert MODEL.log_odds(speech * 20) == MODEL.log_odds(speech)
+
+
+def test_of_what_was_said_before_the_end_counts() -> None:
+    question = "And how long have you been having these headaches?"
+    long_before, longer_before = ("i hurt my knee " * times + question for times in (90, 900))
+    assert MODEL.log_odds("three days", longer_before) == MODEL.log_odds("three days", long_before)
 
 
 def test_an_answer_is_the_other_one_s() -> None:
@@ -70,7 +99,8 @@ def test_any_text_has_a_bounded_answer(text: str, before: str, language: str) ->
     assert abs(odds) <= BOUND
 
 
-def test_the_weights_are_small_and_plain_json() -> None:
+def test_the_weights_are_small_and_plain_json_and_say_whose_they_are() -> None:
     shipped = files("pipeline.attribution").joinpath("roles.json").read_bytes()
     assert len(shipped) < 1_000_000
     assert shipped[:1] == b"{"
+    assert all(name in shipped for name in (b"aci-bench", b"MTS-Dialog", b"PriMock57", b"CC BY 4.0"))
