@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.recordings import Recording, names
-from bench.speaking import Sample, SpokenWord
+from bench.speaking import Sample, SpokenWord, spread
 from pipeline.types import SAMPLE_RATE, Audio, Pcm, Role
 
 
@@ -29,15 +29,14 @@ def oddities() -> Iterator[tuple[str, Sample]]:
     doctor, patient = ours.channels()
     mono = ours.mono()
     words = tuple(
-        SpokenWord(text=word, start=_at(item.start_ms), end=_at(item.end_ms), speaker=item.speaker)
-        for item in ours.items
-        for word in item.text.split()
+        word for item in ours.items for word in spread(item.text, item.speaker, _at(item.start_ms), _at(item.end_ms))
     )
     theirs = {role: tuple(word for word in words if word.speaker == role) for role in (Role.DOCTOR, Role.PATIENT)}
     yield "one speaker only", _made(patient, theirs[Role.PATIENT])
     yield "a dictation without a pause", _made(_without_pauses(doctor), theirs[Role.DOCTOR])
     yield "two very similar voices", _made(doctor + _lower(doctor, Fraction(26, 25)), theirs[Role.DOCTOR])
-    yield "a child", _made(_lower(mono, Fraction(4, 5)), words)
+    sooner = tuple(replace(word, start=word.start * 4 // 5, end=word.end * 4 // 5) for word in words)
+    yield "a child and a very young doctor", _made(_lower(mono, Fraction(4, 5)), sooner)
     yield "telephone, 8 kHz", _made(_telephone(mono), words)
     yield "music on hold", _made(_music(60), ())
     yield "the same voice on both channels", _made(np.stack([mono, mono], axis=1), words)
@@ -99,10 +98,7 @@ def _three(ours: Recording) -> tuple[Pcm, tuple[SpokenWord, ...]]:
             higher = _lower(patient[start:end], Fraction(3, 4))
             patient[start:end] = 0
             patient[start : start + len(higher)] = higher
-        words += [
-            SpokenWord(text=word, start=start, end=end, speaker="third" if third else item.speaker)
-            for word in item.text.split()
-        ]
+        words += spread(item.text, "third" if third else item.speaker, start, end)
     return doctor + patient, tuple(words)
 
 

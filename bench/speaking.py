@@ -146,13 +146,13 @@ def _sample(
         words = [
             word
             for item, (who, start, end) in zip(truth["items"], spans, strict=True)
-            for word in _spread(item["text"], who, start, end)
+            for word in spread(item["text"], who, start, end)
         ]
     ordered = tuple(sorted(words, key=lambda word: (word.start, word.end)))
     return Sample(name=name, kind=kind, path=path, stereo=stereo, words=ordered, spans=tuple(spans))
 
 
-def _spread(text: str, speaker: str, start: int, end: int) -> Iterator[SpokenWord]:
+def spread(text: str, speaker: str, start: int, end: int) -> Iterator[SpokenWord]:
     """Words of a text, each as long as its letters say."""
     words = text.split()
     total, done = sum(len(word) + 1 for word in words), 0

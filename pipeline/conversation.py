@@ -127,6 +127,7 @@ class Conversation:
         numbers = (number for cluster in self._clusters.values() for number in cluster.speakers)
         self._numbers = count(1 + max([0, *numbers, *(int(key) for key in self._labels if key.isdecimal())]))
         self._finals: dict[str, _Final] = {}
+        self._spoken: set[str] = set()  # streams on which something was said
         self._tallies: dict[str, _Tally] = {}
         self._before = ""  # what was said last
         self._events: list[Event] = []
@@ -255,7 +256,7 @@ class Conversation:
     def _knows_well(self, stream: _Stream) -> bool:
         """Whether a label of this stream needs no second look later."""
         clustering = stream.clustering
-        if clustering is None:
+        if clustering is None or (not stream.by_voice and stream.sibling in self._spoken):
             return True
         known = sum(clustering.heard(speaker) >= FAMILIAR for speaker in clustering.speakers)
         return stream.by_voice and known >= max(self._options.expected_speakers, len(clustering.speakers))
@@ -265,8 +266,7 @@ class Conversation:
         if stream.by_voice or not stream.sibling or stream.options.role is not Role.UNSPECIFIED:
             return False
         earnest = [speaker for speaker in clustering.speakers if clustering.heard(speaker) >= FAMILIAR]
-        silent = not any(final.stream == stream.sibling for final in self._finals.values())
-        if len(earnest) < 2 or not silent:
+        if len(earnest) < 2 or stream.sibling in self._spoken:
             return False
         stream.by_voice = True
         self._by_voice.add(stream.name)
@@ -308,6 +308,7 @@ class Conversation:
             vector=vector,
         )
         self._finals[item.id] = final
+        self._spoken.add(item.stream)
         self._count(final, 1)
 
     def _count(self, final: _Final, sign: int) -> None:
