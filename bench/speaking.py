@@ -212,6 +212,8 @@ class Player:
             "left": TrueWords(sample.words, Role.DOCTOR),
             "right": TrueWords(sample.words, Role.PATIENT),
         }
+        if not sample.spans:  # who is on which side is not known
+            truth |= dict.fromkeys(("left", "right"), truth[""])
         outcome = Outcome()
         audio = sample.audio()
         for begin in range(0, len(audio), PIECE):

@@ -27,13 +27,15 @@ MOST = 6  # speakers of one encounter
 KNOWN = 1.02  # nearer than that is surely the same voice …
 STRANGE = 0.9  # … and farther than that another one …
 FAR = 0.66  # … who has to be this far where it would be one more than expected
-ALIKE = 1.14  # means that are nearer than that are one speaker's, where there are more than expected …
+ALIKE = 1.25  # means that are nearer than that are one speaker's, where there are more than expected …
 SAME = 1.36  # … and in any case
 CLEFT = 1.32  # what sounds like one voice is two where means of its halves are farther apart than that …
 DEPTH = 5.0  # … and by so many standard deviations of either (a single voice, cut in two in any way: 3 to 5)
-FEW = 3  # windows that are the least of a voice
+CLEFT_MORE, DEPTH_MORE = 1.17, 6.0  # the same, where it would be one more than expected
+FEW, FEW_MORE = 3, 8  # windows that are the least of a voice, in either case
 ROUNDS = 20
 KEPT = 150  # newest windows of a speaker that may yet turn out to be two, a minute …
+EVERY = 10  # … looked at whenever so many have come …
 FEWEST = 20  # … from so many on
 SURE = 0.3  # of what lies between two speakers: a window that is nearer to one by that much teaches
 ENOUGH = 2  # windows in a row, 1.2 s of a voice among them, that make a speaker while some are missing …
@@ -87,6 +89,7 @@ class Clustering:
         self._sums = _vectors(state.sums, state.dimensions)
         self._weights = list(state.weights)
         self._strangers = _vectors(state.strangers, state.dimensions)
+        self._since = 0  # windows since it was looked whether somebody is two
         self._kept: dict[int, Vectors] = {}  # of speakers who may be two; not a part of the state: a minute mends it
 
     def state(self) -> ClusterState:
@@ -178,15 +181,25 @@ class Clustering:
             self._strangers = np.concatenate([self._strangers, vectors[left]])[-REMEMBERED:]
 
     def _split(self, smooth: Vectors) -> None:
-        """Fewer people than expected are known: is one of them two, whose voices are not far apart?"""
-        if not 0 < len(self.speakers) < self._scale.expected:
+        """Is somebody two, whose voices are not far apart? Sooner believed while fewer than expected are known."""
+        if not 0 < len(self.speakers) < MOST:
             self._kept.clear()
             return
-        nearest = (smooth @ self.centroids.T).argmax(axis=1)
+        near = smooth @ self.centroids.T
+        mixed = (near >= self._scale.at(STRANGE)).sum(axis=1) > 1  # a change of voice lies in it
+        nearest = near.argmax(axis=1)
         for at, speaker in enumerate(self.speakers):
-            kept = np.concatenate([self._kept.get(speaker, smooth[:0]), smooth[nearest == at]])[-KEPT:]
-            self._kept[speaker] = kept
-            second = _cleft(kept, self._scale.at(CLEFT)) if len(kept) >= FEWEST else None
+            theirs = smooth[(nearest == at) & ~mixed]
+            self._kept[speaker] = np.concatenate([self._kept.get(speaker, smooth[:0]), theirs])[-KEPT:]
+        missing = len(self.speakers) < self._scale.expected
+        self._since += len(smooth)
+        if not missing and self._since < EVERY:
+            return
+        self._since = 0
+        alike, depth, few = (CLEFT, DEPTH, FEW) if missing else (CLEFT_MORE, DEPTH_MORE, FEW_MORE)
+        for at, speaker in enumerate(self.speakers):
+            kept = self._kept[speaker]
+            second = _cleft(kept, self._scale.at(alike), depth, few) if len(kept) >= FEWEST else None
             if second is not None:
                 self._sums[at] = kept[~second].sum(axis=0)
                 self._weights[at] = float((~second).sum())
@@ -220,23 +233,23 @@ class Clustering:
         return merged
 
 
-def _cleft(vectors: Vectors, alike: float) -> NDArray[np.bool_] | None:
+def _cleft(vectors: Vectors, alike: float, depth: float, few: int) -> NDArray[np.bool_] | None:
     """Which windows are the second of two voices; None where there is only one. Spherical 2-means."""
     centred = vectors - vectors.mean(axis=0)
     second = centred @ np.linalg.svd(centred, full_matrices=False)[2][0] > 0
     for _ in range(ROUNDS):
-        if not FEW <= second.sum() <= len(vectors) - FEW:
+        if not few <= second.sum() <= len(vectors) - few:
             return None
         a, b = _unit(np.stack([vectors[~second].mean(axis=0), vectors[second].mean(axis=0)]))
         before, second = second, vectors @ a < vectors @ b
         if (before == second).all():
             break
-    if not FEW <= second.sum() <= len(vectors) - FEW or a @ b > alike:
+    if not few <= second.sum() <= len(vectors) - few or a @ b > alike:
         return None
     along = vectors @ (a - b)
     first = along[~second]
     spread = np.sqrt((first.var() * len(first) + along[second].var() * second.sum()) / len(along))
-    if first.mean() - along[second].mean() < DEPTH * spread:
+    if first.mean() - along[second].mean() < depth * spread:
         return None
     return np.asarray(~second if second[0] else second, np.bool_)  # who spoke first keeps the number
 

@@ -79,7 +79,8 @@ class _Final:
     log_odds: float
     words: int
     told: tuple[str, Role]  # speaker and role, as told last
-    vector: Vector | None = None  # to look at it again: of those that were told before the voices were known well
+    vector: Vector | None = None  # to look at it again
+    early: bool = False  # whether it was told before the voices were known well
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,8 @@ class Conversation:
         self._events: list[Event] = []
         early = kept.early if kept else {}
         for item in items:
-            self._take(item, np.frombuffer(early[item.id], "<f2") if item.id in early else None)
+            vector = np.frombuffer(early[item.id], "<f2") if item.id in early else None
+            self._take(item, vector, early=vector is not None)
 
     # What goes in
 
@@ -169,8 +171,11 @@ class Conversation:
         for released in self._crosstalk.release():
             self._pass(released)
         for stream in self._streams.values():
-            self._look_again(stream, SURE_AT_END)
-        self._roles |= {speaker: role for speaker, role in self._assigned({}).items() if role is not Role.UNSPECIFIED}
+            self._look_again(stream, SURE_AT_END, early_only=True)
+        given = self._assigned({})
+        taken = set(given.values()) - {Role.UNSPECIFIED}
+        kept = {speaker: role for speaker, role in self._roles.items() if role not in taken}
+        self._roles = kept | {speaker: role for speaker, role in given.items() if role is not Role.UNSPECIFIED}
         self._tell_changes()
 
     # What comes out
@@ -202,7 +207,11 @@ class Conversation:
     def _early(self) -> dict[str, bytes]:
         """Of streams whose voices are not known well: there a label may still turn out to be wrong."""
         unsure = {name for name, stream in self._streams.items() if stream.clustering and not stream.familiar}
-        finals = [final for final in self._finals.values() if final.stream in unsure and final.vector is not None]
+        finals = [
+            final
+            for final in self._finals.values()
+            if final.stream in unsure and final.early and final.vector is not None
+        ]
         return {final.id: np.asarray(final.vector, "<f2").tobytes() for final in finals[-EARLY:]}
 
     # Finals
@@ -221,16 +230,16 @@ class Conversation:
     def _commit(self, stream: _Stream, event: Committed) -> None:
         if event.voices is not None and not event.voices.spans:
             event = replace(event, voices=None)
-        moved = stream.clustering is not None and self._learn(stream, stream.clustering, event)
+        regrouped = stream.clustering is not None and self._learn(stream, stream.clustering, event)
         items = self._items(stream, event)
         familiar = self._knows_well(stream)
-        moved = moved or (familiar and not stream.familiar)
+        moved = regrouped or (familiar and not stream.familiar)
         stream.familiar = familiar
-        vectors = [None if familiar else _vector(event, item) for item in items]
-        for item, vector in zip(items, vectors, strict=True):
-            self._take(item, vector)
+        for item in items:
+            vector = None if stream.clustering is None else _vector(event, item)
+            self._take(item, vector, early=not familiar)
         if moved:
-            self._look_again(stream, SURE)
+            self._look_again(stream, SURE, early_only=not regrouped)
         before, self._roles = self._roles, self._assigned(self._roles)
         told = []
         for item in items:
@@ -294,7 +303,7 @@ class Conversation:
             self._labels[key] = f"s{1 + len(set(self._labels.values()))}"
         return self._labels[key]
 
-    def _take(self, item: Utterance, vector: Vector | None) -> None:
+    def _take(self, item: Utterance, vector: Vector | None, *, early: bool) -> None:
         """A final counts for whoever spoke it."""
         log_odds = self._wording.log_odds(item.text, self._before, language=self._options.language)
         self._before = item.text
@@ -306,6 +315,7 @@ class Conversation:
             words=len(item.words) or len(item.text.split()),
             told=(item.speaker, item.role),
             vector=vector,
+            early=early,
         )
         self._finals[item.id] = final
         self._spoken.add(item.stream)
@@ -343,12 +353,16 @@ class Conversation:
         final.speaker = speaker
         self._count(final, 1)
 
-    def _look_again(self, stream: _Stream, sure: float) -> None:
+    def _look_again(self, stream: _Stream, sure: float, *, early_only: bool) -> None:
         """Whose finals were they, now that the voices are known better?"""
         clustering = stream.clustering
         if clustering is None or not stream.by_voice or not clustering.speakers:
             return
-        finals = [f for f in self._finals.values() if f.stream == stream.name and f.vector is not None]
+        finals = [
+            final
+            for final in self._finals.values()
+            if final.stream == stream.name and final.vector is not None and (final.early or not early_only)
+        ]
         if not finals:
             return
         vectors = np.stack([np.asarray(final.vector, np.float32) for final in finals])

@@ -109,7 +109,7 @@ def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
     assert report.close_codes == (1000, 1000)
     assert report.ttfs_ms is not None
     assert report.endpoint_delay_ms is not None
-    assert report.ttfs_ms.count == 2 * report.endpoint_delay_ms.count
+    assert report.ttfs_ms.count >= 2 * report.endpoint_delay_ms.count  # segments are cut where the voice changes
     assert report.ttfs_ms.median >= report.endpoint_delay_ms.median
     assert report.lost_items == 0
     assert report.endurance is None
