@@ -236,7 +236,7 @@ class Clustering:
 def _cleft(vectors: Vectors, alike: float, depth: float, few: int) -> NDArray[np.bool_] | None:
     """Which windows are the second of two voices; None where there is only one. Spherical 2-means."""
     centred = vectors - vectors.mean(axis=0)
-    second = centred @ np.linalg.svd(centred, full_matrices=False)[2][0] > 0
+    second = centred @ _longest_axis(centred) > 0
     for _ in range(ROUNDS):
         if not few <= second.sum() <= len(vectors) - few:
             return None
@@ -252,6 +252,15 @@ def _cleft(vectors: Vectors, alike: float, depth: float, few: int) -> NDArray[np
     if first.mean() - along[second].mean() < depth * spread:
         return None
     return np.asarray(~second if second[0] else second, np.bool_)  # who spoke first keeps the number
+
+
+def _longest_axis(centred: Vectors) -> Vectors:
+    """About the first principal component, by power iteration: a hundredth of the time of a decomposition. `(d,)`"""
+    axis = centred[np.square(centred).sum(axis=1).argmax()]
+    for _ in range(ROUNDS):
+        axis = centred.T @ (centred @ axis)
+        axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
+    return np.asarray(axis, np.float32)
 
 
 def windows(start: int, end: int) -> list[tuple[int, int]]:
