@@ -247,7 +247,7 @@ class Conversation:
             final.told = (final.speaker, self._role(final.speaker, stream))
             told.append(replace(item, speaker=final.speaker, role=final.told[1]))
         self._events.append(replace(event, utterances=tuple(told)))
-        self._forget()
+        self._forget(len(items))
         if moved or before != self._roles:
             self._tell_changes()
         self._doubt(stream)
@@ -327,9 +327,9 @@ class Conversation:
         tally.words += sign * final.words
         tally.finals += sign
 
-    def _forget(self) -> None:
-        """Keep voiceprints of the newest finals only."""
-        old = list(self._finals.values())[-REMEMBERED - 1 : -REMEMBERED]
+    def _forget(self, new: int) -> None:
+        """Keep voiceprints of the newest finals only, now that there are some more."""
+        old = list(self._finals.values())[-REMEMBERED - new : -REMEMBERED]
         for final in old:
             final.vector = None
 
