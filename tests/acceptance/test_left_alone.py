@@ -1,5 +1,6 @@
 """Faults that a review found once: one damaged or stuck encounter never stops the others, and none is lost."""
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -73,6 +74,7 @@ async def test_a_sockets_session_is_no_task_of_the_other_api(
     async with dialled(scripted_server) as socket:
         await say(socket, CONFIG)
         await play(socket, channels(headache, 2))
+        await asyncio.wait_for(socket.recv(), 30)  # it is open: something was said
         with engine.connect() as connection:
             query = select(t.encounters.c.id).order_by(t.encounters.c.created_at.desc()).limit(1)
             encounter = connection.execute(query).scalar_one()

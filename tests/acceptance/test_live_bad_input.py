@@ -241,10 +241,10 @@ async def test_a_recording_that_breaks_for_good_keeps_what_was_said_and_goes_on_
     before, after = await restarted_after(scripted_server, [*pieces(good), GARBAGE, GARBAGE])
     assert of(before, "error")[-1]["code"] == "undecodable_audio"
     finals = of(before, "final") + of(after, "final")
-    starts = [final["start_ms"] for final in finals]
-    assert starts == sorted(starts)
-    assert starts[0] < 9_000 < 10_000 < starts[-1]
-    assert {final["stream"] for final in finals} == {"stream0", "stream1"}
+    starts = {name: [f["start_ms"] for f in finals if f["stream"] == name] for name in ("stream0", "stream1")}
+    for of_stream in starts.values():  # each in its order; the end of the first may be told behind the next one's start
+        assert of_stream == sorted(of_stream)
+    assert starts["stream0"][0] < 9_000 < 10_000 < starts["stream1"][-1]
 
 
 async def test_garbage_after_a_good_start_loses_nothing_that_was_heard(scripted_server: RunningServer) -> None:
