@@ -33,8 +33,8 @@ def oddities() -> Iterator[tuple[str, Sample]]:
     )
     theirs = {role: tuple(word for word in words if word.speaker == role) for role in (Role.DOCTOR, Role.PATIENT)}
     yield "one speaker only", _made(patient, theirs[Role.PATIENT])
-    yield "a dictation without a pause", _made(_without_pauses(doctor), theirs[Role.DOCTOR])
-    yield "two very similar voices", _made(doctor + _lower(doctor, Fraction(26, 25)), theirs[Role.DOCTOR])
+    yield "a dictation without a pause", _made(*_without_pauses(doctor, theirs[Role.DOCTOR]))
+    yield "two very similar voices", _made(*_alike(ours))
     sooner = tuple(replace(word, start=word.start * 4 // 5, end=word.end * 4 // 5) for word in words)
     yield "a child and a very young doctor", _made(_lower(mono, Fraction(4, 5)), sooner)
     yield "telephone, 8 kHz", _made(_telephone(mono), words)
@@ -58,9 +58,28 @@ def _at(ms: int) -> int:
     return ms * SAMPLE_RATE // 1000
 
 
-def _without_pauses(pcm: Pcm) -> Pcm:
+def _without_pauses(pcm: Pcm, words: tuple[SpokenWord, ...]) -> tuple[Pcm, tuple[SpokenWord, ...]]:
     frames = pcm[: len(pcm) // 320 * 320].reshape(-1, 320)
-    return np.ascontiguousarray(frames[np.square(frames).mean(axis=1) > 1e-6].reshape(-1))
+    loud = np.square(frames).mean(axis=1) > 1e-6
+    behind = np.concatenate([[0], np.cumsum(loud)]) * 320  # samples kept before each frame
+
+    def moved(at: int) -> int:
+        return int(behind[min(at // 320, len(loud))])
+
+    kept = tuple(replace(word, start=moved(word.start), end=moved(word.end)) for word in words)
+    return np.ascontiguousarray(frames[loud].reshape(-1)), kept
+
+
+def _alike(ours: Recording) -> tuple[Pcm, tuple[SpokenWord, ...]]:
+    """The doctor's turns, every other one by somebody whose voice is a little lower: less than a semitone."""
+    doctor = ours.channels()[0].copy()
+    words: list[SpokenWord] = []
+    for turn, item in enumerate(item for item in ours.items if item.speaker is Role.DOCTOR):
+        start, end = _at(item.start_ms), _at(item.end_ms)
+        if turn % 2:
+            doctor[start:end] = _lower(doctor[start:end], Fraction(26, 25))[: end - start]
+        words += spread(item.text, Role.PATIENT if turn % 2 else Role.DOCTOR, start, end)
+    return doctor, tuple(words)
 
 
 def _lower(pcm: Pcm, by: Fraction) -> Pcm:
