@@ -34,6 +34,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     words: int  # that could be matched to the truth
+    said: int  # words of the truth
+    spoken_s: float  # what error rates of time are shares of, once for each who speaks
     right: float | None  # share of them with the right role in the end; None: nobody is doctor or patient
     right_first: float | None  # … as told first
     unspecified: float  # share without a role in the end
@@ -109,11 +111,13 @@ def score(sample: Sample, outcome: Outcome) -> Score:
     right = [pair.told.item.role == pair.truth.speaker for pair in matched]
     alone = [good for good, pair in zip(right, matched, strict=True) if pair.alone]
     first = [pair.told.first[1] == pair.truth.speaker for pair in matched]
-    texts = _texts(sample, outcome)
+    texts = _texts(sample, outcome) if sample.transcribed else (None, None)
     return Score(
         name=sample.name,
         kind=sample.kind,
         words=len(matched),
+        said=len(sample.words),
+        spoken_s=sum(end - start for _, start, end in sample.spans) / SAMPLE_RATE,
         right=sum(right) / count if sample.roles else None,
         right_first=sum(first) / count if sample.roles else None,
         alone=sum(alone) / max(1, len(alone)) if sample.roles else None,
@@ -134,6 +138,13 @@ def score(sample: Sample, outcome: Outcome) -> Score:
         dropped=outcome.dropped,
         state_bytes=outcome.state_bytes,
     )
+
+
+def pooled(shares: Sequence[float | None], of: Sequence[float]) -> float | None:
+    """One share of several samples, each by as much as it is a share of; samples that have none are left out."""
+    known = [(one, much) for one, much in zip(shares, of, strict=True) if one is not None]
+    total = sum(much for _, much in known)
+    return sum(one * much for one, much in known) / total if total else None
 
 
 def _final(told: Told) -> str:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.offline import Engine
-from bench.speaker_scores import SOON_S, Score, score
+from bench.speaker_scores import SOON_S, Score, pooled, score
 from bench.speaking import SETS, Outcome, Player, samples
 from bench.tables import NOTHING, number, share
 from pipeline.errors import AuscultError
@@ -103,6 +103,7 @@ async def _player(options: SpeakersOptions) -> AsyncIterator[tuple[Player, str, 
 
 FIGURES = (
     "target",
+    "words told",
     "right role, by words",
     "… of words alone",
     "… as told first",
@@ -136,28 +137,24 @@ def show(report: Report, console: Console) -> None:
 
 
 def _row(kind: str, of: Sequence[Score]) -> list[str]:
-    words = sum(each.words for each in of)
-
-    def mean(figures: Sequence[float | None]) -> float | None:
-        known = [(figure, each.words) for figure, each in zip(figures, of, strict=True) if figure is not None]
-        return sum(figure * weight for figure, weight in known) / max(1, words) if known else None
-
+    told, said, spoken = [e.words for e in of], [e.said for e in of], [e.spoken_s for e in of]
     what, target = TARGETS[kind]
     soon = [each.known_s is not None and each.known_s <= SOON_S for each in of if each.right is not None]
     return [
         f"{what} {target:.0%}",
-        share(mean([each.right for each in of])),
-        share(mean([each.alone for each in of])),
-        share(mean([each.right_first for each in of])),
-        share(mean([each.unspecified for each in of])),
-        share(mean([each.purity for each in of])),
-        share(mean([each.der.total for each in of])),
-        share(mean([each.der_first.total for each in of])),
-        share(mean([each.der.confusion for each in of])),
-        share(mean([each.der_alone.total for each in of])),
-        share(mean([each.der_strict.total for each in of])),
-        share(mean([each.cp_wer for each in of])),
-        share(mean([each.tcp_wer for each in of])),
+        share(sum(told) / max(1, sum(said))),
+        share(pooled([each.right for each in of], told)),
+        share(pooled([each.alone for each in of], told)),
+        share(pooled([each.right_first for each in of], told)),
+        share(pooled([each.unspecified for each in of], told)),
+        share(pooled([each.purity for each in of], told)),
+        share(pooled([each.der.total for each in of], spoken)),
+        share(pooled([each.der_first.total for each in of], spoken)),
+        share(pooled([each.der.confusion for each in of], spoken)),
+        share(pooled([each.der_alone.total for each in of], spoken)),
+        share(pooled([each.der_strict.total for each in of], spoken)),
+        share(pooled([each.cp_wer for each in of], said)),
+        share(pooled([each.tcp_wer for each in of], said)),
         str(sum(each.flips for each in of)),
         str(sum(each.unexplained for each in of)),
         share(fmean(soon), 0) if soon else NOTHING,

@@ -25,6 +25,7 @@ from pipeline.stereo import StereoSession
 from pipeline.types import SAMPLE_RATE, Audio, Hypothesis, RecognitionRequest, Role, StreamOptions, Utterance, Word
 
 PIECE = SAMPLE_RATE // 5
+STAND_IN = SAMPLE_RATE * 3 // 10  # samples of a word where it is only known who speaks when: three a second
 SETS = ("ours", "ours-stereo", "mono", "noisy", "stereo", "dialogues", "clips")
 
 
@@ -48,6 +49,7 @@ class Sample:
     stereo: bool
     words: tuple[SpokenWord, ...]  # in order of their start
     spans: tuple[tuple[str, int, int], ...]  # speaker, first sample, one behind the last
+    transcribed: bool = True  # whether the words are what is said, or only stand for it
 
     @property
     def roles(self) -> bool:
@@ -105,8 +107,11 @@ def samples(kinds: Sequence[str], data: Path | None) -> Iterator[Sample]:
     if "clips" in kinds:
         for line in (audio / "real" / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
             row = msgspec.json.decode(line)
+            path = audio / "real" / row["file"]
             if row.get("two_speakers") and row.get("items"):
-                yield _sample(row["file"].rpartition(".")[0], "clips", audio / "real" / row["file"], row)
+                yield _sample(path.stem, "clips", path, row)
+            elif row.get("two_speakers") and row.get("rttm"):
+                yield untranscribed(path.stem, path, turns(path.with_name(row["rttm"]).read_text(encoding="utf-8")))
 
 
 def _ours(ours: Recording, kind: str, path: Path, *, stereo: bool) -> Sample:
@@ -150,6 +155,25 @@ def _sample(
         ]
     ordered = tuple(sorted(words, key=lambda word: (word.start, word.end)))
     return Sample(name=name, kind=kind, path=path, stereo=stereo, words=ordered, spans=tuple(spans))
+
+
+def turns(rttm: str) -> tuple[tuple[str, int, int], ...]:
+    """Speaker, first sample and one behind the last of each line (NIST RT-09 evaluation plan, appendix A)."""
+    lines = [line.split() for line in rttm.splitlines() if line.startswith("SPEAKER ")]
+    return tuple(
+        (fields[7], _samples(1000 * float(fields[3])), _samples(1000 * (float(fields[3]) + float(fields[4]))))
+        for fields in lines
+    )
+
+
+def untranscribed(name: str, path: Path, spans: tuple[tuple[str, int, int], ...]) -> Sample:
+    """A clip of which it is only known who speaks when: numbers, each once, stand for the words that are said."""
+    words: list[SpokenWord] = []
+    for speaker, start, end in spans:
+        numbers = range(len(words), len(words) + max(1, (end - start) // STAND_IN))
+        words += spread(" ".join(f"{n:04}" for n in numbers), speaker, start, end)
+    ordered = tuple(sorted(words, key=lambda word: (word.start, word.end)))
+    return Sample(name=name, kind="clips", path=path, stereo=False, words=ordered, spans=spans, transcribed=False)
 
 
 def spread(text: str, speaker: str, start: int, end: int) -> Iterator[SpokenWord]:

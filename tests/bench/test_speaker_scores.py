@@ -4,8 +4,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bench.speaker_scores import pairs, score
-from bench.speaking import Outcome, Player, Sample, SpokenWord, Told, samples
+from bench.odd_speakers import oddities
+from bench.speaker_scores import pairs, pooled, score
+from bench.speaking import Outcome, Player, Sample, SpokenWord, Told, samples, turns, untranscribed
 from pipeline.engines.ge2e import Ge2eEmbedder
 from pipeline.engines.ge2e_weights import weights_path
 from pipeline.engines.silero import SileroModel
@@ -109,6 +110,34 @@ def test_one_speaker_for_all_confuses_the_other_s_time_and_flips_are_counted() -
 def test_what_was_not_heard_is_missed() -> None:
     result = score(TURNS, outcome(told("how are you", 0, "s1", DOCTOR, first=DOCTOR)))
     assert result.der_strict.missed == pytest.approx(2.5 / 4)
+
+
+@needs_scorer
+def test_words_that_nobody_is_told_to_say_are_counted() -> None:
+    result = score(TURNS, outcome(told("how are you", 0, "s1", DOCTOR, first=DOCTOR)))
+    assert (result.words, result.said, result.spoken_s) == (3, 8, 4.0)
+
+
+def test_shares_are_pooled_by_what_they_are_shares_of() -> None:
+    assert pooled([0.1, 0.4], [90, 10]) == pytest.approx(0.13)
+    assert pooled([0.1, None], [1, 9]) == pytest.approx(0.1)
+    assert pooled([None], [1]) is None
+
+
+def test_a_clip_without_a_transcript_has_its_turns_and_words_that_stand_for_them() -> None:
+    rttm = "SPEAKER a 1 0.500 1.200 <NA> <NA> ann <NA> <NA>\nSPEAKER a 1 2.000 0.100 <NA> <NA> bob <NA> <NA>\n"
+    clip = untranscribed("a", Path("a"), turns(rttm))
+    assert clip.spans == (("ann", at(0.5), at(1.7)), ("bob", at(2.0), at(2.1)))
+    assert [word.speaker for word in clip.words] == ["ann"] * 4 + ["bob"]
+    assert len({word.text for word in clip.words}) == len(clip.words)
+    assert not clip.transcribed
+    assert not clip.roles
+
+
+def test_words_of_odd_recordings_lie_in_their_audio() -> None:
+    for name, sample in oddities():
+        if name != "four hours":
+            assert all(word.end <= len(sample.audio()) for word in sample.words), name
 
 
 def test_our_own_recording_gets_its_roles() -> None:
