@@ -91,9 +91,10 @@ class Outbox:
             events, self._events = self._events, []
             stamps, self._stamps = self._stamps, {}
             warnings, self._warnings = self._warnings, []
-            conversation = self._conversation()
             if not events and not stamps and not warnings:
                 return
+            labels = any(isinstance(event, Committed | SpeakerRenamed) for _, event in events)
+            conversation = self._conversation() if labels else b""  # now: more may be put in while this is stored
             with anyio.CancelScope(shield=True):  # what was taken out of the box must reach the store
                 await self._before()
                 commits, renamed = self._commits(events)
