@@ -18,7 +18,7 @@ from faster_whisper.audio import decode_audio
 from bench import recordings
 from bench.recordings import Recording
 from pipeline.conversation import Conversation, ConversationOptions
-from pipeline.events import BleedDropped, Committed, Event, SpeakerRenamed
+from pipeline.events import BleedDropped, Committed, Event, SpeakerRenamed, relabelled
 from pipeline.ports import Recogniser, VoiceActivityModel, VoiceEmbedder
 from pipeline.session import SessionOptions
 from pipeline.stereo import StereoSession
@@ -287,7 +287,7 @@ def _take(conversation: Conversation, events: Sequence[Event], outcome: Outcome)
             for each in told.items:
                 known = outcome.told[each]
                 known.renames.append((outcome.duration, told.speaker, told.role))
-                known.item = replace(known.item, speaker=told.speaker, role=told.role)
+                known.item = relabelled(known.item, told)
         elif isinstance(told, BleedDropped):
             outcome.dropped += told.items
 

@@ -1,6 +1,7 @@
 """What a session emits, in order. `Event` is the whole protocol."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -136,3 +137,16 @@ Event: TypeAlias = (
     | StreamFinished
     | StreamFailed
 )
+
+
+def relabelled(item: Utterance, event: SpeakerRenamed) -> Utterance:
+    """A final that the event names, as it is from now on."""
+    return replace(item, speaker=event.speaker, role=event.role)
+
+
+def renames(items: Iterable[Utterance]) -> list[SpeakerRenamed]:
+    """That these finals have the labels that they have: one event for each label."""
+    named: dict[tuple[str, Role], list[str]] = {}
+    for item in items:
+        named.setdefault((item.speaker, item.role), []).append(item.id)
+    return [SpeakerRenamed(speaker=speaker, role=role, items=tuple(ids)) for (speaker, role), ids in named.items()]

@@ -22,7 +22,7 @@ from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
-from server.following import Finished, Update, renames
+from server.following import Finished, Update, catching_up
 from server.holding import Holding
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
@@ -173,7 +173,7 @@ class Encounters:
                     yield update
             return
         items = await self.items(await self.row(encounter))
-        for rename in renames(items[:after]):
+        for rename in catching_up(items[:after]):
             yield rename
         for item in items[after:]:
             yield item

@@ -7,8 +7,8 @@ from typing import TypeAlias
 import anyio
 
 from pipeline.errors import AuscultError
-from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
-from pipeline.types import Role, Utterance
+from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed, relabelled, renames
+from pipeline.types import Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +65,14 @@ def doubt(event: RoleDoubted) -> str:
     )
 
 
-def relabelled(item: Utterance, event: SpeakerRenamed) -> Utterance:
-    """The item with its new label, if the event names it."""
-    if item.id not in event.items:
-        return item
-    return replace(item, speaker=event.speaker, role=event.role, renamed=True)
+def renamed(item: Utterance, event: SpeakerRenamed) -> Utterance:
+    """A final that the event names, with its new label, and known to have had another one."""
+    return replace(relabelled(item, event), renamed=True)
 
 
-def renames(items: Iterable[Utterance]) -> list[SpeakerRenamed]:
+def catching_up(items: Iterable[Utterance]) -> list[SpeakerRenamed]:
     """What somebody must be told who may know these finals by their first labels: their present ones."""
-    groups: dict[tuple[str, Role], list[str]] = {}
-    for item in items:
-        if item.renamed:
-            groups.setdefault((item.speaker, item.role), []).append(item.id)
-    return [SpeakerRenamed(speaker=speaker, role=role, items=tuple(ids)) for (speaker, role), ids in groups.items()]
+    return renames(item for item in items if item.renamed)
 
 
 class LiveTranscript:
@@ -122,7 +116,7 @@ class LiveTranscript:
     def rename(self, event: SpeakerRenamed) -> None:
         """Finals that were told have another label."""
         for item in self.named(event.items):
-            self.items[self._index[item.id]] = relabelled(item, event)
+            self.items[self._index[item.id]] = renamed(item, event)
         self._others.append(event)
         self._tell()
 
@@ -175,7 +169,7 @@ class LiveTranscript:
         """
         items, version, busy = after, 0, False
         counted = self._version  # partials shown until now are no business of who comes later
-        past: list[Update] = [*renames(self.items[:after]), *self._still_true()]
+        past: list[Update] = [*catching_up(self.items[:after]), *self._still_true()]
         others = len(self._others)
         while True:
             changed, over = self._changed, self._over

@@ -13,7 +13,7 @@ from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, Spe
 from pipeline.types import Utterance, to_ms
 from server.chunk_log import Channel
 from server.domain import EncounterRow, Failure, Stage, StreamState
-from server.following import LiveTranscript, relabelled
+from server.following import LiveTranscript, renamed
 from server.store import encounters as sql
 from server.store.seal import Seal
 from server.store.writer import Writer
@@ -97,9 +97,9 @@ class Outbox:
             conversation = self._conversation() if labels else b""  # now: more may be put in while this is stored
             with anyio.CancelScope(shield=True):  # what was taken out of the box must reach the store
                 await self._before()
-                commits, renamed = self._commits(events)
-                spoken = conversation if conversation != self._stored_conversation and (commits or renamed) else None
-                await self._writer.write(self._operation(events, commits, renamed, stamps, warnings, spoken))
+                commits, relabelled = self._commits(events)
+                spoken = conversation if conversation != self._stored_conversation and (commits or relabelled) else None
+                await self._writer.write(self._operation(events, commits, relabelled, stamps, warnings, spoken))
             if spoken is not None:
                 self._stored_conversation = spoken
             for commit in commits:
@@ -113,7 +113,7 @@ class Outbox:
         self,
         events: Sequence[tuple[Channel | None, Event]],
         commits: Sequence[_Commit],
-        renamed: Sequence[Utterance],
+        relabelled: Sequence[Utterance],
         stamps: dict[Stage, float],
         warnings: Sequence[str],
         conversation: bytes | None,
@@ -125,8 +125,8 @@ class Outbox:
             for commit in commits:
                 ordinal = commit.channel.ordinal
                 sql.commit(connection, self._seal, self._encounter, self._epoch, ordinal, commit.state, commit.items)
-            if renamed:
-                sql.relabel(connection, self._seal, self._encounter, renamed)
+            if relabelled:
+                sql.relabel(connection, self._seal, self._encounter, relabelled)
             if conversation is not None:
                 sql.put_conversation(connection, self._seal, self._encounter, conversation)
             for loss in losses:
@@ -143,14 +143,17 @@ class Outbox:
     def _commits(self, events: Sequence[tuple[Channel | None, Event]]) -> tuple[list[_Commit], list[Utterance]]:
         """For each stream with events its newest state and its new items; and items that are stored and renamed."""
         commits: dict[int, _Commit] = {}
-        renamed: dict[str, Utterance] = {}
+        relabelled: dict[str, Utterance] = {}
         ordinal = len(self._transcript.items)
         for channel, event in events:
             if isinstance(event, SpeakerRenamed):
+                named = set(event.items)
                 for earlier_commit in commits.values():
-                    earlier_commit.items[:] = [(at, relabelled(item, event)) for at, item in earlier_commit.items]
+                    earlier_commit.items[:] = [
+                        (at, renamed(item, event) if item.id in named else item) for at, item in earlier_commit.items
+                    ]
                 for item in self._transcript.named(event.items):
-                    renamed[item.id] = relabelled(renamed.get(item.id, item), event)
+                    relabelled[item.id] = renamed(relabelled.get(item.id, item), event)
             if not isinstance(event, Committed) or channel is None or channel.stream is None:
                 continue
             commit = commits.get(channel.ordinal)
@@ -163,7 +166,7 @@ class Outbox:
                 items=earlier + list(enumerate(event.utterances, ordinal)),
             )
             ordinal += len(event.utterances)
-        return list(commits.values()), list(renamed.values())
+        return list(commits.values()), list(relabelled.values())
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, Committed):

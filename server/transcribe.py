@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from pipeline.batching import Batcher
 from pipeline.conversation import Conversation, ConversationOptions
 from pipeline.errors import AuscultError
-from pipeline.events import Committed, Event, SegmentLost, SpeakerRenamed, StreamFailed
+from pipeline.events import Committed, Event, SegmentLost, SpeakerRenamed, StreamFailed, relabelled
 from pipeline.notes.note import Note
 from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream
@@ -67,10 +67,8 @@ class Heard:
             self.items.extend(event.utterances)
             self.language = event.checkpoint.language or self.language
         elif isinstance(event, SpeakerRenamed):
-            self.items = [
-                replace(item, speaker=event.speaker, role=event.role) if item.id in event.items else item
-                for item in self.items
-            ]
+            named = set(event.items)
+            self.items = [relabelled(item, event) if item.id in named else item for item in self.items]
         elif isinstance(event, StreamFailed | SegmentLost):
             self.errors.append(event.error)
 

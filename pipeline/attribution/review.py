@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
 
-from pipeline.events import SpeakerRenamed
+from pipeline.events import SpeakerRenamed, renames
 from pipeline.types import Role, SpokenSpan, Utterance
 
 MAX_SPEAKERS = 6  # that are matched: those with the most words; 720 ways
@@ -29,7 +29,7 @@ def review(items: Sequence[Utterance], spans: Sequence[SpokenSpan]) -> list[Spea
     for _ in range(ROUNDS):
         changed = _relabelled(current, voices)
         if changed == current:
-            return _renames(before, current)
+            return renames(item for item in current if item != before[item.id])
         current = changed
     return []  # the diarisation contradicts itself: nothing is better than anything
 
@@ -127,12 +127,3 @@ def _roles(items: Iterable[Utterance]) -> dict[str, Role]:
     for item in items:
         times.setdefault(item.speaker, Counter())[item.role] += item.end - item.start + 1
     return {speaker: max(counted, key=lambda role: (counted[role], role)) for speaker, counted in times.items()}
-
-
-def _renames(before: Mapping[str, Utterance], after: Iterable[Utterance]) -> list[SpeakerRenamed]:
-    groups: dict[tuple[str, Role], list[str]] = {}
-    for item in after:
-        was = before[item.id]
-        if (item.speaker, item.role) != (was.speaker, was.role):
-            groups.setdefault((item.speaker, item.role), []).append(item.id)
-    return [SpeakerRenamed(speaker=speaker, role=role, items=tuple(ids)) for (speaker, role), ids in groups.items()]
