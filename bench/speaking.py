@@ -7,7 +7,7 @@ next: what is told when depends on nothing but the audio.
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -227,9 +227,7 @@ class Player:
         )
         session = StereoSession(stream, self.options, self.voice_activity)
         expected = ConversationOptions(expected_speakers=self.expected_speakers)
-        if self.embedder is not None:
-            expected = replace(expected, same=self.embedder.same, different=self.embedder.different)
-        conversation = Conversation(expected)
+        conversation = Conversation(expected.heard_by(self.embedder))
         conversation.open(stream)
         truth = {
             "": TrueWords(sample.words),

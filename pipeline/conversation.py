@@ -30,6 +30,7 @@ from pipeline.events import (
     RoleDoubted,
     SpeakerRenamed,
 )
+from pipeline.ports import VoiceEmbedder
 from pipeline.transcript import spoken
 from pipeline.turns import Turn, nearest, overlapping, turns
 from pipeline.types import Role, StreamOptions, Utterance, Word
@@ -52,6 +53,10 @@ class ConversationOptions:
     language: str = "en"  # ISO 639-1; empty: unknown
     same: float = 0.77  # cosine of two voiceprints of one speaker …
     different: float = 0.47  # … and of two: see `VoiceEmbedder`
+
+    def heard_by(self, embedder: VoiceEmbedder | None) -> "ConversationOptions":
+        """With the cosines that are usual for this embedder."""
+        return self if embedder is None else replace(self, same=embedder.same, different=embedder.different)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -300,7 +305,8 @@ class Conversation:
     def _label(self, key: str) -> str:
         """The speaker's id: numbered in the order in which they first spoke."""
         if key not in self._labels:
-            self._labels[key] = f"s{1 + len(set(self._labels.values()))}"
+            used = {*self._labels.values(), *self._tallies}  # also by finals: a merge takes labels away, not words
+            self._labels[key] = f"s{1 + max((int(label[1:]) for label in used if label), default=0)}"
         return self._labels[key]
 
     def _take(self, item: Utterance, vector: Vector | None, *, early: bool) -> None:

@@ -7,7 +7,7 @@ next owner goes on behind the last stored final and makes the same finals under 
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -424,12 +424,12 @@ class LiveEncounter:
         )
 
     def _conversation_options(self) -> ConversationOptions:
-        options, embedder = self.row.options, self._studio.voicing.embedder
+        options = self.row.options
         expected = ConversationOptions(
             expected_speakers=options.expected_speakers or self._studio.expected_speakers,
             language=options.base_language,
         )
-        return expected if embedder is None else replace(expected, same=embedder.same, different=embedder.different)
+        return expected.heard_by(self._studio.voicing.embedder)
 
     # Events out
 

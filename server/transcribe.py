@@ -116,7 +116,7 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
     )
     expected = ConversationOptions(
         expected_speakers=task.expected_speakers or settings.speakers.expected, language=options.language
-    )
+    ).heard_by(voicing.embedder)
     session = StereoSession(
         options, file_options(settings, recogniser), make_voice_activity(settings), hints=task.speaker_hints
     )

@@ -288,3 +288,10 @@ def test_voiceprints_of_nothing_do_no_harm(broken: np.ndarray[tuple[int, int], n
     spans = event.voices.spans[:1] * len(broken)
     room.subject.receive(replace(event, voices=type(event.voices)(spans=spans, vectors=broken)))
     assert [item.text for item in room.take()] == ["yes"]
+
+
+def test_a_number_that_a_merge_frees_is_not_given_to_somebody_else() -> None:
+    subject = Conversation(ConversationOptions())
+    assert [subject._label(voice) for voice in "123"] == ["s1", "s2", "s3"]
+    subject._merge("2", "1")
+    assert subject._label("4") == "s4"
