@@ -81,6 +81,8 @@ class State(StrEnum):
     """Who may still do what with an encounter."""
 
     LIVE = "live"  # takes audio
+    QUEUED = "queued"  # a recording that waits for its turn
+    WORKING = "working"  # a recording that a process is at work on
     CLOSING = "closing"  # the end was received; the closing job is at work
     DONE = "done"
     FAILED = "failed"
@@ -115,6 +117,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     expected_speakers: int = 0  # people in the room, 1 to 6; 0: the operator's default
     speaker_hints: tuple[Role, ...] = ()  # of a stream's channels, in order; one: they are one room; none: listen
     attended: bool = False  # whether a connection stays with it while it is heard; else it lives by single requests
+    recording: bool = False  # whether its audio was there from the start, as files (`parts`)
 
     @property
     def base_language(self) -> str:
@@ -132,6 +135,19 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     code: str
     message: str
+
+
+class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an operator set for one tenant; None: as the settings file says for all."""
+
+    streams: int | None = None  # audio streams of live sessions at the same time
+    requests_per_minute: int | None = None
+    minutes_per_month: int | None = None  # of audio
+    priority: int | None = None  # of its recordings
+    upload_audio_hours: float | None = None  # how long is kept: files, once they are transcribed …
+    live_audio_hours: float | None = None  # … the audio of live sessions …
+    result_hours: float | None = None  # … and transcript and note, after completion
+    cors_origins: tuple[str, ...] | None = None
 
 
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +196,9 @@ class EncounterRow(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None
     warnings: tuple[str, ...]
     epoch: int
-    owner: str
+    owner: str  # executor id; empty: nobody's at present
+    audio_ms: int = 0
+    priority: int = 0
     data_key: bytes | None
     last_key: str | None  # the last chunk's, so that a repeat is recognised when the log is archived
     resumptions: int  # lowest number of a resume token that is still good

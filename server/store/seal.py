@@ -52,6 +52,7 @@ class KeyRing:
 
     def __init__(self, key: bytes) -> None:
         self._wrapping = Seal(key, "data-key")
+        self._own = Seal(key, "server")
 
     def new(self, encounter: str) -> tuple[Seal, bytes]:
         """A fresh data key for an encounter, and its wrapped form for the database."""
@@ -61,6 +62,14 @@ class KeyRing:
     def unwrap(self, encounter: str, wrapped: bytes) -> Seal:
         """The seal of an encounter. Raises `SealBroken`."""
         return Seal(self._wrapping.open(encounter, wrapped), encounter)
+
+    def seal(self, place: str, plain: bytes) -> bytes:
+        """Seal what belongs to no encounter, such as "webhook/ID", under the key-encryption key itself."""
+        return self._own.seal(place, plain)
+
+    def open(self, place: str, sealed: bytes) -> bytes:
+        """The inverse of `seal`. Raises `SealBroken`."""
+        return self._own.open(place, sealed)
 
 
 def read_or_make_key(path: Path) -> bytes:

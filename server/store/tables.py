@@ -27,6 +27,7 @@ tenants = Table(
     Column("id", String(32), primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+    Column("settings", Text, nullable=False, server_default="{}"),  # JSON of domain.TenantSettings
 )
 
 api_keys = Table(
@@ -47,7 +48,7 @@ encounters = Table(
     Column("tenant_id", String(32), ForeignKey("tenants.id"), nullable=False),
     Column("client_key", String(200)),  # idempotency key of the opening request
     Column("options", Text, nullable=False),  # JSON of domain.EncounterOptions; no words, no names
-    Column("state", String(16), nullable=False),  # live | closing | done | failed
+    Column("state", String(16), nullable=False),  # domain.State
     Column("stages", Text, nullable=False),  # JSON: {stage: time it was reached}
     Column("percentage", Integer, nullable=False),
     Column("failure", Text),  # JSON {code, message}: our own words only
@@ -59,6 +60,8 @@ encounters = Table(
     Column("key_id", String(32), nullable=False, server_default=""),  # who opened it
     Column("token_id", String(32), nullable=False, server_default=""),  # with which token of that key, if any
     Column("resumptions", Integer, nullable=False, server_default="0"),  # lowest number of a resume token still good
+    Column("audio_ms", BigInteger, nullable=False, server_default="0"),  # heard so far, of all streams together
+    Column("priority", Integer, nullable=False, server_default="0"),  # of a recording: higher ones are taken first
     Column("data_key", LargeBinary),  # wrapped by the key-encryption key; NULL once erased
     Column("conversation", LargeBinary),  # sealed: what voices sound like, who is who; NULL at the start
     Column("created_at", Float, nullable=False),
@@ -67,6 +70,7 @@ encounters = Table(
     Column("fetched_at", Float),  # when a result that is given out once was given out
     UniqueConstraint("tenant_id", "client_key", name="uq_encounters_client_key"),
     Index("ix_encounters_state", "state"),
+    Index("ix_encounters_tenant", "tenant_id", "state"),
 )
 
 streams = Table(
@@ -130,4 +134,89 @@ access_log = Table(
     Column("key_id", String(32), nullable=False),
     Column("action", String(50), nullable=False),
     Column("encounter_id", String(32)),
+)
+
+executors = Table(
+    "executors",  # processes that share the database; those that ended are deleted by whoever finds them dead
+    metadata,
+    Column("id", String(100), primary_key=True),  # host, number of the process, random: new at each start
+    Column("number", Integer, nullable=False, unique=True),  # of its advisory lock (PostgreSQL), held while it lives
+    Column("role", String(16), nullable=False),
+    Column("address", String(500), nullable=False),  # base URL at which the others reach it
+    Column("started_at", Float, nullable=False),
+)
+
+parts = Table(
+    "parts",  # the files of a recording, in order
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("blob", String(200)),  # name in the blob store; NULL until it is fetched, and once the audio is gone
+    Column("size", BigInteger, nullable=False),  # bytes, unsealed
+    Column("source", LargeBinary),  # sealed: the URL to fetch it from; NULL: it was uploaded
+    Column("samples", BigInteger),  # at 16 kHz, once it was heard to its end
+)
+
+webhooks = Table(
+    "webhooks",  # where a tenant wants to be told, in the words of which API
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # under the server's key: URL and signing secrets
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("tenant_id", "dialect", name="uq_webhooks_dialect"),
+)
+
+callbacks = Table(
+    "callbacks",  # where one encounter's result is wanted
+    metadata,
+    Column("encounter_id", String(32), ForeignKey("encounters.id"), primary_key=True),
+    Column("dialect", String(32), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # the URL, and what the client wants to find in the body
+)
+
+deliveries = Table(
+    "deliveries",  # the outbox
+    metadata,
+    Column("id", String(32), primary_key=True),  # the idempotency key of every attempt
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), nullable=False),
+    Column("encounter_id", String(32)),  # NULL: a test
+    Column("dialect", String(32), nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # pending | delivered | dead
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Float, nullable=False),
+    Column("claimed_by", String(100), nullable=False, server_default=""),  # executor that is at work on it
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("sealed", LargeBinary, nullable=False),  # URL and body, under the encounter's data key or the server's
+    Index("ix_deliveries_due", "state", "next_at"),
+    Index("ix_deliveries_encounter", "encounter_id"),
+)
+
+attempts = Table(
+    "attempts",  # of deliveries; never what was sent or answered
+    metadata,
+    Column("delivery_id", String(32), ForeignKey("deliveries.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("status", Integer),  # of the answer; NULL: there was none
+    Column("error", String(64)),  # one of our own codes; NULL: there was an answer
+    Column("duration_ms", Integer, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), primary_key=True),
+    Column("month", String(7), primary_key=True),  # "2026-11", UTC
+    Column("audio_ms", BigInteger, nullable=False),
+)
+
+secrets = Table(
+    "secrets",  # of the server itself, the same for all its processes
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # under the server's key
 )
