@@ -77,8 +77,11 @@ class AudioDecoder(Protocol):
         """Bytes so far that made no sense in their container, or came behind a failure."""
         ...
 
-    async def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; waits while the decoder is behind. Once the stream failed, bytes are ignored."""
+    async def feed(self, chunk: bytes, *, new_file: bool = False) -> None:
+        """Take the next bytes; waits while the decoder is behind. Once the stream failed, bytes are ignored.
+
+        A chunk that looks like it begins another file does so; with `new_file`, whatever it looks like.
+        """
         ...
 
     def end(self) -> None:

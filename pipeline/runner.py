@@ -37,9 +37,9 @@ class Stream:
         self._fault: Exception | None = None  # what broke while an answer was taken
         self._changed = anyio.Event()  # an answer came: there may be room, or the session may be finished
 
-    async def feed(self, chunk: bytes) -> None:
-        """Bytes as the client sent them; waits while decoder and recogniser are behind."""
-        await self._decoder.feed(chunk)
+    async def feed(self, chunk: bytes, *, new_file: bool = False) -> None:
+        """Bytes as the client sent them; waits while decoder and recogniser are behind. See `AudioDecoder.feed`."""
+        await self._decoder.feed(chunk, new_file=new_file)
 
     def end(self) -> None:
         """No more bytes will come."""

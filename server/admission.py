@@ -40,7 +40,10 @@ class Inside(Protocol):
         """Audio streams that are still being heard."""
         ...
 
-    def __len__(self) -> int: ...
+    @property
+    def live(self) -> int:
+        """Sessions that take audio, or did so until a moment ago."""
+        ...
 
 
 class Admission:
@@ -75,7 +78,7 @@ class Admission:
             self._opening.remove(streams)
 
     def _refusal(self, streams: int, *, inside: bool) -> Refusal | None:
-        sessions = len(self._inside) + len(self._opening) - inside
+        sessions = self._inside.live + len(self._opening) - inside
         if sessions == 0:
             return None
         if sessions >= self._limits.max_sessions and not inside:

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
@@ -41,8 +42,10 @@ from server.auth import Authenticator
 from server.closing import Closing
 from server.connections import Connections
 from server.cors import with_cors
+from server.dispatching import Dispatcher
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
+from server.executors import QUEUED, Alone, Company
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.telling import Telling
@@ -53,17 +56,18 @@ from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.routes import Nabla
+from server.forwarding import Forwarding
 from server.ingest.sdp import read_ice_server
 from server.jobs import open_jobs
 from server.live import Studio
 from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
+from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
 from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
 from server.store.blobs import DirectoryBlobs
-from server.store.claim import Claim
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
@@ -223,7 +227,8 @@ def hold(data_dir: Path) -> Iterator[None]:
 class Server:
     """A server's parts, wired. `lifespan` brings them to life; `app` answers requests."""
 
-    def __init__(self, settings: Settings, *, fatal: Callable[[AuscultError], None]) -> None:
+    def __init__(self, settings: Settings, *, address: str, fatal: Callable[[AuscultError], None]) -> None:
+        """`address`: base URL at which other processes reach this one."""
         self._settings = settings
         self._fatal = fatal  # called when the recogniser cannot be loaded: the process should end
         self._waiting_for: str | None = "the recogniser"
@@ -231,14 +236,34 @@ class Server:
         self.stopping = anyio.Event()  # to be set when no more requests are taken: answers without an end end then
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
-        self._claim = Claim(self._engine)
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
+        self._executors = self._make_executors(address)
         self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
         self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()
+        self._recordings = Recordings(
+            self._encounters,
+            self._studio,
+            self._blobs,
+            NoFetcher(),
+            self._executors,
+            RecordingLimits(
+                max_bytes=settings.limits.max_recording_bytes, max_files=settings.limits.max_recording_files
+            ),
+        )
+        self._dispatcher: Dispatcher | None = None
+        if settings.server.role != "web":
+            jobs = settings.jobs
+            self._dispatcher = Dispatcher(
+                self._reader,
+                self._writer,
+                self._executors,
+                workers=jobs.workers,
+                most_per_tenant=min(jobs.workers, jobs.workers_per_tenant),
+            )
         self._connections = Connections(
             self._encounters, self._writer, max_streams_per_session=settings.limits.max_streams_per_session
         )
@@ -254,6 +279,31 @@ class Server:
         self._watch()
         self.app = self._make_app()
 
+    def _make_executors(self, address: str) -> Alone | Company:
+        role = self._settings.server.role
+        if self._engine.dialect.name == "sqlite":
+            if role != "all":
+                raise ServerError(
+                    f"The role {role} shares a database with other processes: name a PostgreSQL one with store.url."
+                )
+            return Alone(EXECUTOR, self._hear)
+        return Company(
+            self._engine,
+            self._reader,
+            self._writer,
+            self.metrics,
+            role=role,
+            address=address,
+            heard=self._hear,
+            now=time.time,
+        )
+
+    def _hear(self, topic: str, about: str) -> None:
+        """What this process or another one tells."""
+        self._encounters.hear(topic, about)
+        if topic == QUEUED and self._dispatcher is not None:
+            self._dispatcher.wake()
+
     def _make_studio(self) -> Studio:
         settings = self._settings
         return Studio(
@@ -262,12 +312,14 @@ class Server:
             voice_activity=make_voice_activity(settings),
             open_decoder=open_decoder,
             session=live_options(settings, self._batcher.recogniser),
+            recording=file_options(settings, self._batcher.recogniser),
             writer=self._writer,
             reader=self._reader,
             metrics=self.metrics,
             now=time.time,
             gather_ms=settings.live.gather_ms,
             max_session_ms=settings.limits.max_session_minutes * 60_000,
+            max_recording_ms=settings.limits.max_recording_minutes * 60_000,
             expected_speakers=settings.speakers.expected,
             reviewer=make_reviewer(settings),
         )
@@ -291,7 +343,8 @@ class Server:
             ),
             glossaries=read_glossaries(config_directory() / "glossaries"),
             limits=limits,
-            owner=EXECUTOR,
+            executors=self._executors,
+            takes_live=settings.server.role != "jobs",
         )
 
     def _make_app(self) -> ASGIApp:
@@ -361,6 +414,7 @@ class Server:
                 *live.routes(),
                 *whip.routes(),
             ],
+            middleware=[] if isinstance(self._executors, Alone) else [Middleware(Forwarding, executors=self._executors, metrics=self.metrics)],
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
         )
@@ -395,20 +449,19 @@ class Server:
         counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
         counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
 
-    def claim(self) -> None:
-        """Be the only server of the database, before anything is taken up in it. Raises `Conflict`."""
-        self._claim.take()
-
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Everything that lives while the server does, in the order in which it depends on each other."""
         async with AsyncExitStack() as stack:
             await anyio.to_thread.run_sync(migrate, self._engine)
             stack.callback(self._engine.dispose)
-            stack.callback(self._claim.give_back)
             storing = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(storing.cancel_scope.cancel)
             storing.start_soon(self._vital, self._writer.run)
+            if isinstance(self._executors, Company):
+                storing.start_soon(self._vital, self._executors.run)
+                await self._executors.joined.wait()
+                stack.push_async_callback(self._executors.leave)
             working = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(working.cancel_scope.cancel)
             working.start_soon(self._vital, self._recognise)
@@ -418,18 +471,30 @@ class Server:
             if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody
                 jobs_engine = open_engine(f"sqlite:///{self._settings.data_path / 'jobs.db'}")
                 stack.callback(jobs_engine.dispose)
-            jobs = await stack.enter_async_context(open_jobs(closing, jobs_engine, EXECUTOR))
+            jobs = await stack.enter_async_context(
+                open_jobs(closing, self._recordings, jobs_engine, self._executors, self._dispatcher)
+            )
             self._encounters.start(working, jobs)
             await jobs.launch()
-            await self._encounters.tend()
-            working.start_soon(self._vital, self._tend)
+
+            async def inherit() -> None:
+                """See to what dead processes left behind."""
+                await jobs.inherit()
+                await self._encounters.tend()
+
+            await inherit()
+            working.start_soon(self._vital, self._tend, inherit)
+            if isinstance(self._executors, Company):
+                working.start_soon(self._vital, self._executors.inherit, inherit)
+            if self._dispatcher is not None:
+                working.start_soon(self._vital, self._dispatcher.run, jobs)
             await stack.enter_async_context(self._whip_sessions.running())
             yield
 
-    async def _vital(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _vital(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Run what the server cannot do without: if it breaks, the process ends and whoever watches it restarts it."""
         try:
-            await work()
+            await work(*arguments)
         except Exception as exc:
             log.critical("server.broken", exc_info=exc)
             self._waiting_for = "a restart"
@@ -455,21 +520,17 @@ class Server:
             with anyio.CancelScope(shield=True):
                 await recogniser.aclose()
 
-    async def _tend(self) -> None:
+    async def _tend(self, inherit: Callable[[], Awaitable[None]]) -> None:
         """Now and then: see to encounters left alone, erase what is kept no longer, give free memory back."""
         keep_s = self._settings.tasks.expire_hours * 3600
         while True:
             try:
-                await anyio.to_thread.run_sync(self._claim.take)  # again, where the database was away
                 erased = await self._encounters.erase_completed_before(time.time() - keep_s)
                 if erased:
                     log.info("encounters.erased", count=erased)
                 await anyio.sleep(self._settings.tasks.tend_s)
-                await self._encounters.tend()
+                await inherit()
                 await anyio.to_thread.run_sync(give_back)
-            except Conflict as exc:
-                self._fatal(exc)
-                return
             except AuscultError as exc:  # the database is away: the next round looks again
                 log.error("server.not_tended", code=exc.code)
                 await anyio.sleep(self._settings.tasks.tend_s)

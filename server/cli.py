@@ -25,7 +25,7 @@ from server.app import Server, chosen, hold, message_limit, models_directory
 from server.app import models as engine_models
 from server.doctor import examine
 from server.errors import ServerError
-from server.listening import bind, check_certificate
+from server.listening import bind, check_certificate, internal_address
 from server.logs import configure_logging, log_uncaught_errors
 from server.memory import limit_arenas
 from server.serving import Announced
@@ -68,6 +68,9 @@ def serve(
     model: Model = None,
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Private key (PEM).")] = None,
+    role: Annotated[
+        str | None, typer.Option(help="all, web or jobs: the share of a process in the work of several.")
+    ] = None,
     forwarded_allow_ips: Annotated[
         str | None, typer.Option("--forwarded-allow-ips", help="Proxies whose X-Forwarded-* headers count.")
     ] = None,
@@ -83,6 +86,7 @@ def serve(
             "server.tls_cert": tls_cert,
             "server.tls_key": tls_key,
             "server.forwarded_allow_ips": forwarded_allow_ips,
+            "server.role": role,
             "recogniser.kind": recogniser,
             "recogniser.model": model,
         },
@@ -113,8 +117,7 @@ def _run(settings: Settings, sockets: list[socket]) -> int:
         failures.append(exc)
         server.should_exit = True
 
-    auscult = Server(settings, fatal=fatal)
-    auscult.claim()
+    auscult = Server(settings, address=internal_address(settings.server, sockets), fatal=fatal)
     server = Announced(
         uvicorn.Config(
             auscult.app,

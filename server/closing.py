@@ -10,7 +10,7 @@ from pipeline.errors import LanguageUnsupported
 from pipeline.types import Utterance
 from server.domain import EncounterRow, Failure, Stage
 from server.encounters import FINISHED, Encounters
-from server.errors import EpochLost, NotFound
+from server.errors import EpochLost, NotFound, RecordingTooLong
 from server.live import Studio
 from server.store import encounters as sql
 from server.store.blobs import DirectoryBlobs
@@ -51,11 +51,13 @@ class Closing:
     async def complete(self, encounter: str) -> None:
         """Say the last word."""
         row = await self._encounters.row(encounter)
+        if row.state in FINISHED:
+            return
         failure = self._failure(row, await self._encounters.items(row))
         store = partial(sql.complete, encounter=encounter, failure=failure)
         await self._studio.writer.write(partial(store, at=self._studio.now()))
         self._studio.metrics.sessions_completed.labels(outcome="done" if failure is None else failure.code).inc()
-        self._encounters.completed(encounter)
+        await self._encounters.completed(encounter)
 
     async def archive_audio(self, encounter: str) -> None:
         """Move the chunk log into blobs: written outside the transaction that then drops the rows."""
@@ -72,6 +74,8 @@ class Closing:
 
     def _failure(self, row: EncounterRow, items: Sequence[Utterance]) -> Failure | None:
         """Why nothing useful came out; None where something did, or where simply nothing was said."""
+        if row.failure is not None and row.failure.code == RecordingTooLong.code:
+            return row.failure
         if items:
             return None
         try:

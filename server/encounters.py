@@ -22,8 +22,9 @@ from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
+from server.executors import ENDED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
-from server.holding import Holding
+from server.holding import IN_WORK, Holding
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
@@ -36,6 +37,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 FINISHED = (State.DONE, State.FAILED)
+LOOK_AGAIN_S = 5.0  # what another process tells is told at most once
 
 
 class Jobs(Protocol):
@@ -43,6 +45,10 @@ class Jobs(Protocol):
 
     async def start_closing(self, encounter: str) -> None:
         """See that the encounter's closing steps are all done, whatever dies. Harmless when called again."""
+        ...
+
+    async def start_recording(self, encounter: str) -> None:
+        """See that the recording's steps are all done, whatever dies. Harmless when called again."""
         ...
 
     async def forget(self, encounter: str) -> None:
@@ -62,19 +68,23 @@ class Encounters:
         notes: Notes,
         glossaries: Mapping[str, tuple[str, ...]],
         limits: Limits,
-        owner: str,
+        executors: Executors,
+        takes_live: bool = True,
     ) -> None:
+        """`takes_live`: whether live sessions that nobody holds are for this process."""
         self.notes = notes
         self._studio = studio
         self._keyring = keyring
         self._blobs = blobs
         self._glossaries = glossaries
-        self._owner = owner
+        self._executors = executors
+        self._takes_live = takes_live
         self._holding = Holding(
             studio=studio,
             keyring=keyring,
+            blobs=blobs,
             glossaries=glossaries,
-            owner=owner,
+            executors=executors,
             idle_timeout_s=limits.idle_timeout_s,
             reconnect_timeout_s=limits.reconnect_timeout_s,
         )
@@ -93,7 +103,7 @@ class Encounters:
 
     def live_count(self) -> int:
         """Encounters held by this process."""
-        return len(self._holding)
+        return self._holding.live
 
     def live_streams(self) -> int:
         """Audio streams that are still being heard."""
@@ -166,18 +176,22 @@ class Encounters:
         """
         row = await self.owned(caller, encounter)
         await self._record(caller, Action.FOLLOW, encounter)
-        live = await self._holding.held(row)
+        live = await self._holding.held(row) or self._holding.get(encounter)
         if live is not None:
             async with aclosing(live.transcript.follow(after)) as updates:
                 async for update in updates:
                     yield update
             return
-        items = await self.items(await self.row(encounter))
-        for rename in catching_up(items[:after]):
-            yield rename
-        for item in items[after:]:
-            yield item
+        async with aclosing(self._stored(encounter, after)) as stored:
+            async for update in stored:
+                yield update
         yield Finished()
+
+    async def followed(self, caller: Caller, encounter: str) -> None:
+        """To be called before it is answered that `follow` will tell: raises `NotFound`, `HeldElsewhere`."""
+        row = await self.owned(caller, encounter)
+        await self._holding.held(row)
+        await self._holding.check_here(row)
 
     async def view(self, caller: Caller, encounter: str) -> EncounterView:
         """Everything that is known so far. Raises `NotFound`, also for another tenant's encounter."""
@@ -212,14 +226,15 @@ class Encounters:
         Any number may wait, and leave. Raises `NotFound`.
         """
         row = await self.owned(caller, encounter)
-        if row.state not in FINISHED:
+        while row.state not in FINISHED:
             completed = self._completed.setdefault(encounter, anyio.Event())
             row = await self.row(encounter)  # it may have been completed before there was an event to set
-            if row.state not in FINISHED:
-                await completed.wait()
-                row = await self.row(encounter)
-            else:
+            if row.state in FINISHED:
                 self._tell_completed(encounter)
+                break
+            with anyio.move_on_after(LOOK_AGAIN_S):  # another process may have completed it, and nobody heard
+                await completed.wait()
+            row = await self.row(encounter)
         await self._record(caller, Action.READ, encounter)
         note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=encounter))
         return EncounterView(row=row, speakers=speakers(await self.items(row)), note=note)
@@ -245,15 +260,25 @@ class Encounters:
         return erased
 
     async def tend(self) -> None:
-        """See that nothing is left alone: at start, and now and then, because a write may have failed in between.
+        """See that nothing is left alone: at start, now and then, because a write may have failed in between, and when
+        another process has died.
 
         What was ended is being closed; what lives is held; what lives and has lost its client for good is closed.
         """
-        for row in await self._read(partial(sql.in_states, states=(State.LIVE, State.CLOSING))):
+        for row in await self._read(partial(sql.in_states, states=IN_WORK)):
             try:
                 await self._tend(row)
+            except HeldElsewhere:
+                continue
             except Exception as exc:  # one that is damaged must not keep the others from being tended
                 log.error("encounter.not_tended", encounter=row.id, exc_info=exc)
+
+    def hear(self, topic: str, about: str) -> None:
+        """What another process tells."""
+        if topic == ENDED:
+            self._tell_completed(about)
+            if (live := self._holding.get(about)) is not None:
+                self._holding.let_go(live)
 
     def check_language(self, options: EncounterOptions) -> None:
         """Raises `LanguageUnsupported`, naming the recogniser and the command that mends it."""
@@ -295,29 +320,29 @@ class Encounters:
         """See `Holding.let_go`."""
         self._holding.let_go(live)
 
-    def completed(self, encounter: str) -> None:
-        """The last word on it is stored: this process lets it go, and tells those who wait."""
-        self._holding.release(encounter)
-        self._tell_completed(encounter)
+    def new_seal(self) -> tuple[str, Seal, bytes]:
+        """The id of a new encounter, its seal, and its wrapped data key."""
+        encounter = secrets.token_hex(12)
+        return encounter, *self._keyring.new(encounter)
 
-    # Inside
-
-    async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None) -> str:
-        at, warnings = self._studio.now(), self._warnings(options)
-        seal, wrapped = self._keyring.new(encounter := secrets.token_hex(12))
-        row = EncounterRow(
+    def new_row(
+        self, caller: Caller, options: EncounterOptions, encounter: str, wrapped: bytes, *, state: State, owner: str
+    ) -> EncounterRow:
+        """An encounter that begins now."""
+        at = self._studio.now()
+        return EncounterRow(
             id=encounter,
             tenant_id=caller.tenant_id,
             key_id=caller.key_id,
             token_id=caller.token_id,
             options=self._understood(options),
-            state=State.LIVE,
+            state=state,
             stages={Stage.CREATED: at, Stage.QUEUED: at},
             percentage=0,
             failure=None,
-            warnings=tuple(warnings),
+            warnings=tuple(self._warnings(options)),
             epoch=1,
-            owner=self._owner,
+            owner=owner,
             data_key=wrapped,
             last_key=None,
             resumptions=0,
@@ -326,6 +351,22 @@ class Encounters:
             completed_at=None,
             fetched_at=None,
         )
+
+    async def work_on(self, row: EncounterRow) -> LiveEncounter | None:
+        """See `Holding.work_on`."""
+        return await self._holding.work_on(row)
+
+    async def completed(self, encounter: str) -> None:
+        """The last word on it is stored: this process lets it go, and tells those who wait, here and elsewhere."""
+        self._holding.release(encounter)
+        await self._executors.tell(ENDED, encounter)
+
+    # Inside
+
+    async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None) -> str:
+        encounter, seal, wrapped = self.new_seal()
+        row = self.new_row(caller, options, encounter, wrapped, state=State.LIVE, owner=self._executors.me.id)
+        at = row.created_at
 
         def operation(connection: Connection) -> str:
             opened = sql.create(connection, row, client_key)
@@ -337,6 +378,22 @@ class Encounters:
             await self._holding.begin(row, seal)
             self._studio.metrics.sessions_opened.labels(api=options.api).inc()
         return opened
+
+    async def _stored(self, encounter: str, after: int) -> AsyncGenerator[Update]:
+        """What the store holds behind the first finals, until that is all there will be."""
+        told = after
+        for rename in catching_up((await self.items(await self.row(encounter)))[:after]):
+            yield rename
+        while True:
+            ended = self._completed.setdefault(encounter, anyio.Event())
+            row = await self.row(encounter)
+            for item in (await self.items(row))[told:]:
+                told += 1
+                yield item
+            if row.state in FINISHED:
+                return
+            with anyio.move_on_after(LOOK_AGAIN_S):  # a recording: it waits in line, or another process has it
+                await ended.wait()
 
     async def _append(self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool) -> None:
         for _ in range(2):  # once more, where this process had let go of it without knowing
@@ -371,8 +428,15 @@ class Encounters:
         await live.append(0, body)  # raises AlreadyFinal, but for the last chunk again
 
     async def _tend(self, row: EncounterRow) -> None:
+        if await self._executors.other(row.owner) is not None:
+            return
+        if row.options.recording:
+            await self._started_jobs().start_recording(row.id)
+            return
         if row.state is State.CLOSING:
             await self._started_jobs().start_closing(row.id)
+            return
+        if not self._takes_live:
             return
         live = await self._holding.held(row)
         if live is not None and not row.options.resumable and not live.attended:

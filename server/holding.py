@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
@@ -12,11 +13,17 @@ from pipeline.types import Utterance
 from server.chunk_log import Channel, read_numbers
 from server.domain import EncounterRow, State
 from server.errors import NotFound
+from server.executors import Executors, HeldElsewhere
 from server.live import LiveEncounter, Studio
+from server.parts import Parts, survey
 from server.store import encounters as sql
+from server.store import recordings
+from server.store.blobs import Blobs
 from server.store.seal import KeyRing, Seal
 
 log = structlog.get_logger()
+
+IN_WORK = (State.LIVE, State.WORKING, State.CLOSING)
 
 
 class Holding:
@@ -27,15 +34,17 @@ class Holding:
         *,
         studio: Studio,
         keyring: KeyRing,
+        blobs: Blobs,
         glossaries: Mapping[str, tuple[str, ...]],
-        owner: str,
+        executors: Executors,
         idle_timeout_s: float,
         reconnect_timeout_s: float,
     ) -> None:
         self._studio = studio
         self._keyring = keyring
+        self._blobs = blobs
         self._glossaries = glossaries
-        self._owner = owner
+        self._executors = executors
         self._idle_timeout_s = idle_timeout_s
         self._reconnect_timeout_s = reconnect_timeout_s
         self._live: dict[str, LiveEncounter] = {}
@@ -47,14 +56,16 @@ class Holding:
         """Encounters run as tasks of `tasks`; those that fall idle are closed by `close`."""
         self._tasks, self._close = tasks, close
 
-    def __len__(self) -> int:
-        return len(self._live)
+    @property
+    def live(self) -> int:
+        """Those whose talk goes on, or has just ended: all but recordings."""
+        return sum(not live.row.options.recording for live in self._live.values())
 
     @property
     def streams(self) -> int:
-        """Audio streams that are still being heard."""
+        """Audio streams of live sessions that are still being heard."""
         heard = (live for live in self._live.values() if not live.transcribed.is_set())
-        return sum(len(live.row.options.streams) for live in heard)
+        return sum(len(live.row.options.streams) for live in heard if not live.row.options.recording)
 
     def get(self, encounter: str) -> LiveEncounter | None:
         """The encounter, if this process holds it."""
@@ -65,11 +76,29 @@ class Holding:
         self._begin(await self._restored(row, seal, epoch=row.epoch))
 
     async def held(self, row: EncounterRow) -> LiveEncounter | None:
-        """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work."""
-        if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
+        """The encounter in this process: taken over and rebuilt where it is not; None where it takes no work.
+
+        Raises `HeldElsewhere`, and `EpochLost` where another process was faster.
+        """
+        return await self._held(row, (State.LIVE, State.CLOSING))
+
+    async def work_on(self, row: EncounterRow) -> LiveEncounter | None:
+        """See `held`, for the job of a recording."""
+        return await self._held(row, (State.WORKING,))
+
+    async def check_here(self, row: EncounterRow) -> None:
+        """Raises `HeldElsewhere` where another process holds it."""
+        if row.id not in self._live and row.state in IN_WORK:
+            holder = await self._executors.other(row.owner)
+            if holder is not None:
+                raise HeldElsewhere(holder)
+
+    async def _held(self, row: EncounterRow, states: Sequence[State]) -> LiveEncounter | None:
+        if row.id not in self._live and row.state in states:
             async with self._taking_over:
                 row = await self._studio.reader.read(partial(sql.get, encounter=row.id))  # it may be over by now
-                if row.id not in self._live and row.state in (State.LIVE, State.CLOSING):
+                if row.id not in self._live and row.state in states:
+                    await self.check_here(row)
                     await self._take_over(row)
         return self._live.get(row.id)
 
@@ -96,9 +125,10 @@ class Holding:
         return self._keyring.unwrap(row.id, row.data_key)
 
     async def _take_over(self, row: EncounterRow) -> None:
-        epoch = await self._studio.writer.write(partial(sql.take_over, encounter=row.id, owner=self._owner))
+        take_over = partial(sql.take_over, encounter=row.id, owner=self._executors.me.id, epoch=row.epoch)
+        epoch = await self._studio.writer.write(take_over)
         live = await self._restored(row, self.seal(row), epoch=epoch)
-        if row.state is State.CLOSING:
+        if row.state is not State.LIVE:
             live.end()
         self._studio.metrics.takeovers.inc()
         log.info("encounter.taken_over", encounter=row.id, epoch=epoch)
@@ -106,6 +136,7 @@ class Holding:
 
     async def _restored(self, row: EncounterRow, seal: Seal, *, epoch: int) -> LiveEncounter:
         read = self._studio.reader.read
+        parts = await self._parts(row, seal) if row.options.recording else None
         states = await read(partial(sql.stream_states, seal=seal, encounter=row.id))
         ends = await read(partial(sql.log_ends, encounter=row.id))
         channels = []
@@ -127,7 +158,13 @@ class Holding:
             items=await read(partial(sql.read_items, seal=seal, encounter=row.id)),
             conversation=await read(partial(sql.get_conversation, seal=seal, encounter=row.id)),
             listens=row.options.base_language in self._studio.batcher.recogniser.languages,
+            parts=parts,
         )
+
+    async def _parts(self, row: EncounterRow, seal: Seal) -> Parts:
+        known = await self._studio.reader.read(partial(recordings.parts, seal=seal, encounter=row.id))
+        files = [partial(self._blobs.open, part.blob, seal) for part in known if part.blob is not None]
+        return await anyio.to_thread.run_sync(survey, files)
 
     def _begin(self, live: LiveEncounter) -> None:
         assert self._tasks is not None, "Holding.start was not called"

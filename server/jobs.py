@@ -6,18 +6,23 @@ workflow started here and one recovered after a crash run the same way.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import msgspec
 from anyio.from_thread import BlockingPortal
 from dbos import DBOS, SetWorkflowID
 from dbos._serialization import Serializer
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from server.closing import Closing
+from server.dispatching import Dispatcher
+from server.executors import Executors
+from server.recordings import Recordings
+
+T = TypeVar("T")
 
 APPLICATION_VERSION = "1"  # raised only for incompatible workflows: jobs of another version would never be taken up
 MAX_RECOVERIES = 1000  # a server may be killed often during one job
@@ -44,13 +49,32 @@ def _plain(data: Any) -> Any:
     return {"error": type(data).__name__} if isinstance(data, BaseException) else data
 
 
-class DbosJobs:
-    """The closing of an encounter as a durable workflow."""
+CLOSING, RECORDINGS = "closing", "recordings"  # queues, and the job that each is for
+QUEUES = {"close_encounter": CLOSING, "transcribe_recording": RECORDINGS}
+POLL_S = 1.0  # they only hold jobs of processes that died: whatever else there is to do is started where it arises
+LAUNCH_LOCK = int.from_bytes(b"aus-dbos")  # one process at a time brings DBOS's tables to its version
 
-    def __init__(self, closing: Closing, portal: BlockingPortal) -> None:
-        def step(name: str, use_case: Callable[[str], Awaitable[None]]) -> Callable[[str], None]:
-            def run(encounter: str) -> None:
-                portal.call(use_case, encounter)
+
+class DbosJobs:
+    """The closing of an encounter, and the transcribing of a recording, as durable workflows."""
+
+    def __init__(
+        self,
+        closing: Closing,
+        recordings: Recordings,
+        portal: BlockingPortal,
+        dispatcher: Dispatcher | None,
+        executors: Executors,
+        engine: Engine,
+    ) -> None:
+        """`dispatcher`: None where this process works on no recordings."""
+        self._dispatcher = dispatcher
+        self._executors = executors
+        self._engine = engine
+
+        def step(name: str, use_case: Callable[..., Awaitable[T]]) -> Callable[..., T]:
+            def run(*arguments: str | int) -> T:
+                return portal.call(use_case, *arguments)
 
             return DBOS.step(name=name, retries_allowed=True, max_attempts=ATTEMPTS, interval_seconds=0.2)(run)
 
@@ -58,6 +82,9 @@ class DbosJobs:
         write_note = step("write_note", closing.write_note)
         complete = step("complete", closing.complete)
         archive_audio = step("archive_audio", closing.archive_audio)
+        fetch = step("fetch", recordings.fetch)
+        transcribe = step("transcribe", recordings.transcribe)
+        drop_files = step("drop_files", recordings.drop_files)
 
         @DBOS.workflow(name="close_encounter", max_recovery_attempts=MAX_RECOVERIES)
         def close_encounter(encounter: str) -> None:
@@ -66,35 +93,103 @@ class DbosJobs:
             complete(encounter)
             archive_audio(encounter)
 
+        @DBOS.workflow(name="transcribe_recording", max_recovery_attempts=MAX_RECOVERIES)
+        def transcribe_recording(encounter: str) -> None:
+            if dispatcher is not None:
+                portal.call(dispatcher.began, encounter)
+            try:
+                fetch(encounter)
+                number = 1
+                while not transcribe(encounter, number):
+                    number += 1
+                write_note(encounter)
+                complete(encounter)
+                drop_files(encounter)
+            finally:
+                if dispatcher is not None:
+                    with suppress(RuntimeError):  # the server stops
+                        portal.call(dispatcher.ended, encounter)
+
         self._close_encounter = close_encounter
+        self._transcribe_recording = transcribe_recording
 
     async def start_closing(self, encounter: str) -> None:
         """Start the workflow, or do nothing when it is at work: its id is made of the encounter's.
 
         One that was given up (say, while the disk was full) is started anew.
         """
+        await anyio.to_thread.run_sync(self._start, self._close_encounter, encounter)
 
-        def start() -> None:
-            workflow = f"close-{encounter}"
-            status = DBOS.get_workflow_status(workflow)
-            if status is not None and status.status in GIVEN_UP:
-                DBOS.delete_workflow(workflow)
-            with SetWorkflowID(workflow):
-                DBOS.start_workflow(self._close_encounter, encounter)
-
-        await anyio.to_thread.run_sync(start)
+    async def start_recording(self, encounter: str) -> None:
+        """See `start_closing`; nothing where this process works on no recordings."""
+        if self._dispatcher is not None:
+            await anyio.to_thread.run_sync(self._start, self._transcribe_recording, encounter)
 
     async def forget(self, encounter: str) -> None:
-        """Delete what is recorded of the encounter's closing."""
-        await anyio.to_thread.run_sync(DBOS.delete_workflow, f"close-{encounter}")
+        """Delete what is recorded of the encounter's jobs."""
+        for kind in QUEUES.values():
+            await anyio.to_thread.run_sync(DBOS.delete_workflow, _workflow(kind, encounter))
+
+    async def inherit(self) -> None:
+        """Take up what is unfinished of processes that are no more: put it into the queues, for whoever is free."""
+        alive = await self._executors.living()
+
+        def resume() -> None:
+            for found in DBOS.list_workflows(status="PENDING", load_input=False, load_output=False):
+                if found.executor_id not in alive:
+                    DBOS.resume_workflow(found.workflow_id, queue_name=QUEUES[found.name])
+
+        await anyio.to_thread.run_sync(resume)
 
     async def launch(self) -> None:
         """Take up unfinished workflows, and take new ones."""
-        await anyio.to_thread.run_sync(DBOS.launch)
+        await anyio.to_thread.run_sync(self._launch)
+
+    def _launch(self) -> None:
+        DBOS.listen_queues([CLOSING] if self._dispatcher is None else [CLOSING, RECORDINGS])
+        with _alone(self._engine):
+            DBOS.launch()
+            for queue in QUEUES.values():
+                DBOS.register_queue(queue, polling_interval_sec=POLL_S)
+
+    def _start(self, work: Callable[[str], None], encounter: str) -> None:
+        kind = CLOSING if work is self._close_encounter else RECORDINGS
+        workflow = _workflow(kind, encounter)
+        status = DBOS.get_workflow_status(workflow)
+        if status is not None and status.status in GIVEN_UP:
+            DBOS.delete_workflow(workflow)
+        elif status is not None and status.status == "SUCCESS":
+            return
+        with SetWorkflowID(workflow):
+            DBOS.start_workflow(work, encounter)
+
+
+def _workflow(kind: str, encounter: str) -> str:
+    return f"close-{encounter}" if kind == CLOSING else f"record-{encounter}"
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """No other process does this at the same time."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(select(func.pg_advisory_lock(LAUNCH_LOCK)))
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(LAUNCH_LOCK)))
 
 
 @asynccontextmanager
-async def open_jobs(closing: Closing, engine: Engine, executor: str) -> AsyncIterator[DbosJobs]:
+async def open_jobs(
+    closing: Closing,
+    recordings: Recordings,
+    engine: Engine,
+    executors: Executors,
+    dispatcher: Dispatcher | None,
+) -> AsyncIterator[DbosJobs]:
     """DBOS on the server's own database, to be launched when the use-cases are ready."""
     async with BlockingPortal() as portal:
         DBOS(
@@ -102,7 +197,7 @@ async def open_jobs(closing: Closing, engine: Engine, executor: str) -> AsyncIte
                 "name": "auscult",
                 "system_database_url": engine.url.render_as_string(hide_password=False),
                 "system_database_engine": engine,
-                "executor_id": executor,
+                "executor_id": executors.me.id,
                 "application_version": APPLICATION_VERSION,
                 "serializer": JsonSerializer(),
                 "log_level": "ERROR",
@@ -111,7 +206,7 @@ async def open_jobs(closing: Closing, engine: Engine, executor: str) -> AsyncIte
             }
         )
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        jobs = DbosJobs(closing, portal)
+        jobs = DbosJobs(closing, recordings, portal, dispatcher, executors, engine)
         try:
             yield jobs
         finally:

@@ -4,9 +4,12 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from server.errors import ServerError
+from server.settings import ServerSettings
 
 EXPLAINED = {
     errno.EADDRINUSE: "something else listens there: stop it, or choose another port with --port",
@@ -72,3 +75,14 @@ def check_certificate(cert: str, key: str) -> None:
             f"The TLS certificate {cert} and the private key {key} cannot be used together ({exc.reason or 'no PEM'}):"
             " --tls-cert wants the chain in PEM, --tls-key its key in PEM without a password."
         ) from exc
+
+
+def internal_address(settings: ServerSettings, sockets: Sequence[socket.socket]) -> str:
+    """Base URL at which other processes reach this one: as set, or the address that it listens on."""
+    if settings.internal_address:
+        return settings.internal_address
+    host, port = sockets[0].getsockname()[:2]
+    if ip_address(host).is_unspecified:
+        host = socket.getfqdn()
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -5,11 +5,11 @@ acknowledged; a final is stored together with the checkpoint behind it before an
 next owner goes on behind the last stored final and makes the same finals under the same ids.
 """
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import anyio
 import msgspec
@@ -29,10 +29,11 @@ from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
-from server.errors import AlreadyFinal, EpochLost, SessionTooLong
+from server.errors import AlreadyFinal, EpochLost, RecordingTooLong, SessionTooLong
 from server.following import LiveTranscript, doubt
 from server.metrics import Metrics
 from server.outbox import Outbox
+from server.parts import Parts
 from server.reviewing import NOT_REVIEWED, Recorded, Reviewer, worth_it
 from server.store import encounters as sql
 from server.store.database import Reader
@@ -50,7 +51,13 @@ MIN_SKIPPED_BYTES = 4096  # of which the client is told; a few damaged packets a
 class DecoderFactory(Protocol):
     """How a stream's bytes become audio (`pipeline.engines.pyav.open_decoder`)."""
 
-    def __call__(self, format: AudioFormat, *, restart: RestartPoint | None = None) -> AudioDecoder: ...
+    def __call__(
+        self,
+        format: AudioFormat,
+        *,
+        restart: RestartPoint | None = None,
+        whole: Callable[[int], BinaryIO] | None = None,
+    ) -> AudioDecoder: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,12 +69,14 @@ class Studio:
     voice_activity: VoiceActivityModel
     open_decoder: DecoderFactory
     session: SessionOptions
+    recording: SessionOptions  # of recordings, for which nobody waits
     writer: Writer
     reader: Reader
     metrics: Metrics
     now: Callable[[], float]
     gather_ms: int
     max_session_ms: int
+    max_recording_ms: int
     expected_speakers: int = 2  # in the room, where the client does not say
     reviewer: Reviewer | None = None  # looks at the labels once more at the end
 
@@ -87,6 +96,7 @@ class LiveEncounter:
         items: Sequence[Utterance],
         conversation: bytes,
         listens: bool,
+        parts: Parts | None = None,
     ) -> None:
         self.id = row.id
         self.row = row
@@ -100,6 +110,8 @@ class LiveEncounter:
         self._epoch = epoch
         self._glossary = glossary
         self._listens = listens  # whether the recogniser knows the language
+        self._parts = parts  # of a recording, which has no log
+        self._advanced = anyio.Event()  # more of a recording was heard; replaced when it was
         self._channels = list(channels)
         self._attendances = Attendances()
         self._began: float | None = row.created_at if any(channel.offset for channel in channels) else None
@@ -343,6 +355,7 @@ class LiveEncounter:
             self.transcribed.set()
         finally:
             self.gone.set()
+            self._advanced.set()
             for channel in self._channels:
                 channel.logged.close()
             self.transcript.end(complete=self.transcribed.is_set())
@@ -355,24 +368,51 @@ class LiveEncounter:
         studio, state = self._studio, channel.state
         options = self._stream_options(channel)
         self._conversation.open(options)
+        heard_as = studio.session if self._parts is None else studio.recording
         session = StereoSession(
-            options, studio.session, studio.voice_activity, state.checkpoints, self.row.options.speaker_hints
+            options, heard_as, studio.voice_activity, state.checkpoints, self.row.options.speaker_hints
         )
-        decoder = studio.open_decoder(channel.spec.format, restart=state.restart)
+        whole = None if self._parts is None else self._parts.whole
+        decoder = studio.open_decoder(channel.spec.format, restart=state.restart, whole=whole)
         self._outbox.stamp(Stage.STARTED)
         async with open_stream(session, decoder, studio.batcher, self._sink, studio.voicing) as stream:
             channel.stream = stream
-            async for body in self._log.replay(channel):
-                await stream.feed(body)
-            async for body in channel.logged:
-                self._outbox.stamp(Stage.DECODING)
-                await stream.feed(body)
-                if stream.duration:
-                    self._outbox.stamp(Stage.TRANSCRIBING)
-                self._tell_skipped(channel, stream)
+            if self._parts is None:
+                await self._feed_logged(channel, stream)
+            else:
+                await self._feed_parts(self._parts, channel, stream)
             stream.end()
         self._tell_skipped(channel, stream)
         studio.metrics.nonfinite_samples.inc(stream.nonfinite)
+
+    async def _feed_logged(self, channel: Channel, stream: Stream) -> None:
+        async for body in self._log.replay(channel):
+            await stream.feed(body)
+        async for body in channel.logged:
+            self._outbox.stamp(Stage.DECODING)
+            await stream.feed(body)
+            if stream.duration:
+                self._outbox.stamp(Stage.TRANSCRIBING)
+            self._tell_skipped(channel, stream)
+
+    async def _feed_parts(self, parts: Parts, channel: Channel, stream: Stream) -> None:
+        self._outbox.stamp(Stage.DECODING)
+        async for piece in parts.replay(channel.state.restart):
+            await stream.feed(piece.body, new_file=piece.new_file and piece.offset > 0)
+            if stream.duration:
+                self._outbox.stamp(Stage.TRANSCRIBING)
+                self._outbox.advance((piece.offset + len(piece.body)) / parts.size)
+            self._advanced.set()
+            if to_ms(stream.duration) > self._studio.max_recording_ms:  # only decoding tells: headers lie
+                minutes = self._studio.max_recording_ms // 60_000
+                self._outbox.fail(RecordingTooLong(f"The recording is longer than {minutes} minutes: split it."))
+                return
+
+    async def reached(self, samples: int) -> None:
+        """Wait until so much of a recording was heard, or all of it, or this process no longer holds it."""
+        while self.duration(0) < samples and not self.transcribed.is_set() and not self.gone.is_set():
+            self._advanced = anyio.Event()
+            await self._advanced.wait()
 
     async def _review(self, reviewer: Reviewer) -> None:
         """Correct the labels of streams that several people share. Told is only what all of the reviews found."""
@@ -384,8 +424,10 @@ class LiveEncounter:
                 continue
             recorded = Recorded(
                 encounter=self.id,
-                decoder=self._studio.open_decoder(channel.spec.format),
-                chunks=self._log.whole(channel),
+                decoder=self._studio.open_decoder(
+                    channel.spec.format, whole=None if self._parts is None else self._parts.whole
+                ),
+                chunks=self._log.whole(channel) if self._parts is None else _bodies(self._parts),
                 duration=stream.duration,
                 items=items,
                 expected_speakers=self.row.options.expected_speakers or None,
@@ -421,6 +463,7 @@ class LiveEncounter:
             tenant=self.row.tenant_id,
             voices=channel.spec.role is Role.UNSPECIFIED and self._studio.voicing.embedder is not None,
             reports=True,
+            live=self._parts is None,
         )
 
     def _conversation_options(self) -> ConversationOptions:
@@ -465,3 +508,8 @@ class LiveEncounter:
         """The channel that a stream, or one side of it, comes from."""
         name = stream.partition(".")[0]
         return next((channel for channel in self._channels if channel.spec.name == name), None)
+
+
+async def _bodies(parts: Parts) -> AsyncIterator[bytes]:
+    async for piece in parts.replay(RestartPoint()):
+        yield piece.body

@@ -29,6 +29,17 @@ class Metrics:
         self.takeovers = Counter(
             "auscult_takeovers_total", "Encounters rebuilt from the log after a restart.", registry=self.registry
         )
+        self.executors_buried = Counter(
+            "auscult_executors_buried_total",
+            "Other processes found dead whose work was taken over.",
+            registry=self.registry,
+        )
+        self.forwarded = Counter(
+            "auscult_forwarded_total",
+            "Requests sent on to the process that holds their encounter, by kind (http or websocket).",
+            ["kind"],
+            registry=self.registry,
+        )
         self.audio_bytes = Counter(
             "auscult_audio_bytes_total", "Audio bytes taken from clients.", registry=self.registry
         )

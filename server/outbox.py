@@ -1,14 +1,14 @@
 """What the streams of a live encounter emit, on its way to the store and then to those who follow."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from pipeline.errors import SegmentUnheard
+from pipeline.errors import AuscultError, SegmentUnheard
 from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, SpeakerRenamed, StreamFailed
 from pipeline.types import Utterance, to_ms
 from server.chunk_log import Channel
@@ -28,6 +28,19 @@ class _Commit:
     channel: Channel
     state: StreamState
     items: list[tuple[int, Utterance]]
+
+
+@dataclass(slots=True, eq=False)
+class _Post:
+    """What is to be stored next, together."""
+
+    events: list[tuple[Channel | None, Event]] = field(default_factory=list)
+    stamps: dict[Stage, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.stamps or self.warnings or self.failures)
 
 
 class Outbox:
@@ -54,28 +67,37 @@ class Outbox:
         self._before = before  # awaited before anything is stored
         self._conversation = conversation  # its state behind everything that was put in here
         self._stored_conversation = b""
-        self._events: list[tuple[Channel | None, Event]] = []
-        self._stamps: dict[Stage, float] = {}
-        self._warnings: list[str] = []
+        self._post = _Post()
+        self._percentage = 0  # of a recording
         self._stamped = set(row.stages)
         self._mail = anyio.Event()  # there is something to store
         self._storing = anyio.Lock()  # events are stored and told in order
 
     def put(self, channel: Channel | None, event: Event) -> None:
         """A stream emitted this, or the conversation of all of them (None)."""
-        self._events.append((channel, event))
+        self._post.events.append((channel, event))
         self._mail.set()
 
     def stamp(self, stage: Stage) -> None:
         """A stage is reached; what matters is the first time."""
         if stage not in self._stamped:
             self._stamped.add(stage)
-            self._stamps[stage] = self._now()
+            self._post.stamps[stage] = self._now()
             self._mail.set()
 
     def warn(self, warning: str) -> None:
         """The client should know this; it is stored once."""
-        self._warnings.append(warning)
+        self._post.warnings.append(warning)
+        self._mail.set()
+
+    def advance(self, fraction: float) -> None:
+        """So much of a recording's bytes was heard. Stored with the next finals, not by itself."""
+        begin, end = Stage.TRANSCRIBING.percentage, Stage.TRANSCRIBED.percentage
+        self._percentage = begin + int(min(1.0, fraction) * (end - begin - 1))
+
+    def fail(self, error: AuscultError) -> None:
+        """Whatever was heard, the encounter fails of this."""
+        self._post.failures.append(Failure(code=error.code, message=str(error)))
         self._mail.set()
 
     async def keep_storing(self) -> None:
@@ -88,10 +110,9 @@ class Outbox:
     async def store(self) -> None:
         """Store what is there, in one operation, then tell it. Raises `EpochLost`, `StoreUnavailable`."""
         async with self._storing:
-            events, self._events = self._events, []
-            stamps, self._stamps = self._stamps, {}
-            warnings, self._warnings = self._warnings, []
-            if not events and not stamps and not warnings:
+            post, self._post = self._post, _Post()
+            events = post.events
+            if not post:
                 return
             labels = any(isinstance(event, Committed | SpeakerRenamed) for _, event in events)
             conversation = self._conversation() if labels else b""  # now: more may be put in while this is stored
@@ -99,7 +120,7 @@ class Outbox:
                 await self._before()
                 commits, relabelled = self._commits(events)
                 spoken = conversation if conversation != self._stored_conversation and (commits or relabelled) else None
-                await self._writer.write(self._operation(events, commits, relabelled, stamps, warnings, spoken))
+                await self._writer.write(self._operation(post, commits, relabelled, spoken))
             if spoken is not None:
                 self._stored_conversation = spoken
             for commit in commits:
@@ -111,14 +132,13 @@ class Outbox:
 
     def _operation(
         self,
-        events: Sequence[tuple[Channel | None, Event]],
+        post: "_Post",
         commits: Sequence[_Commit],
         relabelled: Sequence[Utterance],
-        stamps: dict[Stage, float],
-        warnings: Sequence[str],
         conversation: bytes | None,
     ) -> Callable[[Connection], None]:
-        losses = [event for _, event in events if isinstance(event, SegmentLost | StreamFailed)]
+        percentage = self._percentage
+        losses = [event for _, event in post.events if isinstance(event, SegmentLost | StreamFailed)]
 
         def operation(connection: Connection) -> None:
             sql.own(connection, self._encounter, self._epoch)
@@ -133,10 +153,14 @@ class Outbox:
                 sql.add_warning(connection, self._encounter, _warning(loss))
                 if isinstance(loss, StreamFailed):
                     sql.set_failure(connection, self._encounter, Failure(code=loss.error.code, message=str(loss.error)))
-            for warning in warnings:
+            for failure in post.failures:
+                sql.set_failure(connection, self._encounter, failure)
+            for warning in post.warnings:
                 sql.add_warning(connection, self._encounter, warning)
-            if stamps:
-                sql.set_stages(connection, self._encounter, stamps, self._now())
+            if post.stamps:
+                sql.set_stages(connection, self._encounter, post.stamps, self._now())
+            if percentage:
+                sql.set_progress(connection, self._encounter, percentage)
 
         return operation
 

@@ -98,6 +98,9 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: Origins = ()
     open_metrics: bool = False
+    role: Literal["all", "web", "jobs"] = "all"
+    internal_address: Annotated[str, Meta(pattern=r"^$|^https?://[^\s/]+$", description="http://HOST:PORT, or empty")] = ""
+    drain_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
 
 
 class StoreSettings(Table, frozen=True, kw_only=True):
@@ -153,6 +156,9 @@ class LimitSettings(Table, frozen=True, kw_only=True):
     max_streams: Annotated[int, Meta(ge=0, le=100_000)] = 0  # 0: as measured
     max_streams_per_session: Annotated[int, Meta(ge=1, le=32)] = 4
     max_session_minutes: Annotated[int, Meta(ge=1, le=1_440)] = 240
+    max_recording_minutes: Annotated[int, Meta(ge=1, le=1_440)] = 240
+    max_recording_bytes: Annotated[int, Meta(ge=1_024, le=10_737_418_240)] = 524_288_000
+    max_recording_files: Annotated[int, Meta(ge=1, le=100)] = 16
     stream_silence_timeout_s: Seconds = 10.0
     config_timeout_s: Seconds = 10.0
     http_idle_timeout_s: Seconds = 600.0
@@ -164,6 +170,13 @@ class LiveSettings(Table, frozen=True, kw_only=True):
     """How live audio reaches the disk."""
 
     gather_ms: Annotated[int, Meta(ge=0, le=500)] = 500  # the documented bound of what a power cut may take
+
+
+class JobSettings(Table, frozen=True, kw_only=True):
+    """How many recordings are worked on at the same time."""
+
+    workers: Annotated[int, Meta(ge=1, le=1_000)] = 6
+    workers_per_tenant: Annotated[int, Meta(ge=1, le=1_000)] = 2
 
 
 class WebRtcSettings(Table, frozen=True, kw_only=True):
@@ -235,6 +248,7 @@ class Settings(Table, frozen=True, kw_only=True):
     endpointing: EndpointingSettings = EndpointingSettings()
     limits: LimitSettings = LimitSettings()
     live: LiveSettings = LiveSettings()
+    jobs: JobSettings = JobSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
     tasks: TaskSettings = TaskSettings()
     tokens: TokenSettings = TokenSettings()

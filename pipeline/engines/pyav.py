@@ -17,7 +17,7 @@ from pipeline.containers import begins_file
 from pipeline.engines.pyav_clock import RestartIndex
 from pipeline.engines.pyav_exchange import AudioPipe, BytePipe, Turns
 from pipeline.engines.pyav_raw import RawConverter
-from pipeline.engines.pyav_thread import DecoderThread
+from pipeline.engines.pyav_thread import DecoderThread, Whole
 from pipeline.errors import UnsupportedAudio
 from pipeline.pcm import ENCODINGS
 from pipeline.ports import AudioDecoder
@@ -30,15 +30,22 @@ RAW_CHANNELS = range(1, 9)
 
 
 def open_decoder(
-    format: AudioFormat, *, restart: RestartPoint | None = None, max_buffered_bytes: int = MAX_BUFFERED_BYTES
+    format: AudioFormat,
+    *,
+    restart: RestartPoint | None = None,
+    whole: Whole | None = None,
+    max_buffered_bytes: int = MAX_BUFFERED_BYTES,
 ) -> AudioDecoder:
     """A decoder for one stream, at its beginning or at a restart point. Call it in the event loop that will use it.
+
+    An mp4 with its index behind the audio is read through `whole` where there is one (it gets the offset in the stream
+    of the file's first byte, and returns a seekable file); else it is kept in memory until its end comes.
 
     Raises `UnsupportedAudio` for a raw format that does not exist.
     """
     first = restart or RestartPoint()
     if format.encoding == "container":
-        return ContainerDecoder(first, max_buffered_bytes)
+        return ContainerDecoder(first, max_buffered_bytes, whole)
     if format.encoding not in ENCODINGS:
         raise UnsupportedAudio(f"Unknown encoding: send a container, or one of {', '.join(sorted(ENCODINGS))}.")
     if format.sample_rate not in RAW_RATES or format.channels not in RAW_CHANNELS:
@@ -49,7 +56,7 @@ def open_decoder(
 class ContainerDecoder:
     """Decodes webm, mp4, ogg, mp3, flac, wav and bare AAC: whatever the first bytes are."""
 
-    def __init__(self, restart: RestartPoint, max_buffered_bytes: int) -> None:
+    def __init__(self, restart: RestartPoint, max_buffered_bytes: int, whole: Whole | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
         self._pipe = BytePipe(max_buffered_bytes, TURNS)
@@ -57,6 +64,7 @@ class ContainerDecoder:
         self._index = RestartIndex(restart)
         self._thread: DecoderThread | None = None  # from the first byte on
         self._restart = restart
+        self._whole = whole
 
     @property
     def nonfinite(self) -> int:
@@ -68,10 +76,10 @@ class ContainerDecoder:
         """See `AudioDecoder.skipped`."""
         return self._pipe.dropped + (self._thread.skipped if self._thread is not None else 0)
 
-    async def feed(self, chunk: bytes) -> None:
+    async def feed(self, chunk: bytes, *, new_file: bool = False) -> None:
         """See `AudioDecoder.feed`."""
         if chunk:
-            new_file = self._thread is not None and begins_file(chunk)
+            new_file = self._thread is not None and (new_file or begins_file(chunk))
             self._work()
             await self._pipe.write(chunk, new_file=new_file)
 
@@ -104,7 +112,9 @@ class ContainerDecoder:
 
     def _work(self) -> None:
         if self._thread is None:
-            self._thread = DecoderThread(self._pipe, self._audio, self._index, self._restart, TURNS, self._tell_gone)
+            self._thread = DecoderThread(
+                self._pipe, self._audio, self._index, self._restart, TURNS, self._tell_gone, self._whole
+            )
             self._thread.start()
 
     def _tell_gone(self) -> None:
@@ -135,7 +145,7 @@ class RawDecoder:
         """None: every byte is a part of a sample."""
         return 0
 
-    async def feed(self, chunk: bytes) -> None:
+    async def feed(self, chunk: bytes, *, new_file: bool = False) -> None:
         """See `AudioDecoder.feed`."""
         while self._open and self._buffer and len(self._buffer) + len(chunk) > self._max_buffered_bytes:
             await self._change()

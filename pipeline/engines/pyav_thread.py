@@ -6,6 +6,7 @@ Whatever happens inside a file, the samples handed over are one unbroken sequenc
 
 from collections.abc import Callable, Iterator
 from threading import Thread
+from typing import TypeAlias
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -31,6 +32,10 @@ MAX_STRAY_BYTES = 1 << 16  # of nonsense where the demuxer would search for ever
 MAX_FAILURES = 50  # of the demuxer, without a packet in between
 
 
+Whole: TypeAlias = Callable[[int], Readable]
+"""The whole file whose first byte has this offset in the stream, seekable."""
+
+
 class DecoderThread:
     """Reads files from `pipe`, writes audio to `audio`, notes restart points in `index`; calls `gone` at its end."""
 
@@ -42,12 +47,14 @@ class DecoderThread:
         restart: RestartPoint,
         turns: Turns,
         gone: Callable[[], None],
+        whole: Whole | None = None,
     ) -> None:
         self._pipe = pipe
         self._audio = audio
         self._index = index
         self._turns = turns
         self._gone = gone
+        self._whole = whole
         self._clock = Clock()
         self._entered: RestartPoint | None = restart if restart.header[1] else None  # in the middle of the first file
         self._offsets = Offsets(header=restart.header, begin=restart.offset)
@@ -156,6 +163,8 @@ class DecoderThread:
         """The file as libav can read it: as it arrives, if only its index does not come last."""
         if container is not Container.MP4 or not _await_index(source):
             return source
+        if self._whole is not None:
+            return self._whole(self._offsets.begin)
         whole = source.read_all(MAX_INDEX_LAST_BYTES)
         if whole is None:
             raise UndecodableAudio("This mp4 has its index at the end and is too long for that: send fragmented mp4.")

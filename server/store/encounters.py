@@ -139,12 +139,18 @@ def completed_before(connection: Connection, at: float) -> list[str]:
     return [str(found.id) for found in connection.execute(query)]
 
 
-def take_over(connection: Connection, encounter: str, owner: str) -> int:
-    """Become the owner: bump the epoch, so that the former owner's next write fails. Returns the new epoch."""
-    connection.execute(
-        update(t.encounters).where(t.encounters.c.id == encounter).values(epoch=t.encounters.c.epoch + 1, owner=owner)
+def take_over(connection: Connection, encounter: str, owner: str, epoch: int) -> int:
+    """Become the owner: bump the epoch, so that the former owner's next write fails. Returns the new epoch.
+
+    Raises `EpochLost` where it is no longer at `epoch`: another process was faster.
+    """
+    c = t.encounters.c
+    done = connection.execute(
+        update(t.encounters).where(c.id == encounter, c.epoch == epoch).values(epoch=epoch + 1, owner=owner)
     )
-    return int(connection.execute(select(t.encounters.c.epoch).where(t.encounters.c.id == encounter)).scalar_one())
+    if not done.rowcount:
+        raise EpochLost
+    return epoch + 1
 
 
 def append_chunk(
@@ -343,6 +349,14 @@ def set_stages(connection: Connection, encounter: str, stages: dict[Stage, float
     )
 
 
+def set_progress(connection: Connection, encounter: str, percentage: int) -> None:
+    """How far a recording is; it only grows."""
+    c = t.encounters.c
+    connection.execute(
+        update(t.encounters).where(c.id == encounter, c.percentage < percentage).values(percentage=percentage)
+    )
+
+
 def add_warning(connection: Connection, encounter: str, warning: str) -> None:
     """Remember a warning once."""
     row = get(connection, encounter)
@@ -378,6 +392,14 @@ def complete(connection: Connection, encounter: str, at: float, failure: Failure
     if failure is not None:
         set_failure(connection, encounter, failure)
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
+
+
+def fail(connection: Connection, encounter: str, at: float, failure: Failure) -> None:
+    """The last word, whoever is at work on it: that one's next write fails. Does nothing where it was said before."""
+    row = get(connection, encounter)
+    if row.state not in (State.DONE, State.FAILED):
+        connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(epoch=row.epoch + 1))
+        complete(connection, encounter, at, failure)
 
 
 def spend_resume_tokens(connection: Connection, encounter: str, below: int) -> None:

@@ -38,7 +38,7 @@ class Playback:
     def __init__(self, pcm: Pcm) -> None:
         self._pcm = pcm
 
-    async def feed(self, chunk: bytes) -> None:
+    async def feed(self, chunk: bytes, *, new_file: bool = False) -> None:
         return None
 
     def end(self) -> None:

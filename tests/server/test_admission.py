@@ -15,11 +15,8 @@ from tests.simulation import SimulatedEngine, calibrated, in_virtual_time, reque
 class Inside:
     """So many sessions, of one stream each unless it is said otherwise."""
 
-    sessions: int = 0
+    live: int = 0
     streams: int = 0
-
-    def __len__(self) -> int:
-        return self.sessions
 
 
 def admission(
@@ -38,17 +35,17 @@ def let_in(door: Admission, streams: int = 1) -> bool:
 
 
 def test_streams_are_counted_not_sessions() -> None:
-    door = admission(Inside(sessions=1, streams=2), max_streams=3)
+    door = admission(Inside(live=1, streams=2), max_streams=3)
     assert let_in(door, 1)
     assert not let_in(door, 2)
 
 
 def test_sessions_have_a_limit_of_their_own() -> None:
-    assert not let_in(admission(Inside(sessions=2, streams=2), max_sessions=2, max_streams=100))
+    assert not let_in(admission(Inside(live=2, streams=2), max_sessions=2, max_streams=100))
 
 
 def test_a_place_is_held_until_its_session_is_inside() -> None:
-    door = admission(Inside(sessions=1, streams=1), max_streams=2)
+    door = admission(Inside(live=1, streams=1), max_streams=2)
     with door.place(1):
         assert not let_in(door)
     assert let_in(door)
@@ -64,7 +61,7 @@ def test_without_a_limit_as_many_are_let_in_as_the_recogniser_carries() -> None:
         inside = Inside()
         door = admission(inside, batcher=fast)
         while let_in(door):
-            inside.sessions = inside.streams = inside.streams + 1
+            inside.live = inside.streams = inside.streams + 1
         assert inside.streams == fast.capacity.streams_carried() == door.streams_carried > 1
 
     fast = calibrated(SimulatedEngine(item=0.05))
@@ -72,7 +69,7 @@ def test_without_a_limit_as_many_are_let_in_as_the_recogniser_carries() -> None:
 
 
 def test_whoever_is_refused_learns_when_to_come_back() -> None:
-    door = admission(Inside(sessions=1, streams=1), max_streams=1)
+    door = admission(Inside(live=1, streams=1), max_streams=1)
     with pytest.raises(Overloaded) as refused, door.place(1):
         pass
     assert f"try again in {refused.value.retry_after_s} seconds" in str(refused.value)
@@ -85,8 +82,8 @@ def ignored(asked: RecognitionRequest, answer: Answer) -> None:
 def test_whatever_was_measured_nobody_is_let_in_while_finals_are_late() -> None:
     batcher = calibrated(SimulatedEngine(item=0.01))
     batcher.recogniser = SimulatedEngine(item=2.0)
-    measured = admission(Inside(sessions=1, streams=1), batcher=batcher)
-    fixed = admission(Inside(sessions=1, streams=1), batcher=batcher, max_streams=5)
+    measured = admission(Inside(live=1, streams=1), batcher=batcher)
+    fixed = admission(Inside(live=1, streams=1), batcher=batcher, max_streams=5)
 
     async def play() -> None:
         assert let_in(measured)

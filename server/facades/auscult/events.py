@@ -142,7 +142,7 @@ class EventRoutes:
     async def stream(self, request: Request, caller: Caller, encounter: str) -> Response:
         """The events of a session, from where the request says. Raises `NotFound`, `BadRequest`."""
         after = last_event_id(request.headers.get("last-event-id", ""))
-        await self._encounters.progress(caller, encounter)
+        await self._encounters.followed(caller, encounter)
         if after is None:
             return Response(status_code=204)  # §9.2.3: an EventSource must not connect again
 

@@ -1,0 +1,257 @@
+"""The use-cases of a recording: take its files, work on it in steps, cancel it.
+
+A recording is an encounter whose audio is there from the start. It waits in line (`server.dispatching`); then a durable
+job does the steps, each of which may run again after a crash and does then what is left to do.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Protocol
+
+import anyio
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from pipeline.containers import MIN_SNIFF_BYTES, id3_bytes, sniff
+from pipeline.errors import AuscultError, UnsupportedAudio
+from pipeline.types import to_samples
+from server.access import Action, record
+from server.domain import Caller, EncounterOptions, EncounterRow, Failure, Stage, State
+from server.encounters import FINISHED, Encounters
+from server.errors import BadRequest, Cancelled, Conflict, EpochLost, Forbidden, NotFound, StoreUnavailable, TooLarge
+from server.executors import ENDED, QUEUED, Executors
+from server.live import Studio
+from server.store import encounters as encounter_sql
+from server.store import recordings as sql
+from server.store.blobs import Blobs
+from server.store.recordings import Part
+from server.store.seal import Seal
+
+log = structlog.get_logger()
+
+STEP_MS = 600_000  # of audio in one step of the job: a crash repeats no more, and mostly much less
+FETCH_AGAIN_S = (1.0, 3.0, 9.0)  # between tries of an address that may answer later
+HEAD_BYTES = 64  # looked at before anything is stored
+
+
+class Fetcher(Protocol):
+    """Files at addresses that clients gave (`server.outgoing`)."""
+
+    def fetch(self, url: str, *, max_bytes: int) -> AsyncIterator[bytes]:
+        """The file, in pieces. Raises errors whose `retryable` says whether it is worth another try."""
+        ...
+
+
+class RecordingLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one recording may be."""
+
+    max_bytes: int  # of all its files together
+    max_files: int
+
+
+class Recordings:
+    """See the module. One per process."""
+
+    def __init__(
+        self,
+        encounters: Encounters,
+        studio: Studio,
+        blobs: Blobs,
+        fetcher: Fetcher,
+        executors: Executors,
+        limits: RecordingLimits,
+    ) -> None:
+        self._encounters = encounters
+        self._studio = studio
+        self._blobs = blobs
+        self._fetcher = fetcher
+        self._executors = executors
+        self.limits = limits
+
+    # Use-cases
+
+    @asynccontextmanager
+    async def receiving(self, caller: Caller) -> AsyncIterator["Receiving"]:
+        """Take files in this block. What is not accepted in it leaves nothing behind. Raises `Forbidden`."""
+        if caller.encounter:
+            raise Forbidden("A token for one session takes no recordings: use an API key.")
+        receiving = Receiving(self, caller, *self._encounters.new_seal())
+        try:
+            yield receiving
+        finally:
+            if not receiving.accepted:
+                with anyio.CancelScope(shield=True):
+                    for part in receiving.parts:
+                        if part.blob is not None:
+                            await self._blobs.delete(part.blob)
+
+    async def known(self, caller: Caller, client_key: str | None) -> str | None:
+        """The recording that came with this key before, so that a repeated request need not be read."""
+        if client_key is None:
+            return None
+        find = partial(encounter_sql.find, tenant=caller.tenant_id, client_key=client_key)
+        return await self._studio.reader.read(find)
+
+    async def cancel(self, caller: Caller, encounter: str) -> None:
+        """End a recording that waits or is in work; nothing happens where it is over. Raises `NotFound`, `Conflict`."""
+        row = await self._encounters.fed(caller, encounter)
+        if row.state in FINISHED:
+            return
+        if not row.options.recording:
+            raise Conflict("Only recordings are cancelled: end a session by its last chunk, or delete it.")
+        await self._fail(row, Cancelled())
+
+    async def store(self, receiving: "Receiving", options: EncounterOptions, client_key: str | None) -> str:
+        """The accepted files, in line; the id of the encounter, or of the one with this key before."""
+        if not receiving.parts:
+            raise BadRequest("There is no audio: send one or more files named audio, or urls.")
+        caller = receiving.caller
+        row = self._encounters.new_row(
+            caller, options, receiving.encounter, receiving.wrapped, state=State.QUEUED, owner=""
+        )
+        at = row.created_at
+
+        def operation(connection: Connection) -> str:
+            opened = sql.create(connection, receiving.seal, row, client_key, receiving.parts)
+            record(connection, caller, Action.OPEN, opened, at)
+            return opened
+
+        opened = await self._studio.writer.write(operation)
+        if opened == row.id:
+            receiving.accepted = True
+            self._studio.metrics.sessions_opened.labels(api=options.api).inc()
+            await self._executors.tell(QUEUED, opened)
+        return opened
+
+    # Steps of the job
+
+    async def fetch(self, encounter: str) -> None:
+        """Get the files that are elsewhere."""
+        row = await self._encounters.row(encounter)
+        if row.state in FINISHED:
+            return
+        seal = self._encounters.seal(row)
+        parts = await self._studio.reader.read(partial(sql.parts, seal=seal, encounter=encounter))
+        left = self.limits.max_bytes - sum(part.size for part in parts)
+        for part in parts:
+            if part.blob is not None or part.url is None:
+                continue
+            try:
+                blob, size = await self._fetched(encounter, part.ordinal, seal, part.url, most=left)
+            except StoreUnavailable:
+                raise
+            except AuscultError as exc:
+                await self._fail(row, exc)
+                return
+            left -= size
+            put = partial(sql.put_blob, encounter=encounter, ordinal=part.ordinal, blob=blob, size=size)
+            await self._studio.writer.write(put)
+
+    async def transcribe(self, encounter: str, step: int) -> bool:
+        """Hear up to the end of a step, counted from 1; whether that was the last one."""
+        row = await self._encounters.row(encounter)
+        if row.state in FINISHED or Stage.TRANSCRIBED in row.stages:
+            return True
+        live = await self._encounters.work_on(row)
+        if live is None:
+            raise NotFound
+        await live.reached(to_samples(step * STEP_MS))
+        if live.gone.is_set() and not live.transcribed.is_set():
+            raise EpochLost
+        return live.transcribed.is_set()
+
+    async def drop_files(self, encounter: str) -> None:
+        """The audio of a recording goes once it is transcribed."""
+        with suppress(NotFound):  # it was erased meanwhile
+            await self._encounters.row(encounter)
+        for blob in await self._studio.reader.read(partial(sql.blobs, encounter=encounter)):
+            await self._blobs.delete(blob)
+        await self._studio.writer.write(partial(sql.drop_parts, encounter=encounter))
+
+    # Inside
+
+    async def keep(self, receiving: "Receiving", pieces: AsyncIterable[bytes]) -> None:
+        """Store an uploaded file as the next one."""
+        if len(receiving.parts) >= self.limits.max_files:
+            raise TooLarge(f"A recording has at most {self.limits.max_files} files.")
+        left = self.limits.max_bytes - sum(part.size for part in receiving.parts)
+        ordinal = len(receiving.parts)
+        blob, size = await self._keep(receiving.encounter, ordinal, receiving.seal, pieces, most=left)
+        receiving.parts.append(Part(ordinal=ordinal, blob=blob, size=size))
+
+    async def _keep(
+        self, encounter: str, ordinal: int, seal: Seal, pieces: AsyncIterable[bytes], *, most: int
+    ) -> tuple[str, int]:
+        """Seal a file as it comes. Raises `TooLarge`, `UnsupportedAudio`, `StorageFull`; then nothing is left of it."""
+        key, size, head = f"{encounter}-part{ordinal}", 0, b""
+        async with self._blobs.writer(key, seal) as writer:
+            async for piece in pieces:
+                if len(head) < HEAD_BYTES:
+                    head += piece[: HEAD_BYTES - len(head)]
+                    _check_head(head)
+                size += len(piece)
+                if size > most:
+                    megabytes = self.limits.max_bytes // 1_000_000
+                    raise TooLarge(f"The recording is larger than {megabytes} MB: send it in a smaller format.")
+                await writer.write(piece)
+            if not size:
+                raise BadRequest("The audio file is empty.")
+            if len(head) < MIN_SNIFF_BYTES:
+                raise UnsupportedAudio
+            await writer.finish()
+        return key, size
+
+    async def _fetched(self, encounter: str, ordinal: int, seal: Seal, url: str, *, most: int) -> tuple[str, int]:
+        for wait_s in (*FETCH_AGAIN_S, None):
+            try:
+                pieces = self._fetcher.fetch(url, max_bytes=most)
+                return await self._keep(encounter, ordinal, seal, pieces, most=most)
+            except StoreUnavailable:
+                raise
+            except AuscultError as exc:
+                if wait_s is None or not exc.retryable:
+                    raise
+                log.info("recording.fetch_again", encounter=encounter, code=exc.code)
+            await anyio.sleep(wait_s)
+        raise AssertionError("the last try returns or raises")
+
+    async def _fail(self, row: EncounterRow, error: AuscultError) -> None:
+        """The last word on a recording that is not worth going on with."""
+        failure = Failure(code=error.code, message=str(error))
+        fail = partial(encounter_sql.fail, encounter=row.id, failure=failure)
+        await self._studio.writer.write(partial(fail, at=self._studio.now()))
+        self._studio.metrics.sessions_completed.labels(outcome=failure.code).inc()
+        await self._executors.tell(ENDED, row.id)
+        await self.drop_files(row.id)
+
+
+class Receiving:
+    """A recording on its way in. Made by `Recordings.receiving`."""
+
+    def __init__(self, recordings: Recordings, caller: Caller, encounter: str, seal: Seal, wrapped: bytes) -> None:
+        self.caller = caller
+        self.encounter = encounter
+        self.seal = seal
+        self.wrapped = wrapped
+        self.parts: list[Part] = []
+        self.accepted = False
+        self._recordings = recordings
+
+    async def file(self, pieces: AsyncIterable[bytes]) -> None:
+        """The next file. Raises `TooLarge`, `UnsupportedAudio`, `BadRequest`, `StorageFull`."""
+        await self._recordings.keep(self, pieces)
+
+    def url(self, url: str) -> None:
+        """The next file, which is to be fetched."""
+        self.parts.append(Part(ordinal=len(self.parts), blob=None, size=0, url=url))
+
+    async def accept(self, options: EncounterOptions, client_key: str | None = None) -> str:
+        """Everything is here: returns the id of the encounter, once it is stored."""
+        return await self._recordings.store(self, options, client_key)
+
+
+def _check_head(head: bytes) -> None:
+    if len(head) >= MIN_SNIFF_BYTES and sniff(head) is None and not id3_bytes(head):
+        raise UnsupportedAudio
