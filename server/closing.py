@@ -1,10 +1,9 @@
 """The steps that close an encounter. Each may run again after a crash, and does then what is left to do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import anyio.to_thread
-from sqlalchemy import Connection
 
 from pipeline.errors import LanguageUnsupported
 from pipeline.types import Utterance
@@ -13,14 +12,14 @@ from server.encounters import FINISHED, Encounters
 from server.errors import EpochLost, NotFound, RecordingTooLong
 from server.live import Studio
 from server.store import encounters as sql
-from server.store.blobs import DirectoryBlobs
+from server.store.blobs import Blobs
 from server.store.seal import Seal
 
 
 class Closing:
     """Finish the transcript, write the note, say the last word, archive the audio."""
 
-    def __init__(self, encounters: Encounters, studio: Studio, blobs: DirectoryBlobs) -> None:
+    def __init__(self, encounters: Encounters, studio: Studio, blobs: Blobs) -> None:
         self._encounters = encounters
         self._studio = studio
         self._blobs = blobs
@@ -67,8 +66,7 @@ class Closing:
         kept: list[tuple[int, str, int]] = []
         for stream in range(len(row.options.streams)):
             if (key := f"{encounter}-{stream}") not in known:  # else the step ran before, and the log is gone
-                archive = partial(self._archive, seal=seal, encounter=encounter, stream=stream, key=key)
-                kept.append((stream, key, await self._studio.reader.read(archive)))
+                kept.append((stream, key, await self._archive(seal, encounter, stream, key)))
         at = self._studio.now()
         await self._studio.writer.write(partial(sql.drop_log, encounter=encounter, kept=kept, at=at))
 
@@ -84,11 +82,13 @@ class Closing:
             return Failure(code=exc.code, message=str(exc))
         return row.failure
 
-    def _archive(self, connection: Connection, *, seal: Seal, encounter: str, stream: int, key: str) -> int:
-        def pieces() -> Iterator[bytes]:
+    async def _archive(self, seal: Seal, encounter: str, stream: int, key: str) -> int:
+        """Copy one stream's log into a blob; returns its size in bytes."""
+        read = partial(sql.read_log, seal=seal, encounter=encounter, stream=stream)
+        async with self._blobs.writer(key, seal) as blob:
             begin = 0
-            while chunks := sql.read_log(connection, seal, encounter, stream, begin=begin):
-                yield from (chunk.body for chunk in chunks)
+            while chunks := await self._studio.reader.read(partial(read, begin=begin)):
+                for chunk in chunks:
+                    await blob.write(chunk.body)
                 begin = chunks[-1].offset + len(chunks[-1].body)
-
-        return self._blobs.write(key, seal, pieces())
+            return await blob.finish()

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import anyio
-import anyio.to_thread
 import msgspec
 import structlog
 from anyio.abc import TaskGroup
@@ -29,7 +28,7 @@ from server.languages import check_language
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
 from server.store import encounters as sql
-from server.store.blobs import DirectoryBlobs
+from server.store.blobs import Blobs
 from server.store.seal import KeyRing, Seal
 
 T = TypeVar("T")
@@ -64,7 +63,7 @@ class Encounters:
         *,
         studio: Studio,
         keyring: KeyRing,
-        blobs: DirectoryBlobs,
+        blobs: Blobs,
         notes: Notes,
         glossaries: Mapping[str, tuple[str, ...]],
         limits: Limits,
@@ -244,7 +243,7 @@ class Encounters:
         keys = await self._read(partial(sql.blob_keys, encounter=encounter))
         await self._studio.writer.write(partial(sql.erase, encounter=encounter))
         for key in keys:
-            await anyio.to_thread.run_sync(self._blobs.delete, key)
+            await self._blobs.delete(key)
         await self._started_jobs().forget(encounter)
 
     async def erase_completed_before(self, at: float) -> int:

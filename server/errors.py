@@ -16,6 +16,8 @@ ServerError (pipeline's AuscultError)
 ├── EpochLost            another process took the session over
 ├── DatabaseUnusable     it cannot be opened at start
 ├── StoreUnavailable     the database does not answer; retry later
+│   └── BlobsUnavailable the place for recordings does not
+│       └── StorageFull  it has no room left
 ├── TooManyAtOnce        too many requests for one session wait already; retry later
 └── Conflict             the data directory or the database is in use
 """
@@ -113,6 +115,14 @@ class StoreUnavailable(ServerError):
 
     code = "store_unavailable"
     retryable = True
+
+
+class BlobsUnavailable(StoreUnavailable):
+    """Recordings cannot be stored or read at present; the server's log says why. Send the same request again later."""
+
+
+class StorageFull(BlobsUnavailable):
+    """No room is left for recordings: the operator must make some. Send the same request again later."""
 
 
 class TooManyAtOnce(ServerError):

@@ -16,6 +16,7 @@ from server.errors import ServerError
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+TAG_BYTES = 16
 
 
 class SealBroken(ServerError):

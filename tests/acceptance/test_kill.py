@@ -47,7 +47,7 @@ def stored_bytes(data_dir: Path, encounter: str) -> list[bytes]:
                 if not log:  # it has become a blob, maybe just now
                     query = select(t.blobs.c.key).where(t.blobs.c.encounter_id == encounter, t.blobs.c.stream == stream)
                     key = connection.execute(query).scalar()
-                    kept.append(b"" if key is None else b"".join(blobs.read(key, seal)))
+                    kept.append(b"" if key is None else blobs.open(key, seal).read())
                 else:
                     kept.append(b"".join(part.body for part in log))
             return kept
