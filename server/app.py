@@ -48,6 +48,7 @@ from server.errors import Conflict, ServerError
 from server.executors import QUEUED, Alone, Company
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
+from server.facades.auscult.recordings import RecordingRoutes
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.tokens import TokenRoutes
 from server.facades.auscult.whip import Whip, WhipLimits
@@ -63,7 +64,7 @@ from server.live import Studio
 from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
-from server.recordings import RecordingLimits, Recordings
+from server.recordings import NoFetcher, RecordingLimits, Recordings
 from server.replays import Replays
 from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
@@ -394,6 +395,13 @@ class Server:
                 send_timeout_s=settings.limits.send_timeout_s,
             ),
         )
+        recordings = RecordingRoutes(
+            self._encounters,
+            self._recordings,
+            authenticator,
+            self.metrics,
+            stall_s=settings.limits.upload_stall_timeout_s,
+        )
         whip = Whip(
             self._whip_sessions,
             events,
@@ -412,13 +420,22 @@ class Server:
                 *TokenRoutes(self._encounters, authenticator, tokens, self.metrics).routes(),
                 *events.routes(),
                 *live.routes(),
+                *recordings.routes(),
                 *whip.routes(),
             ],
-            middleware=[] if isinstance(self._executors, Alone) else [Middleware(Forwarding, executors=self._executors, metrics=self.metrics)],
+            middleware=[]
+            if isinstance(self._executors, Alone)
+            else [Middleware(Forwarding, executors=self._executors, metrics=self.metrics)],
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
         )
         return with_cors(app, settings.server.cors_origins)
+
+    def _forwarding(self) -> list[Middleware]:
+        """Nothing where there is nobody else."""
+        if isinstance(self._executors, Alone):
+            return []
+        return [Middleware(Forwarding, executors=self._executors, metrics=self.metrics)]
 
     def _watch(self) -> None:
         gauge, counter = self.metrics.gauge, self.metrics.counter

@@ -84,5 +84,3 @@ class Dispatcher:
             self._working.add(taken.encounter)
             await jobs.start_recording(taken.encounter)
         return True
-
-

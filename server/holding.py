@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from io import RawIOBase
 
 import anyio
 import anyio.to_thread
@@ -130,8 +131,9 @@ class Holding:
         live = await self._restored(row, self.seal(row), epoch=epoch)
         if row.state is not State.LIVE:
             live.end()
-        self._studio.metrics.takeovers.inc()
-        log.info("encounter.taken_over", encounter=row.id, epoch=epoch)
+        if not (row.state is State.WORKING and row.owner == self._executors.me.id):  # else it was just claimed
+            self._studio.metrics.takeovers.inc()
+            log.info("encounter.taken_over", encounter=row.id, epoch=epoch)
         self._begin(live)
 
     async def _restored(self, row: EncounterRow, seal: Seal, *, epoch: int) -> LiveEncounter:
@@ -163,7 +165,9 @@ class Holding:
 
     async def _parts(self, row: EncounterRow, seal: Seal) -> Parts:
         known = await self._studio.reader.read(partial(recordings.parts, seal=seal, encounter=row.id))
-        files = [partial(self._blobs.open, part.blob, seal) for part in known if part.blob is not None]
+        files: list[Callable[[], RawIOBase]] = [
+            partial(self._blobs.open, part.blob, seal) for part in known if part.blob is not None
+        ]
         return await anyio.to_thread.run_sync(survey, files)
 
     def _begin(self, live: LiveEncounter) -> None:

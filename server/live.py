@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, Protocol
+from io import RawIOBase
+from typing import Any, Protocol
 
 import anyio
 import msgspec
@@ -56,7 +57,7 @@ class DecoderFactory(Protocol):
         format: AudioFormat,
         *,
         restart: RestartPoint | None = None,
-        whole: Callable[[int], BinaryIO] | None = None,
+        whole: Callable[[int], RawIOBase] | None = None,
     ) -> AudioDecoder: ...
 
 

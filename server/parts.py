@@ -6,7 +6,7 @@ back and forth (`Parts.whole`).
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import RawIOBase
 
 import anyio.to_thread
 
@@ -31,7 +31,7 @@ class Piece:
 class _Part:
     begin: int  # in the stream
     length: int  # bytes of it that are in the stream
-    open: Callable[[], BinaryIO]
+    open: Callable[[], RawIOBase]
 
 
 class Parts:
@@ -47,7 +47,7 @@ class Parts:
             async for piece in self._read(begin, end):
                 yield piece
 
-    def whole(self, begin: int) -> BinaryIO:
+    def whole(self, begin: int) -> RawIOBase:
         """The file that begins here in the stream, seekable. To be called by the decoder's thread."""
         return next(part.open() for part in self._parts if part.begin == begin)
 
@@ -66,7 +66,7 @@ class Parts:
                     at += len(body)
 
 
-def survey(files: Sequence[Callable[[], BinaryIO]]) -> Parts:
+def survey(files: Sequence[Callable[[], RawIOBase]]) -> Parts:
     """Look at each file's beginning and size. Blocks."""
     parts: list[_Part] = []
     begin = 0
@@ -74,7 +74,7 @@ def survey(files: Sequence[Callable[[], BinaryIO]]) -> Parts:
         with opener() as file:
             size = file.seek(0, 2)
             file.seek(0)
-            length = min(size, HEAD_BYTES) if _index_last(file.read(HEAD_BYTES)) else size
+            length = min(size, HEAD_BYTES) if _index_last(file.read(HEAD_BYTES) or b"") else size
         parts.append(_Part(begin=begin, length=length, open=opener))
         begin += length
     return Parts(parts)

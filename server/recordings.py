@@ -44,6 +44,12 @@ class Fetcher(Protocol):
         ...
 
 
+class NoFetcher:
+    async def fetch(self, url: str, *, max_bytes: int) -> AsyncIterator[bytes]:
+        raise BadRequest("no fetching yet")
+        yield b""
+
+
 class RecordingLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one recording may be."""
 

@@ -99,7 +99,9 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     cors_origins: Origins = ()
     open_metrics: bool = False
     role: Literal["all", "web", "jobs"] = "all"
-    internal_address: Annotated[str, Meta(pattern=r"^$|^https?://[^\s/]+$", description="http://HOST:PORT, or empty")] = ""
+    internal_address: Annotated[
+        str, Meta(pattern=r"^$|^https?://[^\s/]+$", description="http://HOST:PORT, or empty")
+    ] = ""
     drain_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
 
 
@@ -164,6 +166,7 @@ class LimitSettings(Table, frozen=True, kw_only=True):
     http_idle_timeout_s: Seconds = 600.0
     reconnect_timeout_s: Seconds = 120.0
     send_timeout_s: Seconds = 20.0
+    upload_stall_timeout_s: Seconds = 30.0
 
 
 class LiveSettings(Table, frozen=True, kw_only=True):

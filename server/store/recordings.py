@@ -24,9 +24,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None  # where it is to be fetched
 
 
-def create(
-    connection: Connection, seal: Seal, row: EncounterRow, client_key: str | None, parts: Sequence[Part]
-) -> str:
+def create(connection: Connection, seal: Seal, row: EncounterRow, client_key: str | None, parts: Sequence[Part]) -> str:
     """A recording and its files, in line. Returns its id, or the id of the one with the same client key."""
     known = sql.create(connection, row, client_key)
     if known == row.id:
@@ -117,4 +115,3 @@ def claim(connection: Connection, encounter: str, owner: str) -> bool:
         .values(state=State.WORKING, owner=owner, epoch=c.epoch + 1)
     )
     return bool(done.rowcount)
-

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+import msgspec
+
 from pipeline.errors import AuscultError, Overloaded
 from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
 from pipeline.notes.note import Note
 from pipeline.speakers import Speaker
+from pipeline.speakers import speakers as summary
 from pipeline.types import Role, Utterance, to_ms
 from server import speaking
 from server.domain import EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
@@ -28,6 +31,8 @@ ENCODINGS = ("container", "pcm_s16le")
 RATES = range(8_000, 48_001)  # hertz
 MAX_TEXT = 100  # characters of a language's or a template's name
 MAX_GLOSSARIES = 20
+MAX_KEY = 200  # characters of an Idempotency-Key
+MAX_URL = 4096
 NUMBER_BYTES = 4  # of a chunk's number, big-endian, before the chunk
 
 
@@ -119,20 +124,25 @@ def chunk(frame: bytes, *, numbered: bool) -> tuple[bytes, int | None]:
     return frame[NUMBER_BYTES:], int.from_bytes(frame[:NUMBER_BYTES], "big")
 
 
+def final(item: Utterance) -> schema.Final:
+    """A final as it is told."""
+    return schema.Final(
+        id=item.id,
+        stream=item.stream,
+        speaker=item.role,
+        text=item.text,
+        start_ms=item.start_ms,
+        end_ms=item.end_ms,
+        speaker_id=item.speaker,
+        overlap=item.overlap,
+    )
+
+
 def event(update: Tellable) -> schema.Event:
     """Its event."""
     match update:
         case Utterance():
-            return schema.Final(
-                id=update.id,
-                stream=update.stream,
-                speaker=update.role,
-                text=update.text,
-                start_ms=update.start_ms,
-                end_ms=update.end_ms,
-                speaker_id=update.speaker,
-                overlap=update.overlap,
-            )
+            return final(update)
         case SpeakerRenamed():
             return schema.SpeakerRenamed(speaker_id=update.speaker, speaker=update.role, items=list(update.items))
         case RoleDoubted():
@@ -211,6 +221,64 @@ def problem(exc: AuscultError | Failure) -> schema.ErrorEvent:
     return schema.ErrorEvent(code=exc.code, message=message + HINTS.get(exc.code, ""))
 
 
+def idempotency_key(header: str | None) -> str | None:
+    """Raises `BadRequest`."""
+    if header is not None and not 0 < len(header) <= MAX_KEY:
+        raise BadRequest(f"Idempotency-Key must have 1 to {MAX_KEY} characters.")
+    return header
+
+
+def urls(given: Sequence[str]) -> Sequence[str]:
+    """Raises `BadRequest`."""
+    if not given:
+        raise BadRequest("urls must name one or more audio files.")
+    if any(not url.startswith(("http://", "https://")) or len(url) > MAX_URL for url in given):
+        raise BadRequest(f"urls must be http or https addresses of at most {MAX_URL} characters.")
+    return given
+
+
+def recording(wanted: schema.RecordingRequest) -> EncounterOptions:
+    """What a recording is to become. Raises `BadRequest`."""
+    asked = options(
+        "recordings",
+        (StreamSpec(name="stream0", role=role(wanted.role)),),
+        language=wanted.language,
+        template=wanted.template,
+        glossary=wanted.glossary,
+        note=wanted.note,
+        expected_speakers=wanted.expected_speakers,
+        speaker_hints=wanted.speaker_hints,
+    )
+    return msgspec.structs.replace(asked, resumable=False, attended=False, recording=True)
+
+
+def encounter(view: EncounterView) -> schema.Encounter:
+    """Everything that may be shown."""
+    row, stored = view.row, view.note
+    written = None if stored is None else stored.note
+    absence = None if stored is None else stored.absence
+    return schema.Encounter(
+        encounter_id=row.id,
+        status=row.state,
+        percentage=row.percentage,
+        stage=row.stage,
+        stages={stage: timestamp(at) for stage, at in row.stages.items()},
+        created_at=timestamp(row.created_at),
+        completed_at=None if row.completed_at is None else timestamp(row.completed_at),
+        language=row.options.language,
+        warnings=list(row.warnings),
+        error=_stored_error(row.failure) if row.state is State.FAILED else None,
+        items=[final(item) for item in view.items],
+        speakers=speakers(summary(view.items)),
+        note=None if written is None else note(written),
+        note_absence=_stored_error(absence),
+    )
+
+
+def _stored_error(failure: Failure | None) -> schema.Error | None:
+    return None if failure is None else schema.Error(code=failure.code, message=failure.message)
+
+
 HINTS = {  # what a recorder in a browser can do, behind what is wrong
     "unsupported_audio": " If a recorder sent them, restart it and send its stream from the first byte.",
 }
@@ -230,10 +298,13 @@ STATUS = {
     "token_expired": 401,
     "forbidden": 403,
     "not_found": 404,
+    "upload_stalled": 408,
     "already_final": 409,
+    "conflict": 409,
     "precondition_failed": 412,
     "too_large": 413,
     "session_too_long": 413,
+    "recording_too_long": 413,
     "sdp_too_large": 413,
     "unsupported_media_type": 415,
     "no_audio": 422,  # of WebRTC: RFC 9725 §4.4.2 and §4.4.3
@@ -246,6 +317,8 @@ STATUS = {
     "no_udp_port": 503,
     "store_unavailable": 503,
     "epoch_lost": 503,
+    "storage_full": 507,
+    "blobs_unavailable": 503,
 }
 
 CHALLENGES = {  # RFC 6750 §3.1

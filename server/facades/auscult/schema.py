@@ -210,3 +210,46 @@ Event: TypeAlias = (
     | ErrorEvent
     | Done
 )
+
+
+# Recordings and encounters over HTTP
+
+
+class RecordingRequest(Struct, kw_only=True):
+    """What a recording is to become; `urls` where it is to be fetched."""
+
+    urls: list[str] = []
+    language: str = "en"
+    template: str = ""
+    glossary: list[str] = []
+    note: bool = True
+    expected_speakers: int = 0
+    speaker_hints: list[str] = []
+    role: str = "unspecified"  # of the only person in it
+
+
+class Accepted(Struct, kw_only=True):
+    """It is stored, and will be worked on."""
+
+    encounter_id: str
+    status_url: str
+    status: str = "queued"
+
+
+class Encounter(Struct, kw_only=True, omit_defaults=True):
+    """How far an encounter is, and what is known of it."""
+
+    encounter_id: str
+    status: str  # live | queued | working | closing | done | failed
+    percentage: int
+    stage: str
+    stages: dict[str, str]  # when each was reached
+    created_at: str
+    completed_at: str | None = None
+    language: str = ""
+    warnings: list[str] = []
+    error: Error | None = None
+    items: list[Final] = []
+    speakers: list[Speaker] = []
+    note: Note | None = None
+    note_absence: Error | None = None
