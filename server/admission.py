@@ -29,6 +29,7 @@ class Refusal(StrEnum):
 
     SESSIONS = "sessions"  # there are `max_sessions`
     STREAMS = "streams"  # more streams would keep the recogniser busier than is good, or there are `max_streams`
+    STOPPING = "stopping"  # this process is about to end; another one, or its successor, takes sessions
     LATE = "late"  # whatever was measured, finals wait too long right now
 
 
@@ -55,6 +56,11 @@ class Admission:
         self._limits = limits
         self._metrics = metrics
         self._opening: list[int] = []  # streams of each session about to be inside
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed = True
 
     @property
     def streams_carried(self) -> int:
@@ -70,7 +76,8 @@ class Admission:
         refusal = self._refusal(streams, inside=inside)
         if refusal is not None:
             self._metrics.sessions_refused.labels(reason=refusal).inc()
-            raise Overloaded(retry_after_s=LATE_RETRY_S if refusal is Refusal.LATE else FULL_RETRY_S)
+            soon = refusal in (Refusal.LATE, Refusal.STOPPING)
+            raise Overloaded(retry_after_s=LATE_RETRY_S if soon else FULL_RETRY_S)
         self._opening.append(streams)
         try:
             yield
@@ -78,6 +85,8 @@ class Admission:
             self._opening.remove(streams)
 
     def _refusal(self, streams: int, *, inside: bool) -> Refusal | None:
+        if self._closed:
+            return Refusal.STOPPING
         sessions = self._inside.live + len(self._opening) - inside
         if sessions == 0:
             return None

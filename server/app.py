@@ -234,7 +234,7 @@ class Server:
         self._fatal = fatal  # called when the recogniser cannot be loaded: the process should end
         self._waiting_for: str | None = "the recogniser"
         self.metrics = Metrics()
-        self.stopping = anyio.Event()  # to be set when no more requests are taken: answers without an end end then
+        self.stopping = anyio.Event()  # no more requests are taken: answers without an end end
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
         self._writer = Writer(self._engine)
@@ -458,6 +458,10 @@ class Server:
         counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
         counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
         counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
+        dispatcher = self._dispatcher
+        if dispatcher is not None:
+            gauge("auscult_recordings_working", "Recordings in work in this process.", lambda: dispatcher.working)
+            gauge("auscult_recordings_waiting", "Recordings in line, as last seen.", lambda: dispatcher.waiting)
         voicing = self._voicing
         counter("auscult_voiceprints", "Windows whose voice was computed.", lambda: voicing.windows)
         counter("auscult_voiceprints_failed", "Windows left without a voice.", lambda: voicing.failed)
@@ -465,6 +469,14 @@ class Server:
         gauge("auscult_voiceprints_waiting", "Windows whose voice will be computed.", lambda: voicing.waiting)
         counter("auscult_store_commits", "Group commits.", lambda: writer.groups)
         counter("auscult_store_writes", "Writes, several in each group commit.", lambda: writer.writes)
+
+    async def stop_serving(self) -> None:
+        """Let nobody in any more, give sessions the time to come to their end, and end answers without an end."""
+        self._waiting_for = "its end"
+        self._encounters.admission.close()
+        with anyio.move_on_after(self._settings.server.drain_s):
+            await self._encounters.idle()
+        self.stopping.set()
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -133,7 +133,7 @@ def _run(settings: Settings, sockets: list[socket]) -> int:
             timeout_graceful_shutdown=10,
         ),
         announce=lambda url: out.print(f"Auscult listens on {url}"),
-        stopping=auscult.stopping.set,
+        stopping=auscult.stop_serving,
         send_timeout_s=settings.limits.send_timeout_s,
     )
     server.run(sockets)

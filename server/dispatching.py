@@ -37,6 +37,7 @@ class Dispatcher:
         self._executors = executors
         self._workers = workers
         self._most_per_tenant = most_per_tenant
+        self.waiting = 0  # recordings in line when it was last looked at
         self._working: set[str] = set()
         self._changed = anyio.Event()  # somebody joined the line, or there is room
 
@@ -73,6 +74,7 @@ class Dispatcher:
     async def _take(self, jobs: RecordingJobs) -> bool:
         """Take one; False where there is none for this process."""
         waiting = await self._reader.read(sql.waiting)
+        self.waiting = len(waiting)
         if not waiting:
             return False
         working = await self._reader.read(sql.working)

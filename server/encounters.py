@@ -108,6 +108,21 @@ class Encounters:
         """Audio streams that are still being heard."""
         return self._holding.streams
 
+    async def idle(self) -> None:
+        """See `Holding.idle`."""
+        await self._holding.idle()
+
+    @property
+    def process(self) -> int:
+        """The number of this process among those that share the database; 0 where it is alone."""
+        return self._executors.me.number
+
+    async def check_process(self, number: int) -> None:
+        """Raises `HeldElsewhere` where another process has this number, and lives."""
+        other = await self._executors.numbered(number)
+        if other is not None:
+            raise HeldElsewhere(other)
+
     def streams_carried(self) -> int:
         """See `Admission.streams_carried`."""
         return self.admission.streams_carried

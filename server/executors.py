@@ -7,7 +7,7 @@ tell (LISTEN). SQLite serves one process, so `Alone` has nobody to hear or to in
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -59,6 +59,10 @@ class Executors(Protocol):
         """Another process that lives; None where it is dead, unknown, nobody, or this one."""
         ...
 
+    async def numbered(self, number: int) -> Executor | None:
+        """See `other`, by its number."""
+        ...
+
     async def living(self) -> frozenset[str]:
         """The ids of all processes that live. Raises `StoreUnavailable`."""
         ...
@@ -80,6 +84,10 @@ class Alone:
         self._heard = heard
 
     async def other(self, executor: str) -> Executor | None:
+        """See `Executors`."""
+        return None
+
+    async def numbered(self, number: int) -> Executor | None:
         """See `Executors`."""
         return None
 
@@ -129,9 +137,12 @@ class Company:
         """See `Executors`. Raises `StoreUnavailable`."""
         if executor in ("", self.me.id) or self._gone.get(executor, 0.0) > anyio.current_time():
             return None
-        if anyio.current_time() - self._looked > KNOWN_S:
-            await self._look()
-        return next((each for each in self._census.alive if each.id == executor), None)
+        return next((each for each in await self._alive() if each.id == executor), None)
+
+    async def numbered(self, number: int) -> Executor | None:
+        """See `Executors`. Raises `StoreUnavailable`."""
+        found = next((each for each in await self._alive() if each.number == number), None)
+        return None if found is None else await self.other(found.id)
 
     async def living(self) -> frozenset[str]:
         """See `Executors`."""
@@ -198,6 +209,11 @@ class Company:
             await self.tell(ORPHANS, self.me.id)
         except AuscultError as exc:  # the database is away: the others find this process dead
             log.warning("executor.left_without_a_word", code=exc.code)
+
+    async def _alive(self) -> Sequence[Executor]:
+        if anyio.current_time() - self._looked > KNOWN_S:
+            await self._look()
+        return self._census.alive
 
     async def _look(self) -> sql.Census:
         self._census = await self._reader.read(sql.census)

@@ -49,6 +49,7 @@ class Holding:
         self._idle_timeout_s = idle_timeout_s
         self._reconnect_timeout_s = reconnect_timeout_s
         self._live: dict[str, LiveEncounter] = {}
+        self._fewer = anyio.Event()  # one is held no longer; replaced by who waits for it
         self._taking_over = anyio.Lock()
         self._tasks: TaskGroup | None = None
         self._close: Callable[[str], Awaitable[None]] | None = None
@@ -106,12 +107,19 @@ class Holding:
     def let_go(self, live: LiveEncounter) -> None:
         """Stop working on it: its next chunk, or the next round of tending, takes it over again from the store."""
         if self._live.get(live.id) is live:
-            del self._live[live.id]
+            self.release(live.id)
         live.scope.cancel()
 
     def release(self, encounter: str) -> None:
         """It is completed: nothing is left to hold."""
         self._live.pop(encounter, None)
+        self._fewer.set()
+
+    async def idle(self) -> None:
+        """Wait until no live session is held."""
+        while self.live:
+            self._fewer = anyio.Event()
+            await self._fewer.wait()
 
     async def items(self, row: EncounterRow) -> Sequence[Utterance]:
         """Its finals, in the order in which they were told."""

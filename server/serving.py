@@ -1,25 +1,28 @@
 """uvicorn, with a word when it listens and when it stops, and without connections that nobody reads."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from types import FrameType
 
+import anyio
 import uvicorn
 
 
 class Announced(uvicorn.Server):
-    """Says where it listens, once it does, and that it begins to stop."""
+    """Says where it listens, once it does, and that it begins to stop: before connections are closed."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         *,
         announce: Callable[[str], None],
-        stopping: Callable[[], None],
+        stopping: Callable[[], Awaitable[None]],
         send_timeout_s: float,
     ) -> None:
         super().__init__(config)
         self._announce = announce
-        self._tell_stopping = stopping
+        self._stop_serving = stopping
+        self._draining: anyio.CancelScope | None = None
         self._send_timeout_s = send_timeout_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -32,8 +35,16 @@ class Announced(uvicorn.Server):
             host, port = listening[0].getsockname()[:2]
             self._announce(f"{scheme}://{host}:{port}")
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A second signal ends the wait for sessions."""
+        if self._draining is not None:
+            self._draining.cancel()
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._tell_stopping()
+        with anyio.CancelScope() as scope:
+            self._draining = scope
+            await self._stop_serving()
         await super().shutdown(sockets)
 
 

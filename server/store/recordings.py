@@ -97,15 +97,6 @@ def working(connection: Connection) -> dict[str, int]:
     return {str(tenant): int(count) for tenant, count in connection.execute(query)}
 
 
-def count_waiting(connection: Connection) -> int:
-    """How many wait."""
-    return int(
-        connection.execute(
-            select(func.count()).select_from(t.encounters).where(t.encounters.c.state == State.QUEUED)
-        ).scalar_one()
-    )
-
-
 def claim(connection: Connection, encounter: str, owner: str) -> bool:
     """Take one out of the line, for this process; False where another one was faster."""
     c = t.encounters.c

@@ -6,13 +6,11 @@ from uuid import uuid4
 
 import anyio
 import pytest
-from psycopg import AsyncConnection
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from bench.recordings import Recording
-from bench.server import RunningServer, ServerFailed, running_server
-from server.store.claim import LOCK
+from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
 from tests.acceptance.test_kill import bubbles
@@ -104,44 +102,6 @@ async def test_an_outage_does_not_end_the_server_and_what_was_left_alone_is_clos
                 cluster.start()
             assert (await anyio.to_thread.run_sync(wait, api, task_id))[-1]["status"] == "DONE"
             assert "server.broken" not in server.log()
-
-
-async def test_a_second_server_on_the_same_database_refuses_to_start_until_the_first_has_gone(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    async with running_server(recogniser="scripted", data_dir=tmp_path / "first", environment=environment) as server:
-        with pytest.raises(ServerFailed, match="already using the database"):
-            async with running_server(recogniser="scripted", data_dir=tmp_path / "second", environment=environment):
-                pass
-        await server.kill()
-        await server.start()
-
-
-async def test_a_server_that_lost_its_database_to_another_ends(environment: dict[str, str], tmp_path: Path) -> None:
-    quick = environment | {"AUSCULT_TASKS_TEND_S": "0.1"}
-    url = environment["AUSCULT_STORE_URL"]
-    async with (
-        running_server(recogniser="scripted", data_dir=tmp_path, environment=quick) as server,
-        await AsyncConnection.connect(url, autocommit=True) as rival,
-        await AsyncConnection.connect(url, autocommit=True) as operator,
-        anyio.create_task_group() as waiting,
-    ):
-        waiting.start_soon(rival.execute, "SELECT pg_advisory_lock(%s)", (LOCK,))
-        with anyio.fail_after(WAIT_S):
-            await until_it_waits(operator)
-            mine = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            await operator.execute(mine)
-            await said(server, "already using the database", times=1)
-            await server.ended()
-
-
-async def until_it_waits(operator: AsyncConnection) -> None:
-    """Until somebody waits for the lock that the server has."""
-    while True:
-        found = await operator.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        if await found.fetchone():
-            return
-        await anyio.sleep(0.05)  # another process: there is no event to wait for
 
 
 async def said(server: RunningServer, event: str, times: int) -> None:

@@ -91,7 +91,7 @@ class Whip:
     async def events(self, request: Request) -> Response:
         """The transcript of the session's encounter: also when the session is over, for the token knows the way."""
         caller = await self._authenticator.caller(credential(request))
-        encounter = self._sessions.encounter(request.path_params["session"]) or caller.encounter
+        encounter = await self._sessions.encounter(request.path_params["session"]) or caller.encounter
         if not encounter:
             raise NotFound("There is no such WHIP session any more: read /api/encounters/{encounter}/events.")
         return await self._events.stream(request, caller, encounter)

@@ -47,8 +47,11 @@ class Part:
 class WhipSession:
     """See the module. Run by `server.facades.auscult.whip_sessions`."""
 
-    def __init__(self, peer: Peer, part: Part, telling: Telling, metrics: Metrics, *, send_timeout_s: float) -> None:
-        self.id = secrets.token_urlsafe(24)  # RFC 9725 §5: nobody can guess it
+    def __init__(
+        self, peer: Peer, part: Part, telling: Telling, metrics: Metrics, *, process: int, send_timeout_s: float
+    ) -> None:
+        """`process`: the number of this one among those that share the database; it is read again from the id."""
+        self.id = f"{process:x}.{secrets.token_urlsafe(24)}"  # RFC 9725 §5: nobody can guess it
         self.ice_session = secrets.token_hex(8)
         self.peer = peer
         self.part = part
@@ -232,3 +235,11 @@ async def _cancel_after(event: anyio.Event, scope: anyio.CancelScope) -> None:
 def missed_bytes(reached_bytes: int, elapsed_s: float) -> int:
     """The silence that a stream of 16 kHz s16le is behind by, when it has come so far in this time."""
     return max(0, round(elapsed_s * SAMPLE_RATE) * SAMPLE_BYTES - reached_bytes)
+
+
+def process_of(session_id: str) -> int:
+    """The number of the process that has a session with this id; 0 where no process has."""
+    try:
+        return int(session_id.partition(".")[0], 16)
+    except ValueError:
+        return 0

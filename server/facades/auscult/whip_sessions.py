@@ -17,7 +17,7 @@ from server.encounters import Encounters
 from server.errors import NotFound
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.whip_convert import Feed, Wanted
-from server.facades.auscult.whip_session import Part, WhipSession
+from server.facades.auscult.whip_session import Part, WhipSession, process_of
 from server.ingest import sdp
 from server.ingest.webrtc import Counts, Peer
 from server.metrics import Metrics
@@ -81,7 +81,14 @@ class WhipSessions:
         try:
             answer = await peer.answer(offer)
             part = await self._take_part(caller, wanted, feed)
-            session = WhipSession(peer, part, self._telling, self._metrics, send_timeout_s=self._send_timeout_s)
+            session = WhipSession(
+                peer,
+                part,
+                self._telling,
+                self._metrics,
+                process=self._encounters.process,
+                send_timeout_s=self._send_timeout_s,
+            )
             self._dismiss_former(part)
             assert self._tasks is not None, "WhipSessions is not running"
             await self._tasks.start(self._run, session, name=f"whip {part.live.id}")
@@ -93,14 +100,18 @@ class WhipSessions:
     async def find(self, caller: Caller, session_id: str) -> WhipSession:
         """A session that its client has not ended. Raises `NotFound`, also for one that this caller may not reach."""
         session = self._sessions.get(session_id)
+        if session is None:
+            await self._encounters.check_process(process_of(session_id))
         if session is None or session.dismissed.is_set():
             raise NotFound("There is no such WHIP session any more: make a new one, with encounter_id to go on.")
         await self._encounters.fed(caller, session.encounter)
         return session
 
-    def encounter(self, session_id: str) -> str | None:
+    async def encounter(self, session_id: str) -> str | None:
         """The encounter of a session that is known."""
         session = self._sessions.get(session_id)
+        if session is None:
+            await self._encounters.check_process(process_of(session_id))
         return session.encounter if session is not None else None
 
     async def _check(self, caller: Caller, wanted: Wanted) -> None:

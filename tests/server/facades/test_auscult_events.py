@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.lowlevel
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -68,7 +69,9 @@ async def served(stage: Stage) -> AsyncIterator[Stage]:
 
     app = Starlette(routes=[Route("/", stage.answer)])
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
-    server = Announced(config, announce=announce, stopping=lambda: None, send_timeout_s=stage.send_timeout_s)
+    server = Announced(
+        config, announce=announce, stopping=anyio.lowlevel.checkpoint, send_timeout_s=stage.send_timeout_s
+    )
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
         await listening.wait()
