@@ -92,6 +92,11 @@ class RunningServer:
     def data_dir(self) -> Path:
         return Path(self._options["--data-dir"])
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The settings that it got as variables."""
+        return self._environment
+
     def log(self) -> str:
         """Everything the server wrote to standard error, over all its runs."""
         return self._log.read_text(errors="replace")

@@ -46,6 +46,12 @@ class UnsupportedAudio(InvalidAudio):
     code = "unsupported_audio"
 
 
+class AudioTooLong(InvalidAudio):
+    """The recording is longer than the server takes: split it."""
+
+    code = "recording_too_long"
+
+
 class UndecodableAudio(InvalidAudio):
     """The audio container is damaged or incomplete: restart the recorder and send its stream from the first byte."""
 

@@ -12,11 +12,19 @@ import numpy as np
 from anyio.lowlevel import checkpoint
 
 from pipeline.batching import Answer, Batcher
-from pipeline.errors import InvalidAudio, RecognitionFailed
+from pipeline.errors import AudioTooLong, InvalidAudio, RecognitionFailed
 from pipeline.events import Event
 from pipeline.ports import AudioDecoder
 from pipeline.stereo import StereoSession
-from pipeline.types import Audio, PcmBlock, RecognitionRequest, RestartPoint, VoiceprintRequest, Voiceprints
+from pipeline.types import (
+    SAMPLE_RATE,
+    Audio,
+    PcmBlock,
+    RecognitionRequest,
+    RestartPoint,
+    VoiceprintRequest,
+    Voiceprints,
+)
 from pipeline.voicing import Voicing
 
 Sink: TypeAlias = Callable[[Event], None]
@@ -26,9 +34,16 @@ class Stream:
     """One audio stream in work. Made by `open_stream`."""
 
     def __init__(
-        self, session: StereoSession, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None
+        self,
+        session: StereoSession,
+        decoder: AudioDecoder,
+        batcher: Batcher,
+        sink: Sink,
+        voicing: Voicing | None,
+        max_samples: int | None,
     ) -> None:
         self._session = session
+        self._max_samples = max_samples
         self._voicing = voicing
         self._decoder = decoder
         self._batcher = batcher
@@ -81,6 +96,9 @@ class Stream:
                 self._check()
                 self._session.receive_audio(self._unheard(block))
                 self._pass_on()
+                if self._max_samples is not None and self.duration > self._max_samples:  # only decoding tells
+                    minutes = self._max_samples // (60 * SAMPLE_RATE)
+                    raise AudioTooLong(f"The recording is longer than {minutes} minutes: split it.")
                 await checkpoint()  # audio that is already decoded must not keep the loop from other streams
             self._session.receive_end()
         except InvalidAudio as exc:
@@ -146,15 +164,21 @@ class Stream:
 
 @asynccontextmanager
 async def open_stream(
-    session: StereoSession, decoder: AudioDecoder, batcher: Batcher, sink: Sink, voicing: Voicing | None = None
+    session: StereoSession,
+    decoder: AudioDecoder,
+    batcher: Batcher,
+    sink: Sink,
+    voicing: Voicing | None = None,
+    *,
+    max_samples: int | None = None,
 ) -> AsyncIterator[Stream]:
     """A stream whose work is owned by this block: leaving it early stops the work and frees the decoder.
 
-    Without `voicing` voices are not told apart.
+    Without `voicing` voices are not told apart. A stream that has more than `max_samples` fails.
 
     Leaving it normally waits until everything heard is committed, so call `Stream.end` before.
     """
-    stream = Stream(session, decoder, batcher, sink, voicing)
+    stream = Stream(session, decoder, batcher, sink, voicing, max_samples)
     try:
         async with anyio.create_task_group() as owner:
             owner.start_soon(stream.run)

@@ -23,6 +23,7 @@ from pipeline.engines.ge2e import Ge2eEmbedder
 from pipeline.engines.ge2e_weights import weights_path
 from pipeline.engines.pyannote import PyannoteDiarizer, pyannote_embedder
 from pipeline.engines.pyav import open_decoder as open_decoder
+from pipeline.engines.pyav_probe import duration
 from pipeline.engines.scripted import ScriptedRecogniser
 from pipeline.engines.silero import SileroModel
 from pipeline.engines.sphinx import SphinxRecogniser
@@ -312,6 +313,7 @@ class Server:
             voicing=self._voicing,
             voice_activity=make_voice_activity(settings),
             open_decoder=open_decoder,
+            probe=duration,
             session=live_options(settings, self._batcher.recogniser),
             recording=file_options(settings, self._batcher.recogniser),
             writer=self._writer,

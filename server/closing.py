@@ -5,11 +5,11 @@ from functools import partial
 
 import anyio.to_thread
 
-from pipeline.errors import LanguageUnsupported
+from pipeline.errors import AudioTooLong, LanguageUnsupported
 from pipeline.types import Utterance
 from server.domain import EncounterRow, Failure, Stage
 from server.encounters import FINISHED, Encounters
-from server.errors import EpochLost, NotFound, RecordingTooLong
+from server.errors import EpochLost, NotFound
 from server.live import Studio
 from server.store import encounters as sql
 from server.store.blobs import Blobs
@@ -72,7 +72,7 @@ class Closing:
 
     def _failure(self, row: EncounterRow, items: Sequence[Utterance]) -> Failure | None:
         """Why nothing useful came out; None where something did, or where simply nothing was said."""
-        if row.failure is not None and row.failure.code == RecordingTooLong.code:
+        if row.failure is not None and row.failure.code == AudioTooLong.code:
             return row.failure
         if items:
             return None

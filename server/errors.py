@@ -5,7 +5,6 @@ ServerError (pipeline's AuscultError)
 │   ├── TooLarge         over a limit
 │   └── AlreadyFinal     audio after the end
 ├── SessionTooLong       more audio than one session may have
-├── RecordingTooLong     more audio than one recording may have
 ├── Cancelled            the recording was cancelled by its owner
 ├── ResumeTokenInvalid   it continues no session of this caller
 ├── ResumeTokenUsed      a newer one continues that session
@@ -53,12 +52,6 @@ class SessionTooLong(ServerError):
     """The session has reached its longest duration: end it and start a new one."""
 
     code = "session_too_long"
-
-
-class RecordingTooLong(ServerError):
-    """The recording is longer than the server takes: split it."""
-
-    code = "recording_too_long"
 
 
 class Cancelled(ServerError):

@@ -176,7 +176,7 @@ class Holding:
         files: list[Callable[[], RawIOBase]] = [
             partial(self._blobs.open, part.blob, seal) for part in known if part.blob is not None
         ]
-        return await anyio.to_thread.run_sync(survey, files)
+        return await anyio.to_thread.run_sync(survey, files, self._studio.probe)
 
     def _begin(self, live: LiveEncounter) -> None:
         assert self._tasks is not None, "Holding.start was not called"

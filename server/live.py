@@ -25,16 +25,26 @@ from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import Stream, open_stream
 from pipeline.session import SessionOptions
 from pipeline.stereo import StereoSession
-from pipeline.types import WINDOW, AudioFormat, Checkpoint, RestartPoint, Role, StreamOptions, Utterance, to_ms
+from pipeline.types import (
+    WINDOW,
+    AudioFormat,
+    Checkpoint,
+    RestartPoint,
+    Role,
+    StreamOptions,
+    Utterance,
+    to_ms,
+    to_samples,
+)
 from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
-from server.errors import AlreadyFinal, EpochLost, RecordingTooLong, SessionTooLong
+from server.errors import AlreadyFinal, EpochLost, SessionTooLong
 from server.following import LiveTranscript, doubt
 from server.metrics import Metrics
 from server.outbox import Outbox
-from server.parts import Parts
+from server.parts import Parts, Probe
 from server.reviewing import NOT_REVIEWED, Recorded, Reviewer, worth_it
 from server.store import encounters as sql
 from server.store.database import Reader
@@ -69,6 +79,7 @@ class Studio:
     voicing: Voicing
     voice_activity: VoiceActivityModel
     open_decoder: DecoderFactory
+    probe: Probe
     session: SessionOptions
     recording: SessionOptions  # of recordings, for which nobody waits
     writer: Writer
@@ -112,6 +123,7 @@ class LiveEncounter:
         self._glossary = glossary
         self._listens = listens  # whether the recogniser knows the language
         self._parts = parts  # of a recording, which has no log
+        self._fed = 0  # bytes of it
         self._advanced = anyio.Event()  # more of a recording was heard; replaced when it was
         self._channels = list(channels)
         self._attendances = Attendances()
@@ -133,6 +145,7 @@ class LiveEncounter:
             now=studio.now,
             before=self._log_all,
             conversation=self._conversation.state,
+            progress=self._progress,
         )
 
     # Audio in
@@ -376,7 +389,10 @@ class LiveEncounter:
         whole = None if self._parts is None else self._parts.whole
         decoder = studio.open_decoder(channel.spec.format, restart=state.restart, whole=whole)
         self._outbox.stamp(Stage.STARTED)
-        async with open_stream(session, decoder, studio.batcher, self._sink, studio.voicing) as stream:
+        most = None if self._parts is None else to_samples(studio.max_recording_ms)
+        async with open_stream(
+            session, decoder, studio.batcher, self._sink, studio.voicing, max_samples=most
+        ) as stream:
             channel.stream = stream
             if self._parts is None:
                 await self._feed_logged(channel, stream)
@@ -400,14 +416,15 @@ class LiveEncounter:
         self._outbox.stamp(Stage.DECODING)
         async for piece in parts.replay(channel.state.restart):
             await stream.feed(piece.body, new_file=piece.new_file and piece.offset > 0)
-            if stream.duration:
-                self._outbox.stamp(Stage.TRANSCRIBING)
-                self._outbox.advance((piece.offset + len(piece.body)) / parts.size)
-            self._advanced.set()
-            if to_ms(stream.duration) > self._studio.max_recording_ms:  # only decoding tells: headers lie
-                minutes = self._studio.max_recording_ms // 60_000
-                self._outbox.fail(RecordingTooLong(f"The recording is longer than {minutes} minutes: split it."))
-                return
+            self._fed = piece.offset + len(piece.body)
+
+    def _progress(self) -> float:
+        """The fraction of a recording that was heard: of its duration, or of its bytes where nothing says how long."""
+        if self._parts is None:
+            return 0.0
+        if self._parts.samples is not None:
+            return self.duration(0) / max(1, self._parts.samples)
+        return self._fed / max(1, self._parts.size)
 
     async def reached(self, samples: int) -> None:
         """Wait until so much of a recording was heard, or all of it, or this process no longer holds it."""
@@ -478,6 +495,9 @@ class LiveEncounter:
     # Events out
 
     def _sink(self, event: Event) -> None:
+        if self._parts is not None:
+            self._outbox.stamp(Stage.TRANSCRIBING)
+            self._advanced.set()
         self._conversation.receive(event)
         self._deliver()
 

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from pipeline.errors import AuscultError, SegmentUnheard
+from pipeline.errors import SegmentUnheard
 from pipeline.events import Committed, Event, PartialWithdrawn, SegmentLost, SpeakerRenamed, StreamFailed
 from pipeline.types import Utterance, to_ms
 from server.chunk_log import Channel
@@ -30,6 +30,12 @@ class _Commit:
     items: list[tuple[int, Utterance]]
 
 
+def _percentage(heard: float) -> int:
+    """What the fraction heard means for the whole; 0: nothing."""
+    begin, end = Stage.TRANSCRIBING.percentage, Stage.TRANSCRIBED.percentage
+    return begin + int(min(1.0, heard) * (end - begin - 1)) if heard else 0
+
+
 @dataclass(slots=True, eq=False)
 class _Post:
     """What is to be stored next, together."""
@@ -37,10 +43,9 @@ class _Post:
     events: list[tuple[Channel | None, Event]] = field(default_factory=list)
     stamps: dict[Stage, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.stamps or self.warnings or self.failures)
+        return bool(self.events or self.stamps or self.warnings)
 
 
 class Outbox:
@@ -57,6 +62,7 @@ class Outbox:
         now: Callable[[], float],
         before: Callable[[], Awaitable[None]],
         conversation: Callable[[], bytes],
+        progress: Callable[[], float],
     ) -> None:
         self._encounter = row.id
         self._seal = seal
@@ -68,7 +74,7 @@ class Outbox:
         self._conversation = conversation  # its state behind everything that was put in here
         self._stored_conversation = b""
         self._post = _Post()
-        self._percentage = 0  # of a recording
+        self._progress = progress  # the fraction of a recording that was heard
         self._stamped = set(row.stages)
         self._mail = anyio.Event()  # there is something to store
         self._storing = anyio.Lock()  # events are stored and told in order
@@ -88,16 +94,6 @@ class Outbox:
     def warn(self, warning: str) -> None:
         """The client should know this; it is stored once."""
         self._post.warnings.append(warning)
-        self._mail.set()
-
-    def advance(self, fraction: float) -> None:
-        """So much of a recording's bytes was heard. Stored with the next finals, not by itself."""
-        begin, end = Stage.TRANSCRIBING.percentage, Stage.TRANSCRIBED.percentage
-        self._percentage = begin + int(min(1.0, fraction) * (end - begin - 1))
-
-    def fail(self, error: AuscultError) -> None:
-        """Whatever was heard, the encounter fails of this."""
-        self._post.failures.append(Failure(code=error.code, message=str(error)))
         self._mail.set()
 
     async def keep_storing(self) -> None:
@@ -137,7 +133,7 @@ class Outbox:
         relabelled: Sequence[Utterance],
         conversation: bytes | None,
     ) -> Callable[[Connection], None]:
-        percentage = self._percentage
+        percentage = _percentage(self._progress())
         losses = [event for _, event in post.events if isinstance(event, SegmentLost | StreamFailed)]
 
         def operation(connection: Connection) -> None:
@@ -153,8 +149,6 @@ class Outbox:
                 sql.add_warning(connection, self._encounter, _warning(loss))
                 if isinstance(loss, StreamFailed):
                     sql.set_failure(connection, self._encounter, Failure(code=loss.error.code, message=str(loss.error)))
-            for failure in post.failures:
-                sql.set_failure(connection, self._encounter, failure)
             for warning in post.warnings:
                 sql.add_warning(connection, self._encounter, warning)
             if post.stamps:

@@ -4,15 +4,17 @@ Of an mp4 with its index behind the audio only the beginning is in the stream; t
 back and forth (`Parts.whole`).
 """
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from io import RawIOBase
+from typing import TypeAlias
 
 import anyio.to_thread
 
 from pipeline.containers import MIN_SNIFF_BYTES, Container, sniff
 from pipeline.containers.restart import Mp4Scanner
-from pipeline.types import RestartPoint
+from pipeline.types import SAMPLE_RATE, RestartPoint
 
 PIECE_BYTES = 1 << 18  # read at a time
 HEAD_BYTES = 1 << 16  # in which an mp4's index or audio begins, and all that is streamed of one with its index last
@@ -37,8 +39,9 @@ class _Part:
 class Parts:
     """See the module. Made by `survey`."""
 
-    def __init__(self, parts: Sequence[_Part]) -> None:
+    def __init__(self, parts: Sequence[_Part], samples: int | None) -> None:
         self._parts = tuple(parts)
+        self.samples = samples  # as the files' headers say, at 16 kHz; None where one does not
         self.size = sum(part.length for part in parts)  # bytes of the stream
 
     async def replay(self, restart: RestartPoint) -> AsyncIterator[Piece]:
@@ -66,18 +69,25 @@ class Parts:
                     at += len(body)
 
 
-def survey(files: Sequence[Callable[[], RawIOBase]]) -> Parts:
+Probe: TypeAlias = Callable[[RawIOBase], float | None]
+"""Seconds that a file lasts, as its header says."""
+
+
+def survey(files: Sequence[Callable[[], RawIOBase]], probe: Probe) -> Parts:
     """Look at each file's beginning and size. Blocks."""
     parts: list[_Part] = []
-    begin = 0
+    begin, seconds = 0, 0.0
     for opener in files:
         with opener() as file:
             size = file.seek(0, 2)
             file.seek(0)
+            lasts = probe(file)
+            seconds = math.nan if lasts is None else seconds + lasts
+            file.seek(0)
             length = min(size, HEAD_BYTES) if _index_last(file.read(HEAD_BYTES) or b"") else size
         parts.append(_Part(begin=begin, length=length, open=opener))
         begin += length
-    return Parts(parts)
+    return Parts(parts, None if math.isnan(seconds) else round(seconds * SAMPLE_RATE))
 
 
 def _index_last(head: bytes) -> bool:

@@ -1,5 +1,6 @@
 """A real server process for each recogniser, started once, and clients of two tenants."""
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -107,4 +108,5 @@ def make_key(server: RunningServer, tenant: str) -> str:
     """A key as an operator makes one, beside the running server."""
     command = [sys.executable, "-m", "server.cli", "keys", "create", "--tenant", tenant]
     command += ["--data-dir", str(server.data_dir)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    environment = {**os.environ, **server.environment}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()

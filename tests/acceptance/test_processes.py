@@ -211,14 +211,17 @@ async def test_a_whip_session_is_ended_at_a_process_that_does_not_have_it(
     environment: dict[str, str], tmp_path: Path, headache: Recording, client_on_loopback: None
 ) -> None:
     environment |= {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}
-    async with processes(tmp_path, environment, ("web", "web")) as servers:
-        async with caller(servers[0]) as http, calling(http, Voice(headache.mono()), channel=True) as call:
-            await call.connected()
-            await asyncio.sleep(1)
-            async with caller(servers[1]) as other:
-                answer = await other.delete(call.resource)
-            assert answer.status_code == 200, answer.text
-            assert (await call.told_everything())[-1]["type"] == "done"
+    async with (
+        processes(tmp_path, environment, ("web", "web")) as servers,
+        caller(servers[0]) as http,
+        caller(servers[1]) as other,
+        calling(http, Voice(headache.mono()), channel=True) as call,
+    ):
+        await call.connected()
+        await asyncio.sleep(1)
+        answer = await other.delete(call.resource)
+        assert answer.status_code == 200, answer.text
+        assert (await call.told_everything())[-1]["type"] == "done"
 
 
 async def test_a_recording_outlives_the_process_that_works_on_it(
