@@ -65,7 +65,8 @@ from server.live import Studio
 from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
-from server.recordings import NoFetcher, RecordingLimits, Recordings
+from server.outgoing import Outgoing
+from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
 from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
@@ -246,11 +247,18 @@ class Server:
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
         self._encounters = self._make_encounters()
+        outgoing = settings.outgoing
+        self._outgoing = Outgoing(
+            outgoing.allow_hosts,
+            connect_timeout_s=outgoing.connect_timeout_s,
+            stall_timeout_s=outgoing.stall_timeout_s,
+            fetch_timeout_s=outgoing.fetch_timeout_s,
+        )
         self._recordings = Recordings(
             self._encounters,
             self._studio,
             self._blobs,
-            NoFetcher(),
+            self._outgoing,
             self._executors,
             RecordingLimits(
                 max_bytes=settings.limits.max_recording_bytes, max_files=settings.limits.max_recording_files

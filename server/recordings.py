@@ -4,8 +4,8 @@ A recording is an encounter whose audio is there from the start. It waits in lin
 job does the steps, each of which may run again after a crash and does then what is left to do.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Protocol
 
@@ -39,15 +39,9 @@ HEAD_BYTES = 64  # looked at before anything is stored
 class Fetcher(Protocol):
     """Files at addresses that clients gave (`server.outgoing`)."""
 
-    def fetch(self, url: str, *, max_bytes: int) -> AsyncIterator[bytes]:
+    def fetch(self, url: str, *, max_bytes: int) -> AsyncGenerator[bytes]:
         """The file, in pieces. Raises errors whose `retryable` says whether it is worth another try."""
         ...
-
-
-class NoFetcher:
-    async def fetch(self, url: str, *, max_bytes: int) -> AsyncIterator[bytes]:
-        raise BadRequest("no fetching yet")
-        yield b""
 
 
 class RecordingLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,8 +206,8 @@ class Recordings:
     async def _fetched(self, encounter: str, ordinal: int, seal: Seal, url: str, *, most: int) -> tuple[str, int]:
         for wait_s in (*FETCH_AGAIN_S, None):
             try:
-                pieces = self._fetcher.fetch(url, max_bytes=most)
-                return await self._keep(encounter, ordinal, seal, pieces, most=most)
+                async with aclosing(self._fetcher.fetch(url, max_bytes=most)) as pieces:
+                    return await self._keep(encounter, ordinal, seal, pieces, most=most)
             except StoreUnavailable:
                 raise
             except AuscultError as exc:

@@ -182,6 +182,17 @@ class JobSettings(Table, frozen=True, kw_only=True):
     workers_per_tenant: Annotated[int, Meta(ge=1, le=1_000)] = 2
 
 
+class OutgoingSettings(Table, frozen=True, kw_only=True):
+    """Calls to addresses that clients gave: files to fetch, callbacks."""
+
+    allow_hosts: Annotated[
+        tuple[str, ...], Meta(description="a list of host names, HOST:PORT, addresses or networks")
+    ] = ()
+    connect_timeout_s: Seconds = 10.0
+    stall_timeout_s: Seconds = 30.0
+    fetch_timeout_s: Seconds = 3600.0
+
+
 class WebRtcSettings(Table, frozen=True, kw_only=True):
     """Where and how audio comes in over WebRTC."""
 
@@ -252,6 +263,7 @@ class Settings(Table, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     live: LiveSettings = LiveSettings()
     jobs: JobSettings = JobSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
     tasks: TaskSettings = TaskSettings()
     tokens: TokenSettings = TokenSettings()

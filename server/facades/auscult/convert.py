@@ -17,6 +17,7 @@ from server.domain import EncounterOptions, EncounterView, Failure, Scope, State
 from server.errors import BadRequest
 from server.facades.auscult import schema
 from server.following import Interrupted, Problem, Resumed, Skipped, doubt
+from server.outgoing import check_url
 from server.tokens import Issued
 
 Tellable: TypeAlias = (
@@ -229,11 +230,13 @@ def idempotency_key(header: str | None) -> str | None:
 
 
 def urls(given: Sequence[str]) -> Sequence[str]:
-    """Raises `BadRequest`."""
+    """Raises `BadRequest`, `AddressRefused`."""
     if not given:
         raise BadRequest("urls must name one or more audio files.")
-    if any(not url.startswith(("http://", "https://")) or len(url) > MAX_URL for url in given):
-        raise BadRequest(f"urls must be http or https addresses of at most {MAX_URL} characters.")
+    for url in given:
+        if len(url) > MAX_URL:
+            raise BadRequest(f"A URL is longer than {MAX_URL} characters.")
+        check_url(url)
     return given
 
 
@@ -297,6 +300,7 @@ STATUS = {
     "unauthorized": 401,
     "token_expired": 401,
     "forbidden": 403,
+    "address_refused": 400,
     "not_found": 404,
     "upload_stalled": 408,
     "already_final": 409,

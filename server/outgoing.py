@@ -1,0 +1,284 @@
+"""Calls to addresses that somebody else gave: files to fetch, callbacks. They must not reach the operator's network.
+
+A name is resolved here, every address is checked, and the connection is made to the very address that was checked, so
+that a name which changes its answer between two look-ups gains nothing; certificates and Host still go by the name.
+Every redirect is checked anew. No proxy, cookie or credential is used (OWASP, Server-Side Request Forgery Prevention).
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+import anyio
+import httpcore
+import msgspec
+
+from pipeline.errors import AuscultError
+from server.errors import TooLarge
+
+ANSWER_BYTES = 65_536  # of an answer that are read; nothing in it matters but that it came
+MAX_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+LATER = frozenset({408, 425, 429, *range(500, 600)})  # statuses of what may work another time
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+WELL_KNOWN = (80, 443)  # ports; others below 1024 belong to services that are no web servers
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The addresses of a host name."""
+
+
+class AddressRefused(AuscultError):
+    """The address is not one that this server calls: an operator can allow its host with outgoing.allow_hosts."""
+
+    code = "address_refused"
+
+
+class FetchFailed(AuscultError):
+    """The file cannot be fetched from its address."""
+
+    code = "fetch_failed"
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back on a POST, as far as it matters."""
+
+    status: int | None  # None: nothing came
+    error: str | None  # code of what went wrong where nothing came
+    retry_after: str | None
+    duration_ms: int
+
+
+class AllowedHosts:
+    """What the operator allows although it is not public: names, "name:port", addresses, networks."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._names: set[str] = set()
+        self._networks: list[IPv4Network | IPv6Network] = []
+        for entry in entries:
+            try:
+                self._networks.append(ip_network(entry.strip("[]"), strict=False))
+            except ValueError:
+                self._names.add(entry.lower())
+
+    def named(self, host: str, port: int) -> bool:
+        """Whether this host is allowed by name."""
+        return host.lower() in self._names or f"{host.lower()}:{port}" in self._names
+
+    def addressed(self, address: Address) -> bool:
+        """Whether this address is allowed."""
+        return any(address in network for network in self._networks if network.version == address.version)
+
+
+def public(address: Address) -> bool:
+    """Whether it is a unicast address of the public internet, also where it wraps another one."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if inner is None and address in NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return public(inner)
+    site_local = isinstance(address, IPv6Address) and address.is_site_local  # of old (RFC 3879), and still routed
+    return address.is_global and not (site_local or address.is_multicast or address.is_reserved)
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """As the system resolves it."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _Guarded(httpcore.AsyncNetworkBackend):
+    """Connects to checked addresses alone."""
+
+    def __init__(self, allowed: AllowedHosts, lookup: Resolve) -> None:
+        self._allowed = allowed
+        self._resolve = lookup
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's)
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Raises `AddressRefused`, `httpcore.ConnectError`."""
+        with anyio.fail_after(timeout):
+            addresses = await self.checked(host, port)
+            failed: httpcore.ConnectError | None = None
+            for address in addresses:
+                try:
+                    return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                except httpcore.ConnectError as exc:
+                    failed = exc
+            raise failed or httpcore.ConnectError("no address")
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's)
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Never."""
+        raise AddressRefused
+
+    async def sleep(self, seconds: float) -> None:
+        """Between httpcore's own tries."""
+        await anyio.sleep(seconds)
+
+    async def checked(self, host: str, port: int) -> list[Address]:
+        """Every address of a host, all of them fit to be called. Raises `AddressRefused`, `httpcore.ConnectError`."""
+        try:
+            addresses = [ip_address(each.partition("%")[0]) for each in await self._resolve(host, port)]
+        except (OSError, ValueError) as exc:
+            raise httpcore.ConnectError("The name is not known.") from exc
+        if self._allowed.named(host, port):
+            return addresses
+        if not all(self._allowed.addressed(address) or public(address) for address in addresses):
+            raise AddressRefused
+        if port not in WELL_KNOWN and port < 1024:
+            raise AddressRefused("The address has a port below 1024 that is neither 80 nor 443.")
+        return addresses
+
+
+class Outgoing:
+    """See the module. One per process."""
+
+    def __init__(
+        self,
+        allow_hosts: Iterable[str] = (),
+        *,
+        connect_timeout_s: float = 10.0,
+        stall_timeout_s: float = 30.0,
+        fetch_timeout_s: float = 3600.0,
+        lookup: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._stall_timeout_s = stall_timeout_s
+        self._fetch_timeout_s = fetch_timeout_s
+        self._backend = _Guarded(AllowedHosts(allow_hosts), lookup)
+        self._tls = tls
+
+    async def fetch(self, url: str, *, max_bytes: int) -> AsyncGenerator[bytes]:
+        """A file, in pieces. Raises `AddressRefused`, `FetchFailed`, `TooLarge`."""
+        until = anyio.current_time() + self._fetch_timeout_s
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._call("GET", url, self._stall_timeout_s) as response:
+                if response.status in REDIRECTS:
+                    url = _redirected(url, response)
+                    continue
+                if response.status != 200:
+                    raise FetchFailed(
+                        f"The file's address answered with status {response.status}.",
+                        retryable=response.status in LATER,
+                    )
+                async for piece in _limited(response, max_bytes):
+                    if anyio.current_time() > until:  # a single read has its own limit
+                        raise FetchFailed("Fetching the file took too long.", retryable=False)
+                    yield piece
+                return
+        raise FetchFailed("The file's address redirects too often.", retryable=False)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Answer:
+        """Send something, and see whether it was taken. Redirects are not followed. Raises nothing."""
+        began = time.monotonic()
+        status, error, retry_after = None, None, None
+        try:
+            with anyio.fail_after(timeout_s):
+                async with self._call("POST", url, timeout_s, body, headers) as response:
+                    status = response.status
+                    retry_after = _header(response, b"retry-after")
+                    read = 0
+                    async for piece in response.aiter_stream():
+                        read += len(piece)
+                        if read >= ANSWER_BYTES:
+                            break
+        except TimeoutError:
+            error = "timeout" if status is None else None  # it has answered; the rest of it does not matter
+        except AuscultError as exc:
+            error = exc.code if status is None else None
+        took = round((time.monotonic() - began) * 1000)
+        return Answer(status=status, error=error, retry_after=retry_after, duration_ms=took)
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, url: str, stall_s: float, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[httpcore.Response]:
+        """One request over a connection of its own. Raises `AddressRefused`, `FetchFailed`."""
+        check_url(url)
+        timeout = {"connect": self._connect_timeout_s, "read": stall_s, "write": stall_s, "pool": stall_s}
+        sent = {"Accept-Encoding": "identity", "User-Agent": "Auscult", **(headers or {})}
+        if method == "POST":
+            sent["Content-Length"] = str(len(body))
+        try:
+            async with (
+                httpcore.AsyncConnectionPool(
+                    ssl_context=self._tls, network_backend=self._backend, max_connections=1, http2=False
+                ) as pool,
+                pool.stream(
+                    method, url, headers=_with_host(url, sent), content=body or None, extensions={"timeout": timeout}
+                ) as response,
+            ):
+                yield response
+        except (httpcore.TimeoutException, TimeoutError) as exc:
+            raise FetchFailed("The address did not answer in time.", retryable=True) from exc
+        except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as exc:
+            raise FetchFailed("The address could not be reached, or broke off.", retryable=True) from exc
+
+
+def check_url(url: str) -> None:
+    """Whether it has the form of an address that may be called. Raises `AddressRefused`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise AddressRefused("The address is not a valid http or https URL.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise AddressRefused("The address is not a valid http or https URL.")
+    if parts.username is not None or parts.password is not None:
+        raise AddressRefused("The address must not carry a user name or password.")
+    if port == 0 or any(ord(char) <= 32 for char in url):
+        raise AddressRefused("The address is not a valid http or https URL.")
+
+
+def _redirected(url: str, response: httpcore.Response) -> str:
+    location = _header(response, b"location")
+    if not location:
+        raise FetchFailed("The file's address redirects nowhere.", retryable=False)
+    target = urljoin(url, location)
+    if url.startswith("https:") and not target.startswith("https:"):
+        raise AddressRefused("The address redirects from https to http.")
+    return target
+
+
+async def _limited(response: httpcore.Response, max_bytes: int) -> AsyncIterator[bytes]:
+    received, said = 0, _header(response, b"content-length")
+    async for piece in response.aiter_stream():
+        received += len(piece)
+        if received > max_bytes:
+            raise TooLarge("The file at this address is larger than the server takes.")
+        yield piece
+    if said is not None and said.isdigit() and received < int(said):
+        raise FetchFailed("The address broke off before the end of the file.", retryable=True)
+
+
+def _header(response: httpcore.Response, name: bytes) -> str | None:
+    found = next((value for key, value in response.headers if key.lower() == name), None)
+    return None if found is None else found.decode("latin-1")
+
+
+def _with_host(url: str, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    parts = urlsplit(url)
+    return [("Host", parts.netloc), *headers.items()]
