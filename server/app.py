@@ -43,10 +43,12 @@ from server.auth import Authenticator
 from server.closing import Closing
 from server.connections import Connections
 from server.cors import with_cors
+from server.deliveries.sending import Deliveries
 from server.dispatching import Dispatcher
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
-from server.executors import QUEUED, Alone, Company
+from server.executors import DELIVER, QUEUED, Alone, Company
+from server.facades.auscult.callbacks import AuscultDialect
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.recordings import RecordingRoutes
@@ -80,7 +82,8 @@ from server.upkeep import upkeep
 log = structlog.get_logger()
 
 EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
-FILE_BACKLOG = 600 * SAMPLE_RATE  # samples of a recording that wait for the recogniser: work for all of its batches
+DIALECTS = (AuscultDialect(),)
+FILE_BACKLOG = 120 * SAMPLE_RATE  # samples of a recording that wait for the recogniser: work for all of its batches
 
 
 def make_voice_activity(settings: Settings) -> VoiceActivityModel:
@@ -246,6 +249,7 @@ class Server:
         self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
         self._blobs = DirectoryBlobs(settings.data_path / "blobs")
+        self._keyring = KeyRing(read_or_make_key(settings.key_path))
         self._encounters = self._make_encounters()
         outgoing = settings.outgoing
         self._outgoing = Outgoing(
@@ -254,11 +258,23 @@ class Server:
             stall_timeout_s=outgoing.stall_timeout_s,
             fetch_timeout_s=outgoing.fetch_timeout_s,
         )
+        self._deliveries = Deliveries(
+            {dialect.name: dialect for dialect in DIALECTS},
+            self._outgoing,
+            self._keyring,
+            self._reader,
+            self._writer,
+            self._executors,
+            self.metrics,
+            time.time,
+        )
+        self._closing = Closing(self._encounters, self._studio, self._blobs, self._deliveries, self._executors)
         self._recordings = Recordings(
             self._encounters,
             self._studio,
             self._blobs,
             self._outgoing,
+            self._closing,
             self._executors,
             RecordingLimits(
                 max_bytes=settings.limits.max_recording_bytes, max_files=settings.limits.max_recording_files
@@ -313,6 +329,8 @@ class Server:
         self._encounters.hear(topic, about)
         if topic == QUEUED and self._dispatcher is not None:
             self._dispatcher.wake()
+        if topic == DELIVER:
+            self._deliveries.wake()
 
     def _make_studio(self) -> Studio:
         settings = self._settings
@@ -345,7 +363,7 @@ class Server:
         )
         return Encounters(
             studio=self._studio,
-            keyring=KeyRing(read_or_make_key(settings.key_path)),
+            keyring=self._keyring,
             blobs=self._blobs,
             notes=Notes(
                 read_templates(config_directory() / "templates"),
@@ -505,13 +523,12 @@ class Server:
             stack.callback(working.cancel_scope.cancel)
             working.start_soon(self._vital, self._recognise)
             working.start_soon(self._vital, self._voicing.run)
-            closing = Closing(self._encounters, self._studio, self._blobs)
             jobs_engine = self._engine
             if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody
                 jobs_engine = open_engine(f"sqlite:///{self._settings.data_path / 'jobs.db'}")
                 stack.callback(jobs_engine.dispose)
             jobs = await stack.enter_async_context(
-                open_jobs(closing, self._recordings, jobs_engine, self._executors, self._dispatcher)
+                open_jobs(self._closing, self._recordings, jobs_engine, self._executors, self._dispatcher)
             )
             self._encounters.start(working, jobs)
             await jobs.launch()
@@ -519,6 +536,7 @@ class Server:
             async def inherit() -> None:
                 """See to what dead processes left behind."""
                 await jobs.inherit()
+                await self._deliveries.inherit()
                 await self._encounters.tend()
 
             await inherit()
@@ -527,6 +545,7 @@ class Server:
                 working.start_soon(self._vital, self._executors.inherit, inherit)
             if self._dispatcher is not None:
                 working.start_soon(self._vital, self._dispatcher.run, jobs)
+                working.start_soon(self._vital, self._deliveries.run)
             await stack.enter_async_context(self._whip_sessions.running())
             yield
 

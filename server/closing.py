@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 
 import anyio.to_thread
+from sqlalchemy import Connection
 
 from pipeline.errors import AudioTooLong, LanguageUnsupported
 from pipeline.types import Utterance
-from server.domain import EncounterRow, Failure, Stage
+from server.deliveries.sending import Deliveries
+from server.domain import EncounterRow, EncounterView, Failure, Stage
 from server.encounters import FINISHED, Encounters
 from server.errors import EpochLost, NotFound
+from server.executors import DELIVER, Executors
 from server.live import Studio
 from server.store import encounters as sql
 from server.store.blobs import Blobs
@@ -19,10 +22,14 @@ from server.store.seal import Seal
 class Closing:
     """Finish the transcript, write the note, say the last word, archive the audio."""
 
-    def __init__(self, encounters: Encounters, studio: Studio, blobs: Blobs) -> None:
+    def __init__(
+        self, encounters: Encounters, studio: Studio, blobs: Blobs, deliveries: Deliveries, executors: Executors
+    ) -> None:
         self._encounters = encounters
         self._studio = studio
         self._blobs = blobs
+        self._deliveries = deliveries
+        self._executors = executors
 
     async def finish_transcript(self, encounter: str) -> None:
         """Hear everything that was logged, to the end."""
@@ -52,11 +59,24 @@ class Closing:
         row = await self._encounters.row(encounter)
         if row.state in FINISHED:
             return
-        failure = self._failure(row, await self._encounters.items(row))
-        store = partial(sql.complete, encounter=encounter, failure=failure)
-        await self._studio.writer.write(partial(store, at=self._studio.now()))
+        items = await self._encounters.items(row)
+        await self.conclude(row, self._failure(row, items), items)
+
+    async def conclude(self, row: EncounterRow, failure: Failure | None, items: Sequence[Utterance]) -> None:
+        """Say the last word, whoever is at work on it, and put into the outbox, with it, who is to be told."""
+        seal, at = self._encounters.seal(row), self._studio.now()
+
+        def operation(connection: Connection) -> int:
+            sql.conclude(connection, row.id, at, failure)
+            note = sql.get_note(connection, seal, row.id)
+            view = EncounterView(row=sql.get(connection, row.id), items=tuple(items), note=note)
+            return self._deliveries.enqueue(connection, seal, view)
+
+        to_deliver = await self._studio.writer.write(operation)
         self._studio.metrics.sessions_completed.labels(outcome="done" if failure is None else failure.code).inc()
-        await self._encounters.completed(encounter)
+        await self._encounters.completed(row.id)
+        if to_deliver:
+            await self._executors.tell(DELIVER, row.id)
 
     async def archive_audio(self, encounter: str) -> None:
         """Move the chunk log into blobs: written outside the transaction that then drops the rows."""

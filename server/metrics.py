@@ -40,6 +40,15 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.deliveries = Counter(
+            "auscult_delivery_attempts_total",
+            "Attempts to deliver a webhook or callback, by how it stands then (delivered, pending or dead).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.delivery_seconds = Histogram(
+            "auscult_delivery_seconds", "Time that attempts took.", registry=self.registry, buckets=SECONDS
+        )
         self.audio_bytes = Counter(
             "auscult_audio_bytes_total", "Audio bytes taken from clients.", registry=self.registry
         )

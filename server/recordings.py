@@ -18,14 +18,16 @@ from pipeline.containers import MIN_SNIFF_BYTES, id3_bytes, sniff
 from pipeline.errors import AuscultError, UnsupportedAudio
 from pipeline.types import to_samples
 from server.access import Action, record
+from server.closing import Closing
 from server.domain import Caller, EncounterOptions, EncounterRow, Failure, Stage, State
 from server.encounters import FINISHED, Encounters
 from server.errors import BadRequest, Cancelled, Conflict, EpochLost, Forbidden, NotFound, StoreUnavailable, TooLarge
-from server.executors import ENDED, QUEUED, Executors
+from server.executors import QUEUED, Executors
 from server.live import Studio
 from server.store import encounters as encounter_sql
 from server.store import recordings as sql
 from server.store.blobs import Blobs
+from server.store.deliveries import Callback, put_callback
 from server.store.recordings import Part
 from server.store.seal import Seal
 
@@ -60,6 +62,7 @@ class Recordings:
         studio: Studio,
         blobs: Blobs,
         fetcher: Fetcher,
+        closing: Closing,
         executors: Executors,
         limits: RecordingLimits,
     ) -> None:
@@ -67,6 +70,7 @@ class Recordings:
         self._studio = studio
         self._blobs = blobs
         self._fetcher = fetcher
+        self._closing = closing
         self._executors = executors
         self.limits = limits
 
@@ -103,7 +107,9 @@ class Recordings:
             raise Conflict("Only recordings are cancelled: end a session by its last chunk, or delete it.")
         await self._fail(row, Cancelled())
 
-    async def store(self, receiving: "Receiving", options: EncounterOptions, client_key: str | None) -> str:
+    async def store(
+        self, receiving: "Receiving", options: EncounterOptions, client_key: str | None, callback: Callback | None
+    ) -> str:
         """The accepted files, in line; the id of the encounter, or of the one with this key before."""
         if not receiving.parts:
             raise BadRequest("There is no audio: send one or more files named audio, or urls.")
@@ -115,6 +121,8 @@ class Recordings:
 
         def operation(connection: Connection) -> str:
             opened = sql.create(connection, receiving.seal, row, client_key, receiving.parts)
+            if callback is not None and opened == row.id:
+                put_callback(connection, receiving.seal, row.id, options.api, callback)
             record(connection, caller, Action.OPEN, opened, at)
             return opened
 
@@ -220,10 +228,7 @@ class Recordings:
     async def _fail(self, row: EncounterRow, error: AuscultError) -> None:
         """The last word on a recording that is not worth going on with."""
         failure = Failure(code=error.code, message=str(error))
-        fail = partial(encounter_sql.fail, encounter=row.id, failure=failure)
-        await self._studio.writer.write(partial(fail, at=self._studio.now()))
-        self._studio.metrics.sessions_completed.labels(outcome=failure.code).inc()
-        await self._executors.tell(ENDED, row.id)
+        await self._closing.conclude(row, failure, await self._encounters.items(row))
         await self.drop_files(row.id)
 
 
@@ -247,9 +252,10 @@ class Receiving:
         """The next file, which is to be fetched."""
         self.parts.append(Part(ordinal=len(self.parts), blob=None, size=0, url=url))
 
-    async def accept(self, options: EncounterOptions, client_key: str | None = None) -> str:
-        """Everything is here: returns the id of the encounter, once it is stored."""
-        return await self._recordings.store(self, options, client_key)
+    async def accept(self, options: EncounterOptions, client_key: str | None = None, callback_url: str = "") -> str:
+        """Everything is here: returns the id of the encounter, once it is stored. Its API tells `callback_url`."""
+        callback = Callback(url=callback_url) if callback_url else None
+        return await self._recordings.store(self, options, client_key, callback)
 
 
 def _check_head(head: bytes) -> None:

@@ -381,25 +381,20 @@ def close(connection: Connection, encounter: str, epoch: int, at: float, last_ke
     )
 
 
-def complete(connection: Connection, encounter: str, at: float, failure: Failure | None) -> None:
-    """The last word on an encounter: done, or failed with the reason. Does nothing the second time."""
+def conclude(connection: Connection, encounter: str, at: float, failure: Failure | None) -> None:
+    """The last word on an encounter: done, or failed with the reason. Does nothing the second time.
+
+    Whoever is still at work on it learns that by its next write.
+    """
     row = get(connection, encounter)
     if row.state in (State.DONE, State.FAILED):
         return
     state, stage = (State.DONE, Stage.DONE) if failure is None else (State.FAILED, Stage.FAILED)
     set_stages(connection, encounter, {stage: at}, at)
-    values = {"state": state, "completed_at": at}
+    values = {"state": state, "completed_at": at, "epoch": row.epoch + 1}
     if failure is not None:
         set_failure(connection, encounter, failure)
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
-
-
-def fail(connection: Connection, encounter: str, at: float, failure: Failure) -> None:
-    """The last word, whoever is at work on it: that one's next write fails. Does nothing where it was said before."""
-    row = get(connection, encounter)
-    if row.state not in (State.DONE, State.FAILED):
-        connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(epoch=row.epoch + 1))
-        complete(connection, encounter, at, failure)
 
 
 def spend_resume_tokens(connection: Connection, encounter: str, below: int) -> None:

@@ -25,6 +25,7 @@ Tellable: TypeAlias = (
 )
 """What followers are told while a session lasts."""
 
+API = "auscult"  # of recordings: in this dialect their result is told
 SCOPES = (Scope.STREAM, Scope.ENCOUNTER, Scope.FOLLOW)  # of tokens
 SUB_PROTOCOL = "auscult-live"
 JWT_PREFIX = "jwt-"
@@ -240,10 +241,17 @@ def urls(given: Sequence[str]) -> Sequence[str]:
     return given
 
 
+def callback_url(given: str) -> str:
+    """Raises `BadRequest`, `AddressRefused`."""
+    if given:
+        urls([given])
+    return given
+
+
 def recording(wanted: schema.RecordingRequest) -> EncounterOptions:
     """What a recording is to become. Raises `BadRequest`."""
     asked = options(
-        "recordings",
+        API,
         (StreamSpec(name="stream0", role=role(wanted.role)),),
         language=wanted.language,
         template=wanted.template,

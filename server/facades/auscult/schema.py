@@ -219,6 +219,7 @@ class RecordingRequest(Struct, kw_only=True):
     """What a recording is to become; `urls` where it is to be fetched."""
 
     urls: list[str] = []
+    callback_url: str = ""  # where the result is to be sent
     language: str = "en"
     template: str = ""
     glossary: list[str] = []
@@ -253,3 +254,19 @@ class Encounter(Struct, kw_only=True, omit_defaults=True):
     speakers: list[Speaker] = []
     note: Note | None = None
     note_absence: Error | None = None
+
+
+class Notification(Struct, kw_only=True):
+    """What a webhook or callback gets when an encounter is over."""
+
+    type: str  # encounter.completed | encounter.failed
+    timestamp: str
+    data: Encounter
+
+
+class TestNotification(Struct, kw_only=True):
+    """What `auscult webhooks test` sends."""
+
+    type: str = "test"
+    timestamp: str
+    data: dict[str, str] = {}
