@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
-from server.auth import REMEMBERED_S
+from server.remembering import REMEMBERED_S
 from server.store import tables as t
 from server.store.database import open_engine
 from tests.acceptance.conftest import client, make_key

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
-from server.auth import REMEMBERED_S
+from server.remembering import REMEMBERED_S
 from server.store import tables as t
 from server.store.database import open_engine
 from server.tokens import ALGORITHM

@@ -8,22 +8,16 @@ import pytest
 from msgspec import structs
 from sqlalchemy import Engine, event
 
-from server.auth import REMEMBERED_S, Authenticator
+from server.auth import Authenticator
 from server.domain import Caller, Scope
 from server.errors import TokenExpired, Unauthorized
+from server.remembering import REMEMBERED_S
 from server.store import keys
 from server.store.database import Reader
 from server.tokens import Signing
+from tests.clock import Clock
 
 SECRET = bytes(range(32))
-
-
-@dataclass
-class Clock:
-    at: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.at
 
 
 @dataclass(frozen=True)
