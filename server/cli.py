@@ -1,12 +1,9 @@
-"""`auscult`: run the server, make keys, fetch models, transcribe a file, see what is missing."""
+"""`auscult`: run the server, make keys, set up tenants, fetch models, transcribe a file, see what is missing."""
 
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 from typing import Annotated, NoReturn
@@ -15,36 +12,30 @@ import anyio
 import typer
 import uvicorn
 from msgspec import structs
-from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Connection, Engine
 
 from pipeline.errors import AuscultError
 from server import transcribe as transcribing
 from server.app import Server, chosen, hold, message_limit, models_directory
 from server.app import models as engine_models
+from server.cli_tenants import tenants
+from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
 from server.doctor import examine
-from server.errors import ServerError
 from server.listening import bind, check_certificate, internal_address
 from server.logs import configure_logging, log_uncaught_errors
 from server.memory import limit_arenas
 from server.serving import Announced
-from server.settings import Flag, Settings, load_settings
+from server.settings import Settings
 from server.speaking import speaker_hints
 from server.store import keys as key_store
-from server.store.database import database_url, migrate, open_engine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 keys = typer.Typer(no_args_is_help=True, help="API keys. Each belongs to a tenant, whose data no other key sees.")
 models = typer.Typer(no_args_is_help=True, help="Whisper models on this machine.")
 app.add_typer(keys, name="keys")
+app.add_typer(tenants, name="tenants")
 app.add_typer(models, name="models")
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", envvar="AUSCULT_CONFIG")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the server keeps its data.")]
 RecogniserKind = Annotated[str | None, typer.Option("--recogniser", help="auto, sphinx, whisper or scripted.")]
 Model = Annotated[str | None, typer.Option("--model", help="Whisper model: a directory, or the name of a fetched one.")]
 
@@ -77,7 +68,7 @@ def serve(
 ) -> None:
     """Run the server. On the first run it prints a new API key."""
     limit_arenas()
-    settings = _settings(
+    settings = read_settings(
         config,
         {
             "server.host": host,
@@ -163,7 +154,7 @@ def transcribe(
     model: Model = None,
 ) -> None:
     """Transcribe a recording without a server."""
-    settings = _settings(config, {"recogniser.kind": recogniser, "recogniser.model": model})
+    settings = read_settings(config, {"recogniser.kind": recogniser, "recogniser.model": model})
     configure_logging(structs.replace(settings.log, level="warning", format="console"))
     if not json:
         err.print(_recogniser_line(settings), markup=False)
@@ -187,7 +178,7 @@ def transcribe(
 @app.command()
 def doctor(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """What is installed, which recogniser would run, what is missing and the command that mends it."""
-    findings = examine(_settings(config, {"server.data_dir": data_dir}))
+    findings = examine(read_settings(config, {"server.data_dir": data_dir}))
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
     for finding in findings:
         missing = "[red]missing[/red]" if finding.needed else "[yellow]none[/yellow]"
@@ -204,7 +195,7 @@ def create_key(
     config: ConfigFile = None,
 ) -> None:
     """Print a new key, alone, on standard output. It is not shown again."""
-    with _store(_settings(config, {"server.data_dir": data_dir})) as connection:
+    with store(read_settings(config, {"server.data_dir": data_dir})) as connection:
         key = key_store.create(connection, tenant, time.time())
     sys.stdout.write(key + "\n")
 
@@ -212,11 +203,11 @@ def create_key(
 @keys.command("list")
 def list_keys(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """All keys, with their first characters."""
-    with _store(_settings(config, {"server.data_dir": data_dir})) as connection:
+    with store(read_settings(config, {"server.data_dir": data_dir})) as connection:
         lines = key_store.listing(connection)
     table = Table("id", "tenant", "key", "created", "revoked", box=None, pad_edge=False)
     for line in lines:
-        table.add_row(line.id, line.tenant, line.hint + "…", _date(line.created_at), _date(line.revoked_at))
+        table.add_row(line.id, line.tenant, line.hint + "…", date(line.created_at), date(line.revoked_at))
     out.print(table)
 
 
@@ -227,14 +218,14 @@ def revoke_key(
     config: ConfigFile = None,
 ) -> None:
     """Make a key useless, within five seconds also for a running server."""
-    with _store(_settings(config, {"server.data_dir": data_dir})) as connection:
+    with store(read_settings(config, {"server.data_dir": data_dir})) as connection:
         key_store.revoke(connection, key_id, time.time())
 
 
 @models.command("list")
 def list_models(config: ConfigFile = None) -> None:
     """Whisper models that are already here."""
-    found = engine_models.available(models_directory(_settings(config, {})))
+    found = engine_models.available(models_directory(read_settings(config, {})))
     if not found:
         out.print("No Whisper model is here yet: `auscult models fetch small.en` fetches one.")
         return
@@ -249,44 +240,15 @@ def fetch_model(
     name: Annotated[str, typer.Argument(help="Such as small.en, small, large-v3-turbo.")], config: ConfigFile = None
 ) -> None:
     """Download a Whisper model into the local cache."""
-    path = engine_models.fetch(name, models_directory(_settings(config, {})))
+    path = engine_models.fetch(name, models_directory(read_settings(config, {})))
     out.print(f"{name} is in {path}. Run it with: auscult serve --recogniser whisper --model {name}")
 
 
-def _settings(config: Path | None, flags: dict[str, Flag]) -> Settings:
-    return load_settings(config_file=config, flags=flags)
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Connection]:
-    """A transaction on the server's database, which may be running meanwhile."""
-    engine = _prepared(settings)
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
-def _prepared(settings: Settings) -> Engine:
-    try:
-        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as exc:
-        raise ServerError(f"The data directory {settings.data_path} cannot be made ({exc.strerror}).") from exc
-    engine = open_engine(database_url(settings.store.url, settings.data_path))
-    migrate(engine)
-    return engine
-
-
 def _first_key(settings: Settings) -> None:
-    with _store(settings) as connection:
+    with store(settings) as connection:
         if key_store.count(connection) == 0:
             key = key_store.create(connection, "default", time.time())
             out.print(f"API key of the tenant 'default' (shown only now): {key}", markup=False)
-
-
-def _date(at: float | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """The server's own values: what an encounter is, how far it is, what can be read of it."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.notes.note import Note
 from pipeline.speakers import Speaker
 from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
+from server.settings import Origins
+
+Hours: TypeAlias = Annotated[float, Meta(ge=0, le=87_600)]
+"""Ten years at most."""
 
 
 class Scope(StrEnum):
@@ -140,14 +145,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What an operator set for one tenant; None: as the settings file says for all."""
 
-    streams: int | None = None  # audio streams of live sessions at the same time
-    requests_per_minute: int | None = None
-    minutes_per_month: int | None = None  # of audio
-    priority: int | None = None  # of its recordings
-    upload_audio_hours: float | None = None  # how long is kept: files, once they are transcribed …
-    live_audio_hours: float | None = None  # … the audio of live sessions …
-    result_hours: float | None = None  # … and transcript and note, after completion
-    cors_origins: tuple[str, ...] | None = None
+    streams: Annotated[int, Meta(ge=0, le=100_000)] | None = None  # audio streams of live sessions at the same time
+    requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    minutes_per_month: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None  # of audio
+    priority: Annotated[int, Meta(ge=-1_000, le=1_000)] | None = None  # of its recordings
+    upload_audio_hours: Hours | None = None  # how long is kept: files, once they are transcribed …
+    live_audio_hours: Hours | None = None  # … the audio of live sessions …
+    result_hours: Hours | None = None  # … and transcript and note, after completion
+    cors_origins: Origins | None = None
 
 
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):

@@ -169,6 +169,14 @@ class LimitSettings(Table, frozen=True, kw_only=True):
     upload_stall_timeout_s: Seconds = 30.0
 
 
+class QuotaSettings(Table, frozen=True, kw_only=True):
+    """What each tenant may use, where `auscult tenants set` says nothing else; 0: as much as it likes."""
+
+    streams: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    minutes_per_month: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
+
+
 class LiveSettings(Table, frozen=True, kw_only=True):
     """How live audio reaches the disk."""
 
@@ -261,6 +269,7 @@ class Settings(Table, frozen=True, kw_only=True):
     voice_activity: VoiceActivitySettings = VoiceActivitySettings()
     endpointing: EndpointingSettings = EndpointingSettings()
     limits: LimitSettings = LimitSettings()
+    quotas: QuotaSettings = QuotaSettings()
     live: LiveSettings = LiveSettings()
     jobs: JobSettings = JobSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
@@ -391,21 +400,25 @@ def _from_flags(flags: Mapping[str, Flag]) -> Iterator[_Given]:
 
 
 def _unknown(source: str, name: str, known: Iterable[str]) -> SettingsError:
-    nearest = max(known, key=lambda candidate: SequenceMatcher(None, name, candidate).ratio())
-    return SettingsError(source, f"unknown setting {name}; did you mean {nearest}?")
+    return SettingsError(source, f"unknown setting {name}; did you mean {nearest(name, known)}?")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like another one."""
+    return max(known, key=lambda candidate: SequenceMatcher(None, name, candidate).ratio())
 
 
 def _checked(given: _Given) -> object:
     """The value, converted to the setting's type. Raises `SettingsError` where that is impossible."""
     table, _, key = given.name.partition(".")
     kind, offered = _KNOWN[given.name], given.value
-    if _is_list(kind) and isinstance(offered, str) and not given.strict:
+    if is_list(kind) and isinstance(offered, str) and not given.strict:
         offered = [part for part in map(str.strip, offered.split(",")) if part]
     try:
         settings = msgspec.convert({table: {key: offered}}, Settings, strict=given.strict)
     except msgspec.ValidationError as exc:
         shown = "" if _is_secret(kind) else f" is {given.value!r}, but"
-        raise SettingsError(given.source, f"{given.spelled}{shown} must be {_expectation(kind)}") from exc
+        raise SettingsError(given.source, f"{given.spelled}{shown} must be {expectation(kind)}") from exc
     checked: object = getattr(getattr(settings, table), key)
     return checked
 
@@ -446,7 +459,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
         )
 
 
-def _is_list(kind: inspect.Type) -> bool:
+def is_list(kind: inspect.Type) -> bool:
+    """Whether it holds several values, which are separated by commas where they are one text."""
     return isinstance(kind.type if isinstance(kind, inspect.Metadata) else kind, inspect.VarTupleType)
 
 
@@ -454,7 +468,7 @@ def _is_secret(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
 
 
-def _expectation(kind: inspect.Type) -> str:
+def expectation(kind: inspect.Type) -> str:
     """What a setting of this type accepts, in words."""
     match kind:
         case inspect.BoolType():
