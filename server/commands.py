@@ -1,5 +1,6 @@
 """What the groups of `auscult` commands share: their options, where they print, the database they work on."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,9 @@ from server.errors import ServerError
 from server.settings import Flag, Settings, load_settings
 from server.store.database import database_url, migrate, open_engine
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = None if sys.stdout.isatty() else 240  # a table into a pipe is not cut at 80 columns
+
+out = Console(highlight=False, soft_wrap=True, width=WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", envvar="AUSCULT_CONFIG")]

@@ -54,6 +54,7 @@ class Deliveries:
         self._executors = executors
         self._metrics = metrics
         self._now = now
+        self._running = False
         self._sending = 0
         self._changed = anyio.Event()  # something was put in, or there is room
 
@@ -82,12 +83,16 @@ class Deliveries:
         return count
 
     async def inherit(self) -> None:
-        """Take back what dead processes had claimed."""
-        if await self._writer.write(partial(sql.release, living=await self._executors.living())):
+        """Take back what dead processes had claimed; at the start, this one too, whose name may be an old one."""
+        living = await self._executors.living()
+        if not self._running:
+            living -= {self._executors.me.id}
+        if await self._writer.write(partial(sql.release, living=living)):
             self.wake()
 
     async def run(self) -> None:
         """Send until cancelled."""
+        self._running = True
         async with anyio.create_task_group() as attempts:
             while True:
                 self._changed = anyio.Event()
