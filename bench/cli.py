@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -32,6 +33,7 @@ Model = Annotated[str, typer.Option(help="Whisper model: a directory, or the nam
 EncoderWindow = Annotated[str, typer.Option(help="Whisper: full, dynamic or seconds.")]
 Prompt = Annotated[bool, typer.Option("--prompt/--no-prompt", help="Tell the recogniser what was said before.")]
 ComputeType = Annotated[str, typer.Option(help="Whisper: arithmetic, as in the settings.")]
+Databases: TypeAlias = Literal["sqlite", "postgresql", "both"]
 Voice: TypeAlias = Literal["all", "doctor", "patient"]
 Shape: TypeAlias = Literal["tiny", "base", "small", "medium", "distil-small"]
 Quantization: TypeAlias = Literal["int8", "float16", "float32"]
@@ -439,6 +441,31 @@ def load(
         draw(report, plot)
     if not held(report):
         raise typer.Exit(1)
+
+
+@app.command()
+def chaos(
+    database: Annotated[
+        Literal["sqlite", "postgresql", "both"], typer.Option(help="What the processes share.")
+    ] = "both",
+    kills: Annotated[int, typer.Option(min=1, help="On each database.")] = 200,
+    sessions: Annotated[int, typer.Option(min=1, max=100, help="Live sessions in work.")] = 10,
+    recordings: Annotated[int, typer.Option(min=0, max=200, help="Recordings in work.")] = 20,
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of audio in each session.")] = 120,
+    seed: Annotated[int, typer.Option(help="The same kills at the same moments.")] = 0,
+    json: Json = None,
+) -> None:
+    """Kill processes at random moments, and compare what they promised with what they did."""
+    from bench.chaos import chaos as run_chaos
+
+    for each in ("sqlite", "postgresql") if database == "both" else (database,):
+        report = anyio.run(
+            partial(run_chaos, each, kills=kills, sessions=sessions, recordings=recordings, seconds=seconds, seed=seed)
+        )
+        out.print_json(msgspec.json.encode(report).decode())
+        _write(report, json)
+        if not report.kept:
+            raise typer.Exit(1)
 
 
 @app.command()

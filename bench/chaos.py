@@ -1,0 +1,339 @@
+"""`auscult-bench chaos`: processes that are killed at random moments, and a ledger outside of all they promised.
+
+Live sessions send numbered chunks to whichever process takes them, recordings are uploaded, webhooks are received. In
+the end the ledger is compared with what the server has: every acknowledged byte, every transcript, every webhook.
+"""
+
+import base64
+import random
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, Self
+
+import anyio
+import anyio.to_thread
+import httpx
+import msgspec
+from sqlalchemy import select
+
+from bench.postgresql import Cluster, running_cluster
+from bench.recordings import Recording
+from bench.server import RunningServer, running_server
+from bench.sink import Hook, WebhookSink, webhook_sink
+from server.domain import State
+from server.store import encounters as sql
+from server.store import tables as t
+from server.store.blobs import DirectoryBlobs
+from server.store.database import database_url, open_engine
+from server.store.deliveries import Secret, Webhook, put_webhook
+from server.store.seal import KeyRing, read_or_make_key
+
+Database = Literal["sqlite", "postgresql"]
+
+ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs", "jobs")}
+PAUSES_S = (0.05, 0.8)  # between a process that is back and the next kill
+CHUNK_S = 0.5  # of audio
+PACE_S = 0.15  # between chunks: so that kills meet sessions at work
+PATIENCE_S = 180.0  # for one request, and for everything to come to its end
+RECOGNITION_MS = 100
+WAIT_S = 0.05  # until a client whose server is dead tries again
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What was promised, and what came of it."""
+
+    database: str
+    processes: int
+    kills: int
+    kills_at_work: int  # … while something was to be done
+    database_restarts: int
+    sessions: int
+    recordings: int
+    acknowledged_bytes: int
+    refused: int  # requests that were told to come again
+    lost_bytes: int
+    wrong_transcripts: int
+    missing_webhooks: int
+    unlike_webhooks: int  # of one delivery, with another body; or two deliveries of one encounter
+    repeated_webhooks: int  # attempts more than needed, under the same key
+    seconds: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was kept."""
+        broken = self.lost_bytes, self.wrong_transcripts, self.missing_webhooks, self.unlike_webhooks
+        return not any(broken)
+
+
+@dataclass(kw_only=True)
+class _Session:
+    """A live session, from its client's side."""
+
+    number: int
+    parts: list[bytes]
+    task: str = "NEW"
+    acknowledged: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(kw_only=True)
+class _Stage:
+    """What the clients share."""
+
+    servers: list[RunningServer]
+    sink: WebhookSink
+    http: httpx.AsyncClient
+    turn: count = field(default_factory=count)  # type: ignore[type-arg]
+    left: int = 0  # clients that are at work
+    refused: int = 0
+
+    async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request to any process, again and again until it is taken. Raises `TimeoutError`."""
+        with anyio.fail_after(PATIENCE_S):
+            while True:
+                server = self.servers[next(self.turn) % len(self.servers)]
+                try:
+                    answer = await self.http.request(method, server.base_url + path, **more)
+                except httpx.TransportError:
+                    await anyio.sleep(WAIT_S)  # it is dead: another process, there is no event to wait for
+                    continue
+                if answer.status_code < 500:
+                    return answer.raise_for_status()
+                self.refused += 1
+                await anyio.sleep(WAIT_S)
+
+
+@dataclass(kw_only=True)
+class _Told:
+    """What webhooks said."""
+
+    ids: dict[str, set[str]] = field(default_factory=dict)  # encounter → its deliveries
+    bodies: dict[str, set[bytes]] = field(default_factory=dict)  # delivery → what it carried
+    attempts: int = 0
+
+    @classmethod
+    def of(cls, hooks: Sequence[Hook]) -> Self:
+        told = cls(attempts=len(hooks))
+        for hook in hooks:
+            told.ids.setdefault(hook.encounter, set()).add(hook.id)
+            told.bodies.setdefault(hook.id, set()).add(hook.body)
+        return told
+
+    @property
+    def unlike(self) -> int:
+        """Encounters with two deliveries, and deliveries with two bodies."""
+        return sum(len(ids) > 1 for ids in self.ids.values()) + sum(len(each) > 1 for each in self.bodies.values())
+
+    @property
+    def repeated(self) -> int:
+        """Attempts more than deliveries."""
+        return self.attempts - len(self.bodies)
+
+
+async def chaos(
+    database: Database, *, kills: int, sessions: int = 10, recordings: int = 20, seed: int = 0, seconds: float = 30.0
+) -> Report:
+    """Kill so often while so much is in work. `seconds`: of audio in each session.
+
+    Raises `ServerFailed`, `PostgresqlMissing`, and `TimeoutError` where something never comes to its end.
+    """
+    began, chance = time.monotonic(), random.Random(seed)
+    visit = Recording.load("headache")
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="auscult-chaos-", ignore_cleanup_errors=True)))
+        cluster = stack.enter_context(running_cluster()) if database == "postgresql" else None
+        url = stack.enter_context(cluster.database("chaos")) if cluster is not None else ""
+        sink = await stack.enter_async_context(webhook_sink())
+        servers = await stack.enter_async_context(_processes(folder, url, ROLES[database]))
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(
+                headers={"Authorization": f"Bearer {servers[0].key}"}, timeout=PATIENCE_S, trust_env=False
+            )
+        )
+        await anyio.to_thread.run_sync(_set_webhook, folder, url, sink.url)
+        web = servers[:2]
+        stage = _Stage(servers=web, sink=sink, http=http)
+        raw = _pcm(visit, seconds)
+        live = [_Session(number=number, parts=_cut(raw, number)) for number in range(sessions)]
+        uploaded: list[str] = []
+        file = visit.mono_path.read_bytes()
+
+        async with anyio.create_task_group() as clients:
+            stage.left = sessions + recordings
+            for session in live:
+                clients.start_soon(_talk, stage, session)
+            for number in range(recordings):
+                clients.start_soon(_upload, stage, file, f"{seed}-{number}", number * PACE_S * 2, uploaded)
+            at_work, restarts = await _kill(stage, servers, cluster, kills, chance)
+        ended = {id: await _ended(stage, id) for id in [*(session.task for session in live), *uploaded]}
+        references = await _references(stage, raw, file)
+        await _until_told(stage, set(ended))
+        lost = [await anyio.to_thread.run_sync(_lost, folder, url, session) for session in live]
+        wrong = [id for id in uploaded if _said(ended[id]) != references[1]]
+        wrong += [session.task for session in live if _said(ended[session.task]) != references[0]]
+        told = _Told.of(sink.got)
+        return Report(
+            database=database,
+            processes=len(servers),
+            kills=kills,
+            kills_at_work=at_work,
+            database_restarts=restarts,
+            sessions=sessions,
+            recordings=recordings,
+            acknowledged_bytes=sum(len(session.acknowledged) for session in live) + recordings * len(file),
+            refused=stage.refused,
+            lost_bytes=sum(lost),
+            wrong_transcripts=len(wrong),
+            missing_webhooks=len(set(ended) - set(told.ids)),
+            unlike_webhooks=told.unlike,
+            repeated_webhooks=told.repeated,
+            seconds=time.monotonic() - began,
+        )
+
+
+@asynccontextmanager
+async def _processes(folder: Path, url: str, roles: Sequence[str]) -> AsyncIterator[list[RunningServer]]:
+    environment: Mapping[str, str] = {
+        "AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(RECOGNITION_MS),
+        "AUSCULT_LIMITS_MAX_STREAMS": "1000",
+        "AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1",
+        "AUSCULT_STORE_URL": url,
+        "AUSCULT_STORE_KEY_FILE": str(folder / "key"),
+        "AUSCULT_BLOBS_DIRECTORY": str(folder / "blobs"),
+        "AUSCULT_TASKS_KEEP_AFTER_FETCH": "true",
+        "AUSCULT_TASKS_TEND_S": "5",
+    }
+    async with AsyncExitStack() as stack:
+        running: list[RunningServer] = []
+        for number, role in enumerate(roles):
+            data_dir = folder / f"process{number}"
+            started = running_server(
+                recogniser="scripted",
+                data_dir=data_dir,
+                key=running[0].key if running else "",
+                environment={**environment, "AUSCULT_SERVER_ROLE": role},
+            )
+            running.append(await stack.enter_async_context(started))
+        yield running
+
+
+async def _talk(stage: _Stage, session: _Session) -> None:
+    for number, part in enumerate([*session.parts, b""]):
+        body: dict[str, Any] = {
+            "audio_base64": base64.b64encode(part).decode(),
+            "sample_rate": 16_000,
+            "file_format": "pcm",
+            "task_id": session.task,
+            "final": number == len(session.parts),
+            "parameters": {"template": "SOAP", "language": "en", "glossary": []},
+        }
+        if session.task != "NEW":
+            body["chunk_index"] = number
+        key = {"Idempotency-Key": f"session-{session.number}"}
+        answer = await stage.ask("POST", "/v2/audio/audio_chunk", json=body, headers=key)
+        session.task = answer.json()["task_id"]
+        session.acknowledged += part
+        await anyio.sleep(PACE_S)  # a recorder's pace
+    stage.left -= 1
+
+
+async def _upload(stage: _Stage, file: bytes, key: str, begin_s: float, uploaded: list[str]) -> None:
+    await anyio.sleep(begin_s)
+    answer = await stage.ask(
+        "POST", "/api/recordings", files={"audio": ("visit", file)}, headers={"Idempotency-Key": key}
+    )
+    uploaded.append(answer.json()["encounter_id"])
+    stage.left -= 1
+
+
+async def _kill(
+    stage: _Stage, servers: list[RunningServer], cluster: Cluster | None, kills: int, chance: random.Random
+) -> tuple[int, int]:
+    """Kill and restart; how many kills met work, and how often the database was killed, too."""
+    at_work = restarts = 0
+    for number in range(kills):
+        await anyio.sleep(chance.uniform(*PAUSES_S))
+        at_work += stage.left > 0
+        if cluster is not None and number % 10 == 5:
+            await anyio.to_thread.run_sync(cluster.stop)
+            await anyio.to_thread.run_sync(cluster.start)
+            restarts += 1
+        victim = chance.choice(servers)
+        await victim.kill()
+        await victim.start()
+    return at_work, restarts
+
+
+async def _ended(stage: _Stage, encounter: str) -> dict[str, Any]:
+    """An encounter when it is over."""
+    with anyio.fail_after(PATIENCE_S):
+        while True:
+            shown: dict[str, Any] = (await stage.ask("GET", f"/api/encounters/{encounter}")).json()
+            if shown["status"] in (State.DONE, State.FAILED):
+                return shown
+            await anyio.sleep(0.2)  # as a client polls
+
+
+async def _references(stage: _Stage, raw: bytes, file: bytes) -> tuple[Any, Any]:
+    """What a session and a recording say when nothing disturbs them."""
+    session = _Session(number=-1, parts=[raw])
+    uploaded: list[str] = []
+    await _talk(stage, session)
+    await _upload(stage, file, "reference", 0, uploaded)
+    return _said(await _ended(stage, session.task)), _said(await _ended(stage, uploaded[0]))
+
+
+async def _until_told(stage: _Stage, encounters: set[str]) -> None:
+    with anyio.move_on_after(PATIENCE_S):
+        await stage.sink.until(encounters)
+
+
+def _said(encounter: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(item["start_ms"], item["end_ms"], item["text"]) for item in encounter.get("items", [])]
+
+
+def _pcm(visit: Recording, seconds: float) -> bytes:
+    samples = visit.mono()[: int(seconds * 16_000)]
+    return (samples * 32_767).astype("<i2").tobytes()
+
+
+def _cut(raw: bytes, seed: int) -> list[bytes]:
+    size = int(CHUNK_S * 32_000) + 2 * (seed % 7) * 100
+    return [raw[at : at + size] for at in range(0, len(raw), size)]
+
+
+def _set_webhook(folder: Path, url: str, target: str) -> None:
+    engine = open_engine(database_url(url, folder / "process0"))
+    keyring = KeyRing(read_or_make_key(folder / "key"))
+    with engine.begin() as connection:
+        tenant = connection.execute(select(t.tenants.c.id)).scalar_one()
+        hook = Webhook(url=target, secrets=(Secret(secret="whsec_" + base64.b64encode(b"k" * 24).decode()),))
+        put_webhook(connection, keyring, tenant, "auscult", hook, time.time())
+    engine.dispose()
+
+
+def _lost(folder: Path, url: str, session: _Session) -> int:
+    """Acknowledged bytes of a session that the server does not have, or has otherwise."""
+    engine = open_engine(database_url(url, folder / "process0"))
+    blobs = DirectoryBlobs(folder / "blobs")
+    try:
+        with engine.connect() as connection:
+            row = sql.get(connection, session.task)
+            assert row.data_key is not None
+            seal = KeyRing(read_or_make_key(folder / "key")).unwrap(row.id, row.data_key)
+            keys = sql.blob_keys(connection, row.id)
+            kept: bytes
+            if keys:
+                with blobs.open(keys[0], seal) as blob:
+                    kept = blob.readall()
+            else:
+                log = sql.read_log(connection, seal, row.id, 0, begin=0, most=1_000_000)
+                kept = b"".join(part.body for part in log)
+    finally:
+        engine.dispose()
+    same = sum(ours == theirs for ours, theirs in zip(kept, bytes(session.acknowledged), strict=False))
+    return max(len(session.acknowledged), len(kept)) - same
