@@ -72,10 +72,10 @@ from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
 from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
-from server.store.blobs import DirectoryBlobs
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
+from server.storing import open_blobs
 from server.tokens import Lifetimes, Signing, Tokens, read_or_make_secret
 from server.upkeep import upkeep
 
@@ -248,7 +248,7 @@ class Server:
         self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
         self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
-        self._blobs = DirectoryBlobs(settings.data_path / "blobs")
+        self._blobs = open_blobs(settings)
         self._keyring = KeyRing(read_or_make_key(settings.key_path))
         self._encounters = self._make_encounters()
         outgoing = settings.outgoing

@@ -112,6 +112,19 @@ class StoreSettings(Table, frozen=True, kw_only=True):
     key_file: str = ""
 
 
+class BlobSettings(Table, frozen=True, kw_only=True):
+    """Where recordings lie, sealed."""
+
+    kind: Literal["directory", "s3"] = "directory"
+    directory: str = ""
+    s3_endpoint: Annotated[str, Meta(pattern=r"^$|^https?://\S+$", description="a URL, or empty")] = ""
+    s3_bucket: str = ""
+    s3_prefix: str = ""
+    s3_region: str = ""
+    s3_access_key: Secret = ""
+    s3_secret_key: Secret = ""
+
+
 class RecogniserSettings(Table, frozen=True, kw_only=True):
     """Which recogniser turns speech into words, and on what it computes."""
 
@@ -265,6 +278,7 @@ class Settings(Table, frozen=True, kw_only=True):
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
+    blobs: BlobSettings = BlobSettings()
     recogniser: RecogniserSettings = RecogniserSettings()
     voice_activity: VoiceActivitySettings = VoiceActivitySettings()
     endpointing: EndpointingSettings = EndpointingSettings()
@@ -444,6 +458,14 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
         yield (
             ("tokens.expires_s", "tokens.max_expires_s"),
             f"tokens.expires_s ({tokens.expires_s}) must not be above max_expires_s ({tokens.max_expires_s})",
+        )
+    blobs = settings.blobs
+    if blobs.kind == "s3" and not blobs.s3_bucket:
+        yield ("blobs.kind", "blobs.s3_bucket"), 'blobs.kind = "s3" needs blobs.s3_bucket'
+    if bool(blobs.s3_access_key) != bool(blobs.s3_secret_key):
+        yield (
+            ("blobs.s3_access_key", "blobs.s3_secret_key"),
+            "blobs.s3_access_key and blobs.s3_secret_key must be set together",
         )
     webrtc = settings.webrtc
     if not (webrtc.port_min <= webrtc.port_max and bool(webrtc.port_min) == bool(webrtc.port_max)):
