@@ -7,7 +7,7 @@ the end the ledger is compared with what the server has: every acknowledged byte
 import base64
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -50,7 +50,6 @@ class Report(msgspec.Struct, kw_only=True):
     database: str
     processes: int
     kills: int
-    kills_at_work: int  # … while something was to be done
     database_restarts: int
     sessions: int
     recordings: int
@@ -74,7 +73,7 @@ class Report(msgspec.Struct, kw_only=True):
 class _Session:
     """A live session, from its client's side."""
 
-    number: int
+    key: str
     parts: list[bytes]
     task: str = "NEW"
     acknowledged: bytearray = field(default_factory=bytearray)
@@ -87,8 +86,10 @@ class _Stage:
     servers: list[RunningServer]
     sink: WebhookSink
     http: httpx.AsyncClient
-    turn: count = field(default_factory=count)  # type: ignore[type-arg]
-    left: int = 0  # clients that are at work
+    turn: Iterator[int] = field(default_factory=count)
+    sessions: list[_Session] = field(default_factory=list)
+    uploaded: list[str] = field(default_factory=list)
+    ending: bool = False  # the kills are over
     refused: int = 0
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -157,18 +158,14 @@ async def chaos(
         await anyio.to_thread.run_sync(_set_webhook, folder, url, sink.url)
         web = servers[:2]
         stage = _Stage(servers=web, sink=sink, http=http)
-        raw = _pcm(visit, seconds)
-        live = [_Session(number=number, parts=_cut(raw, number)) for number in range(sessions)]
-        uploaded: list[str] = []
-        file = visit.mono_path.read_bytes()
-
+        raw, file = _pcm(visit, seconds), visit.mono_path.read_bytes()
         async with anyio.create_task_group() as clients:
-            stage.left = sessions + recordings
-            for session in live:
-                clients.start_soon(_talk, stage, session)
-            for number in range(recordings):
-                clients.start_soon(_upload, stage, file, f"{seed}-{number}", number * PACE_S * 2, uploaded)
-            at_work, restarts = await _kill(stage, servers, cluster, kills, chance)
+            for slot in range(sessions):
+                clients.start_soon(_talk_on, stage, slot, raw)
+            clients.start_soon(_upload_on, stage, file, recordings)
+            restarts = await _kill(stage, servers, cluster, kills, chance)
+            stage.ending = True
+        live, uploaded = stage.sessions, stage.uploaded
         ended = {id: await _ended(stage, id) for id in [*(session.task for session in live), *uploaded]}
         references = await _references(stage, raw, file)
         await _until_told(stage, set(ended))
@@ -180,11 +177,10 @@ async def chaos(
             database=database,
             processes=len(servers),
             kills=kills,
-            kills_at_work=at_work,
             database_restarts=restarts,
-            sessions=sessions,
-            recordings=recordings,
-            acknowledged_bytes=sum(len(session.acknowledged) for session in live) + recordings * len(file),
+            sessions=len(live),
+            recordings=len(uploaded),
+            acknowledged_bytes=sum(len(session.acknowledged) for session in live) + len(uploaded) * len(file),
             refused=stage.refused,
             lost_bytes=sum(lost),
             wrong_transcripts=len(wrong),
@@ -221,6 +217,16 @@ async def _processes(folder: Path, url: str, roles: Sequence[str]) -> AsyncItera
         yield running
 
 
+async def _talk_on(stage: _Stage, slot: int, raw: bytes) -> None:
+    """One session behind the other, until the kills are over."""
+    for number in count():
+        session = _Session(key=f"session-{slot}-{number}", parts=_cut(raw, slot))
+        stage.sessions.append(session)
+        await _talk(stage, session)
+        if stage.ending:
+            return
+
+
 async def _talk(stage: _Stage, session: _Session) -> None:
     for number, part in enumerate([*session.parts, b""]):
         body: dict[str, Any] = {
@@ -233,31 +239,33 @@ async def _talk(stage: _Stage, session: _Session) -> None:
         }
         if session.task != "NEW":
             body["chunk_index"] = number
-        key = {"Idempotency-Key": f"session-{session.number}"}
+        key = {"Idempotency-Key": session.key}
         answer = await stage.ask("POST", "/v2/audio/audio_chunk", json=body, headers=key)
         session.task = answer.json()["task_id"]
         session.acknowledged += part
         await anyio.sleep(PACE_S)  # a recorder's pace
-    stage.left -= 1
 
 
-async def _upload(stage: _Stage, file: bytes, key: str, begin_s: float, uploaded: list[str]) -> None:
-    await anyio.sleep(begin_s)
-    answer = await stage.ask(
-        "POST", "/api/recordings", files={"audio": ("visit", file)}, headers={"Idempotency-Key": key}
-    )
-    uploaded.append(answer.json()["encounter_id"])
-    stage.left -= 1
+async def _upload_on(stage: _Stage, file: bytes, recordings: int) -> None:
+    """So many recordings, one after the other; each is in work for longer than it takes to send the next."""
+    for number in range(recordings):
+        stage.uploaded.append(await _upload(stage, file, f"recording-{number}"))
+        await anyio.sleep(PACE_S)
+
+
+async def _upload(stage: _Stage, file: bytes, key: str) -> str:
+    files, headers = {"audio": ("visit", file)}, {"Idempotency-Key": key}
+    answer = await stage.ask("POST", "/api/recordings", files=files, headers=headers)
+    return str(answer.json()["encounter_id"])
 
 
 async def _kill(
     stage: _Stage, servers: list[RunningServer], cluster: Cluster | None, kills: int, chance: random.Random
-) -> tuple[int, int]:
-    """Kill and restart; how many kills met work, and how often the database was killed, too."""
-    at_work = restarts = 0
+) -> int:
+    """Kill and restart; returns how often the database was killed, too."""
+    restarts = 0
     for number in range(kills):
         await anyio.sleep(chance.uniform(*PAUSES_S))
-        at_work += stage.left > 0
         if cluster is not None and number % 10 == 5:
             await anyio.to_thread.run_sync(cluster.stop)
             await anyio.to_thread.run_sync(cluster.start)
@@ -265,7 +273,7 @@ async def _kill(
         victim = chance.choice(servers)
         await victim.kill()
         await victim.start()
-    return at_work, restarts
+    return restarts
 
 
 async def _ended(stage: _Stage, encounter: str) -> dict[str, Any]:
@@ -280,11 +288,10 @@ async def _ended(stage: _Stage, encounter: str) -> dict[str, Any]:
 
 async def _references(stage: _Stage, raw: bytes, file: bytes) -> tuple[Any, Any]:
     """What a session and a recording say when nothing disturbs them."""
-    session = _Session(number=-1, parts=[raw])
-    uploaded: list[str] = []
+    session = _Session(key="reference", parts=[raw])
     await _talk(stage, session)
-    await _upload(stage, file, "reference", 0, uploaded)
-    return _said(await _ended(stage, session.task)), _said(await _ended(stage, uploaded[0]))
+    recording = await _upload(stage, file, "reference recording")
+    return _said(await _ended(stage, session.task)), _said(await _ended(stage, recording))
 
 
 async def _until_told(stage: _Stage, encounters: set[str]) -> None:

@@ -15,6 +15,7 @@ def shared(folder: Path, url: str) -> dict[str, str]:
     return {
         "AUSCULT_STORE_URL": url,
         "AUSCULT_STORE_KEY_FILE": str(folder / "key"),
+        "AUSCULT_BLOBS_DIRECTORY": str(folder / "blobs"),
     }
 
 
@@ -26,11 +27,6 @@ async def processes(
     async with AsyncExitStack() as stack:
         running: list[RunningServer] = []
         for number, role in enumerate(roles):
-            (folder / f"process{number}").mkdir()
-            (folder / "blobs").mkdir(exist_ok=True)
-            (folder / f"process{number}" / "blobs").symlink_to(folder / "blobs")
-            (folder / "token-secret").exists() or (folder / "token-secret").write_bytes(b"x" * 32)
-            (folder / f"process{number}" / "token-secret").symlink_to(folder / "token-secret")
             started = running_server(
                 recogniser=recogniser,
                 data_dir=folder / f"process{number}",
