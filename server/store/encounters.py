@@ -7,7 +7,7 @@ of a session names its epoch, so that a former owner's writes fail (`EpochLost`)
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
 
 from pipeline.types import Utterance
 from server.domain import (
@@ -163,10 +163,8 @@ def append_chunk(
     client_key: str | None,
     sealed: bytes,
 ) -> None:
-    """Append to the log. Raises `EpochLost` unless the encounter is live and ours, `DuplicateChunk` on a known key.
-
-    Owner and state are checked by the same statement that writes: an INSERT … SELECT from the encounter's row.
-    """
+    """Append to the log. Raises `EpochLost` unless the encounter is live and ours, `DuplicateChunk` on a known key."""
+    own(connection, encounter, epoch, state=State.LIVE)
     if (
         client_key is not None
         and connection.execute(
@@ -185,24 +183,7 @@ def append_chunk(
         "client_key": client_key,
         "sealed": sealed,
     }
-    done = connection.execute(_APPEND, {f"p_{name}": value for name, value in values.items()} | {"p_epoch": epoch})
-    if not done.rowcount:
-        raise EpochLost
-
-
-_CHUNK_COLUMNS = ("encounter_id", "stream", "seq", "offset", "size", "client_key", "sealed")
-_APPEND = insert(t.chunks).from_select(
-    list(_CHUNK_COLUMNS),
-    select(*(bindparam(f"p_{name}", type_=t.chunks.c[name].type) for name in _CHUNK_COLUMNS)).where(
-        exists(
-            select(literal(1)).where(
-                t.encounters.c.id == bindparam("p_encounter_id"),
-                t.encounters.c.epoch == bindparam("p_epoch"),
-                t.encounters.c.state == State.LIVE,
-            )
-        )
-    ),
-)
+    connection.execute(insert(t.chunks).values(**values))
 
 
 def has_chunk(connection: Connection, encounter: str, key: str) -> bool:
@@ -300,10 +281,15 @@ def commit(
     )
 
 
-def own(connection: Connection, encounter: str, epoch: int) -> None:
-    """Raises `EpochLost` unless the encounter is still at this epoch."""
-    current = connection.execute(select(t.encounters.c.epoch).where(t.encounters.c.id == encounter)).scalar()
-    if current != epoch:
+def own(connection: Connection, encounter: str, epoch: int, *, state: State | None = None) -> None:
+    """Raises `EpochLost` unless the encounter is still at this epoch (and in this state).
+
+    Its row stays locked until the commit: no other process can take it over in between.
+    """
+    c = t.encounters.c
+    query = select(c.epoch, c.state).where(c.id == encounter).with_for_update(key_share=True)
+    found = connection.execute(query).one_or_none()
+    if found is None or found.epoch != epoch or (state is not None and found.state != state):
         raise EpochLost
 
 
