@@ -33,6 +33,7 @@ LATE_S = 1.0  # a final that has waited so long to be handed over says that ther
 
 Answer: TypeAlias = Hypothesis | RecognitionFailed
 Reply: TypeAlias = Callable[[RecognitionRequest, Answer], None]
+Superseded: TypeAlias = Callable[[], None]
 
 
 class Observer(Protocol):
@@ -63,6 +64,7 @@ class _Asked(Ticket):
 
     asked: RecognitionRequest  # as its stream knows it
     reply: Reply
+    superseded: Superseded
     tries: list[Hypothesis] = field(default_factory=list)
 
 
@@ -72,7 +74,10 @@ class Batcher:
     A request is answered once, or never: where its stream asked something newer first, or was cancelled.
     """
 
-    def __init__(self, recogniser: Recogniser, observer: Observer | None = None) -> None:
+    def __init__(
+        self, recogniser: Recogniser, observer: Observer | None = None, *, hang_s: float = HANG_S
+    ) -> None:
+        """`hang_s`: seconds that any call may take, however little was expected of it."""
         self.recogniser = recogniser
         self.costs = Costs()
         self.capacity = Capacity(self.costs)
@@ -82,7 +87,8 @@ class Batcher:
         self.retried = 0  # requests tried again alone, because a call with several failed
         self.hung = 0  # calls that did not end in time
         self._observer = observer or Nobody()
-        self._schedule: Schedule[_Asked] = Schedule(self.costs)
+        self._hang_s = hang_s
+        self._schedule: Schedule[_Asked] = Schedule(self.costs, dropped=lambda asked: asked.superseded())
         self._changed = anyio.Event()  # a request arrived, or a lane is free
 
     @property
@@ -111,14 +117,19 @@ class Batcher:
         """Whether finals wait too long right now, whatever `capacity` says."""
         return self._schedule.late(anyio.current_time()) > LATE_S
 
-    def submit(self, request: RecognitionRequest, reply: Reply) -> None:
-        """Queue a request. It replaces what its stream has waiting, unless that is final."""
+    def submit(self, request: RecognitionRequest, reply: Reply, superseded: Superseded = lambda: None) -> None:
+        """Queue a request. It replaces what its stream has waiting, unless that is final.
+
+        `superseded` is called instead of `reply` where the stream asked something newer first.
+        """
         now = anyio.current_time()
         guess = self._schedule.confirm(request, now) if request.purpose is Purpose.FINAL else None
         if guess is not None:
-            guess.asked, guess.reply = request, reply
+            guess.superseded()
+            guess.asked, guess.reply, guess.superseded = request, reply, superseded
         else:
-            self._schedule.submit(_Asked(request=request, asked=request, reply=reply), now)
+            asked = _Asked(request=request, asked=request, reply=reply, superseded=superseded)
+            self._schedule.submit(asked, now)
             self.capacity.receive(request, now)
         self._changed.set()
 
@@ -250,8 +261,8 @@ class Batcher:
     def _patience(self, requests: Sequence[RecognitionRequest]) -> float:
         """Seconds after which a call with these requests hangs."""
         if not self.costs.of(requests[0]).known:
-            return UNKNOWN_HANG_S
-        return max(HANG_S, HANG_TIMES * self.costs.predict(requests))
+            return max(UNKNOWN_HANG_S, self._hang_s)
+        return max(self._hang_s, HANG_TIMES * self.costs.predict(requests))
 
     # Its answers
 

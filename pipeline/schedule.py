@@ -16,7 +16,7 @@ What is promised, whatever arrives:
 
 import math
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import chain, zip_longest
@@ -63,11 +63,15 @@ T = TypeVar("T", bound=Ticket)
 class Schedule(Generic[T]):
     """See the module. `submit`, `cancel`; `take` for a free lane, then `done`; `again` for what needs another try."""
 
-    def __init__(self, costs: Costs, *, lanes: int = 1, max_batch: int = 1) -> None:
+    def __init__(
+        self, costs: Costs, *, lanes: int = 1, max_batch: int = 1, dropped: Callable[[T], None] = lambda ticket: None
+    ) -> None:
+        """`dropped` is told of each ticket that makes place for something newer of its stream."""
         self.lanes = lanes  # batches in the engine at the same time
         self.max_batch = max_batch  # requests in a batch
         self.superseded = 0  # requests that were never handed over, because their stream had something newer
         self._costs = costs
+        self._dropped = dropped
         self._lines: dict[Rank, list[T]] = {rank: [] for rank in Rank}  # each by `turn`
         self._replaceable: dict[str, T] = {}  # of each stream the one that waits and is not final
         self._passed = dict.fromkeys(Rank, 0)  # batches of others since the line was last served, while it waits
@@ -112,7 +116,7 @@ class Schedule(Generic[T]):
         if ticket.request.purpose is not Purpose.FINAL:
             waiting = self._replaceable.get(ticket.stream)
             if waiting is not None and waiting.number > ticket.number:
-                self.superseded += 1
+                self._supersede(ticket)
                 return False
             self._drop_pointless(ticket.request)
         if ticket.request.temperature:
@@ -185,8 +189,12 @@ class Schedule(Generic[T]):
         if request.purpose is Purpose.FINAL and request.segment < waiting.request.segment:
             return None
         self._leave(waiting)
-        self.superseded += 1
+        self._supersede(waiting)
         return waiting
+
+    def _supersede(self, ticket: T) -> None:
+        self.superseded += 1
+        self._dropped(ticket)
 
     def _next_rank(self) -> Rank | None:
         """The line to serve: one that was passed over too often, else the first that has somebody."""

@@ -35,6 +35,11 @@ EncoderWindow: TypeAlias = Annotated[
     Meta(pattern=r"^(full|dynamic|[1-9]|[12]\d|30)$", description="full, dynamic, or a whole number from 1 to 30"),
 ]
 
+WorkerUrls: TypeAlias = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+$")], ...],
+    Meta(description="a list of http://HOST:PORT or https://HOST:PORT"),
+]
+
 Origin: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$")]
 """As browsers write it (RFC 6454 §6.2): small letters, no path, no final slash."""
 
@@ -98,7 +103,7 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: Origins = ()
     open_metrics: bool = False
-    role: Literal["all", "web", "jobs"] = "all"
+    role: Literal["all", "web", "jobs", "recogniser"] = "all"
     internal_address: Annotated[
         str, Meta(pattern=r"^$|^https?://[^\s/]+$", description="http://HOST:PORT, or empty")
     ] = ""
@@ -140,6 +145,18 @@ class RecogniserSettings(Table, frozen=True, kw_only=True):
     use_prompt: bool = True
     scripted_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     scripted_fails_every: Annotated[int, Meta(ge=0, le=1000)] = 0
+    workers_at: WorkerUrls = ()
+    deadline_s: Seconds = 120.0
+    max_waiting: Annotated[int, Meta(ge=1, le=100_000)] = 256
+
+
+class InternalSettings(Table, frozen=True, kw_only=True):
+    """By what processes of one installation know each other."""
+
+    token: Secret = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
 
 
 class VoiceActivitySettings(Table, frozen=True, kw_only=True):
@@ -280,6 +297,7 @@ class Settings(Table, frozen=True, kw_only=True):
     store: StoreSettings = StoreSettings()
     blobs: BlobSettings = BlobSettings()
     recogniser: RecogniserSettings = RecogniserSettings()
+    internal: InternalSettings = InternalSettings()
     voice_activity: VoiceActivitySettings = VoiceActivitySettings()
     endpointing: EndpointingSettings = EndpointingSettings()
     limits: LimitSettings = LimitSettings()
