@@ -10,6 +10,7 @@ once more, alone. What fails alone is answered as failed.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import fmean
 from typing import Protocol, TypeAlias
 
@@ -74,9 +75,7 @@ class Batcher:
     A request is answered once, or never: where its stream asked something newer first, or was cancelled.
     """
 
-    def __init__(
-        self, recogniser: Recogniser, observer: Observer | None = None, *, hang_s: float = HANG_S
-    ) -> None:
+    def __init__(self, recogniser: Recogniser, observer: Observer | None = None, *, hang_s: float = HANG_S) -> None:
         """`hang_s`: seconds that any call may take, however little was expected of it."""
         self.recogniser = recogniser
         self.costs = Costs()
@@ -117,21 +116,26 @@ class Batcher:
         """Whether finals wait too long right now, whatever `capacity` says."""
         return self._schedule.late(anyio.current_time()) > LATE_S
 
-    def submit(self, request: RecognitionRequest, reply: Reply, superseded: Superseded = lambda: None) -> None:
+    def submit(
+        self, request: RecognitionRequest, reply: Reply, superseded: Superseded = lambda: None
+    ) -> Callable[[], None]:
         """Queue a request. It replaces what its stream has waiting, unless that is final.
 
-        `superseded` is called instead of `reply` where the stream asked something newer first.
+        `superseded` is called instead of `reply` where the stream asked something newer first. Returns what withdraws
+        the request: it is not handed to the engine any more, and never answered.
         """
         now = anyio.current_time()
         guess = self._schedule.confirm(request, now) if request.purpose is Purpose.FINAL else None
         if guess is not None:
             guess.superseded()
             guess.asked, guess.reply, guess.superseded = request, reply, superseded
+            asked = guess
         else:
             asked = _Asked(request=request, asked=request, reply=reply, superseded=superseded)
             self._schedule.submit(asked, now)
             self.capacity.receive(request, now)
         self._changed.set()
+        return partial(self._schedule.withdraw, asked)
 
     def cancel(self, stream_id: str) -> None:
         """Forget a stream: nobody listens any more, also to what the engine is at work on."""

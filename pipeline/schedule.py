@@ -133,6 +133,12 @@ class Schedule(Generic[T]):
         for ticket in chain(*self._batches):
             ticket.cancelled |= ticket.stream == stream_id
 
+    def withdraw(self, ticket: T) -> None:
+        """Nobody waits for this one any more: it leaves its line, or its answer counts no more."""
+        if ticket in self._lines[ticket.rank]:
+            self._leave(ticket)
+        ticket.cancelled = True
+
     # Out
 
     def take(self) -> tuple[T, ...]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from pipeline.batching import Batcher
+from pipeline.batching import Batcher, Observer
 from pipeline.endpointing import Thresholds, windows
 from pipeline.engines import models as models
 from pipeline.engines.ge2e import Ge2eEmbedder
@@ -62,6 +63,8 @@ from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.routes import Nabla
 from server.forwarding import Forwarding
 from server.ingest.sdp import read_ice_server
+from server.internal.credentials import client_context, token_header
+from server.internal.remote import RemoteRecogniser, hang_s
 from server.jobs import open_jobs
 from server.live import Studio
 from server.memory import give_back
@@ -102,8 +105,11 @@ def models_directory(settings: Settings) -> Path | None:
 
 
 def make_recogniser(settings: Settings) -> Recogniser:
-    """The recogniser that the settings name, not yet loaded. Raises `RecogniserUnavailable`."""
+    """The recogniser that the settings name, not yet loaded. Raises `RecogniserUnavailable`, `ServerError`."""
     wanted = settings.recogniser
+    if recognises_elsewhere(settings):
+        log.info("recogniser.chosen", kind="remote", model=f"{len(wanted.workers_at)} workers")
+        return make_remote(settings)
     choice = chosen(settings)
     log.info("recogniser.chosen", kind=choice.kind, model=choice.model, reason=choice.reason, hint=choice.hint)
     if choice.kind == "whisper":
@@ -126,6 +132,28 @@ def make_recogniser(settings: Settings) -> Recogniser:
             fails=lambda request: every > 0 and request.segment % every == every - 1,
         )
     return SphinxRecogniser(workers=wanted.workers or None)
+
+
+def recognises_elsewhere(settings: Settings) -> bool:
+    """Whether workers recognise for this process."""
+    return bool(settings.recogniser.workers_at) and settings.server.role != "recogniser"
+
+
+def make_remote(settings: Settings) -> RemoteRecogniser:
+    """The recogniser that has the workers of the settings recognise. Raises `ServerError`."""
+    return RemoteRecogniser(
+        settings.recogniser.workers_at,
+        headers=token_header(settings.internal),
+        tls=client_context(settings.internal),
+        deadline_s=settings.recogniser.deadline_s,
+    )
+
+
+def make_batcher(settings: Settings, recogniser: Recogniser, observer: Observer | None = None) -> Batcher:
+    """The owner of a recogniser: one elsewhere ends its calls itself."""
+    if recognises_elsewhere(settings):
+        return Batcher(recogniser, observer, hang_s=hang_s(settings.recogniser.deadline_s))
+    return Batcher(recogniser, observer)
 
 
 def make_embedder(settings: Settings) -> VoiceEmbedder | None:
@@ -245,7 +273,7 @@ class Server:
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._executors = self._make_executors(address)
-        self._batcher = Batcher(make_recogniser(settings), self.metrics.recognition)
+        self._batcher = make_batcher(settings, make_recogniser(settings), self.metrics.recognition)
         self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
         self._blobs = open_blobs(settings)
@@ -340,8 +368,8 @@ class Server:
             voice_activity=make_voice_activity(settings),
             open_decoder=open_decoder,
             probe=duration,
-            session=live_options(settings, self._batcher.recogniser),
-            recording=file_options(settings, self._batcher.recogniser),
+            live_options=partial(live_options, settings, self._batcher.recogniser),
+            file_options=partial(file_options, settings, self._batcher.recogniser),
             writer=self._writer,
             reader=self._reader,
             metrics=self.metrics,

@@ -16,12 +16,14 @@ from rich.table import Table
 
 from pipeline.errors import AuscultError
 from server import transcribe as transcribing
-from server.app import Server, chosen, hold, message_limit, models_directory
+from server.app import Server, chosen, hold, message_limit, models_directory, recognises_elsewhere
 from server.app import models as engine_models
+from server.app_recogniser import serve_recogniser
 from server.cli_tenants import tenants
 from server.cli_webhooks import webhooks
 from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
 from server.doctor import examine
+from server.internal.credentials import require_credential
 from server.listening import bind, check_certificate, internal_address
 from server.logs import configure_logging, log_uncaught_errors
 from server.memory import limit_arenas
@@ -62,7 +64,7 @@ def serve(
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Private key (PEM).")] = None,
     role: Annotated[
-        str | None, typer.Option(help="all, web or jobs: the share of a process in the work of several.")
+        str | None, typer.Option(help="all, web, jobs or recogniser: the share of a process in the work of several.")
     ] = None,
     forwarded_allow_ips: Annotated[
         str | None, typer.Option("--forwarded-allow-ips", help="Proxies whose X-Forwarded-* headers count.")
@@ -86,6 +88,8 @@ def serve(
     )
     configure_logging(settings.log)
     log_uncaught_errors()
+    if settings.server.role == "recogniser":
+        _leave(_run_recogniser(settings))
     with hold(settings.data_path):
         out.print(_recogniser_line(settings), markup=False)
         if settings.server.tls_cert:
@@ -97,10 +101,30 @@ def serve(
 
 def _recogniser_line(settings: Settings) -> str:
     """Which recogniser runs, why, and the command that fetches a better one."""
+    if recognises_elsewhere(settings):
+        return f"Recogniser: workers at {', '.join(settings.recogniser.workers_at)}."
     choice = chosen(settings)
     name = f"{choice.kind} {choice.model}" if choice.model else choice.kind
     better = f" A better one: {choice.hint}" if choice.hint else ""
     return f"Recogniser: {name} ({choice.reason}).{better}"
+
+
+def _run_recogniser(settings: Settings) -> int:
+    """Be a recogniser worker: without a database, a key or a data directory."""
+    require_credential(settings.internal)
+    out.print(_recogniser_line(settings), markup=False)
+    for cert, key in (
+        (settings.server.tls_cert, settings.server.tls_key),
+        (settings.internal.cert, settings.internal.key),
+    ):
+        if cert:
+            check_certificate(cert, key)
+    return serve_recogniser(
+        settings,
+        bind(settings.server.host, settings.server.port),
+        announce=lambda url: out.print(f"Auscult recognises on {url}"),
+        failed=lambda exc: err.print(f"auscult: {exc}", markup=False),
+    )
 
 
 def _run(settings: Settings, sockets: list[socket]) -> int:

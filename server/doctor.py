@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+import anyio
+
 from pipeline.errors import AuscultError
-from server.app import chosen, find_embedder, pyannote_missing
+from server.app import chosen, find_embedder, make_remote, pyannote_missing, recognises_elsewhere
 from server.settings import Settings, config_directory
 
 PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")
@@ -34,7 +36,7 @@ def examine(settings: Settings) -> list[Finding]:
         _voice_activity(),
         _voices(settings),
         *_review(settings),
-        _recogniser(settings),
+        *_recognisers(settings),
     ]
 
 
@@ -99,6 +101,28 @@ def _review(settings: Settings) -> Iterator[Finding]:
         missing = pyannote_missing(settings)
         detail = missing or f"by pyannote, {settings.speakers.pyannote_model}"
         yield Finding(what="review of labels", ok=missing is None, detail=detail, needed=False)
+
+
+def _recognisers(settings: Settings) -> list[Finding]:
+    """The recogniser of this process, or each of its workers."""
+    if recognises_elsewhere(settings):
+        return anyio.run(_workers, settings)
+    return [_recogniser(settings)]
+
+
+async def _workers(settings: Settings) -> list[Finding]:
+    try:
+        remote = make_remote(settings)
+    except AuscultError as exc:
+        return [Finding(what="recogniser workers", ok=False, detail=str(exc))]
+    try:
+        reports = await remote.examine()
+    finally:
+        await remote.aclose()
+    return [
+        Finding(what="recogniser worker", ok=ok, detail=f"{where}: {detail}", needed=not any(r[1] for r in reports))
+        for where, ok, detail in reports
+    ]
 
 
 def _recogniser(settings: Settings) -> Finding:

@@ -80,8 +80,8 @@ class Studio:
     voice_activity: VoiceActivityModel
     open_decoder: DecoderFactory
     probe: Probe
-    session: SessionOptions
-    recording: SessionOptions  # of recordings, for which nobody waits
+    live_options: Callable[[], SessionOptions]  # what the recogniser can do shows only once it is there
+    file_options: Callable[[], SessionOptions]  # of recordings, for which nobody waits
     writer: Writer
     reader: Reader
     metrics: Metrics
@@ -91,6 +91,16 @@ class Studio:
     max_recording_ms: int
     expected_speakers: int = 2  # in the room, where the client does not say
     reviewer: Reviewer | None = None  # looks at the labels once more at the end
+
+    @property
+    def session(self) -> SessionOptions:
+        """How live streams are cut and recognised, as far as it is known now."""
+        return self.live_options()
+
+    @property
+    def recording(self) -> SessionOptions:
+        """As `session`, of recordings."""
+        return self.file_options()
 
 
 class LiveEncounter:

@@ -26,6 +26,24 @@ def routes(
     `ready` returns None, or what is still missing.
     """
 
+    async def scrape(request: Request) -> Response:
+        if not open_metrics:
+            caller = await authenticator.caller(bearer(request.headers))
+            if caller.scope is not Scope.ALL:
+                raise Forbidden
+        return exposition(metrics)
+
+    return [*health(ready), Route("/metrics", guarded(scrape, _refuse))]
+
+
+def exposition(metrics: Metrics) -> Response:
+    """All metrics, as Prometheus reads them."""
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def health(ready: Callable[[], str | None]) -> list[Route]:
+    """`/healthz` and `/readyz`. `ready` returns None, or what is still missing."""
+
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
@@ -35,14 +53,7 @@ def routes(
             return JSONResponse({"status": "starting", "waiting_for": missing}, 503, {"Retry-After": "1"})
         return JSONResponse({"status": "ready"})
 
-    async def scrape(request: Request) -> Response:
-        if not open_metrics:
-            caller = await authenticator.caller(bearer(request.headers))
-            if caller.scope is not Scope.ALL:
-                raise Forbidden
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", guarded(scrape, _refuse))]
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
 def _refuse(exc: AuscultError) -> Response:

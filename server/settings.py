@@ -462,10 +462,16 @@ def _check_together(settings: Settings, given: Sequence[_Given]) -> None:
         raise SettingsError(" and ".join(sources), problem)
 
 
-def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
+def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     server, voice, endpointing, tokens = settings.server, settings.voice_activity, settings.endpointing, settings.tokens
     if bool(server.tls_cert) != bool(server.tls_key):
         yield ("server.tls_cert", "server.tls_key"), "server.tls_cert and server.tls_key must be set together"
+    internal = settings.internal
+    if len({bool(internal.ca), bool(internal.cert), bool(internal.key)}) > 1:
+        yield (
+            ("internal.ca", "internal.cert", "internal.key"),
+            "internal.ca, internal.cert and internal.key must be set together",
+        )
     if voice.end_threshold > voice.start_threshold:
         yield (
             ("voice_activity.start_threshold", "voice_activity.end_threshold"),

@@ -22,7 +22,7 @@ from pipeline.stereo import StereoSession
 from pipeline.transcript import chronological
 from pipeline.types import AudioFormat, Role, StreamOptions, Utterance
 from pipeline.voicing import Voicing
-from server.app import file_options, make_embedder, make_recogniser, make_voice_activity, open_decoder
+from server.app import file_options, make_batcher, make_embedder, make_recogniser, make_voice_activity, open_decoder
 from server.domain import EncounterOptions, StreamSpec, base_language
 from server.languages import check_language
 from server.notes import Notes
@@ -123,7 +123,7 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
     with _progress(err, hidden=task.as_json) as progress:
         bar = progress.add_task(task.file.name, total=task.file.stat().st_size)
         octets = _advancing(progress, bar, task.file)
-        async with working(recogniser, language, voicing) as batcher:
+        async with working(recogniser, language, voicing, batcher=make_batcher(settings, recogniser)) as batcher:
             heard = await hear(
                 session, open_decoder(AudioFormat()), batcher, octets, Conversation(expected), voicing=voicing
             )
@@ -135,12 +135,14 @@ async def _listen(settings: Settings, task: Task, err: Console) -> Output:
 
 
 @asynccontextmanager
-async def working(recogniser: Recogniser, language: str = "", voicing: Voicing | None = None) -> AsyncIterator[Batcher]:
+async def working(
+    recogniser: Recogniser, language: str = "", voicing: Voicing | None = None, *, batcher: Batcher | None = None
+) -> AsyncIterator[Batcher]:
     """A recogniser that is loaded and at work until this block is left, and `voicing` with it.
 
     Raises `RecogniserUnavailable`, and `LanguageUnsupported` where it does not know the language, if one is given.
     """
-    batcher = Batcher(recogniser)
+    batcher = batcher or Batcher(recogniser)
     try:
         await recogniser.start()
         if language:

@@ -1,0 +1,1 @@
+"""What processes of one installation say to each other."""
