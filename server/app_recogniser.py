@@ -102,6 +102,10 @@ class RecogniserServer:
                 await recogniser.aclose()
 
 
+async def _nothing_more() -> None:
+    """Calls end by themselves; those that do not are cut off, and their callers ask another worker."""
+
+
 def serve_recogniser(
     settings: Settings,
     sockets: list[socket],
@@ -132,7 +136,7 @@ def serve_recogniser(
             timeout_graceful_shutdown=10,
         ),
         announce=announce,
-        stopping=lambda: None,
+        stopping=_nothing_more,
         send_timeout_s=settings.limits.send_timeout_s,
     )
     server.run(sockets)

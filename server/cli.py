@@ -23,7 +23,7 @@ from server.cli_tenants import tenants
 from server.cli_webhooks import webhooks
 from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
 from server.doctor import examine
-from server.internal.credentials import require_credential
+from server.internal.credentials import client_context, require_credential
 from server.listening import bind, check_certificate, internal_address
 from server.logs import configure_logging, log_uncaught_errors
 from server.memory import limit_arenas
@@ -113,16 +113,14 @@ def _run_recogniser(settings: Settings) -> int:
     """Be a recogniser worker: without a database, a key or a data directory."""
     require_credential(settings.internal)
     out.print(_recogniser_line(settings), markup=False)
-    for cert, key in (
-        (settings.server.tls_cert, settings.server.tls_key),
-        (settings.internal.cert, settings.internal.key),
-    ):
-        if cert:
-            check_certificate(cert, key)
+    if settings.server.tls_cert:
+        check_certificate(settings.server.tls_cert, settings.server.tls_key)
+    if settings.internal.ca:
+        client_context(settings.internal)
     return serve_recogniser(
         settings,
         bind(settings.server.host, settings.server.port),
-        announce=lambda url: out.print(f"Auscult recognises on {url}"),
+        announce=lambda url: out.print(f"Auscult listens on {url}"),
         failed=lambda exc: err.print(f"auscult: {exc}", markup=False),
     )
 

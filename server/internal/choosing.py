@@ -79,7 +79,7 @@ class Workers:
         worker.failures, worker.out_until = 0, 0.0
 
     def failed(self, worker: Worker, began: float, now: float) -> bool:
-        """A request that began then has failed on it. Those that fail together count once; returns whether it counts."""
+        """A request that began then has failed on it. Those that fail together count once; returns whether it does."""
         if began <= worker._failed_at:
             return False
         worker.failures += 1

@@ -1,7 +1,8 @@
 """The `Recogniser` that has others recognise: worker processes, reached over HTTP.
 
 Each request is a call of its own, so that workers put together what is alike, whichever process asks. A call that fails
-goes to another worker at once; while none is there, what may become final waits, and a partial fails: a newer one comes.
+goes to another worker at once. While none is there, what may become final waits, and a partial fails: a newer one
+comes.
 """
 
 import math

@@ -1,9 +1,10 @@
 """A recogniser elsewhere: real sockets between a process that asks and workers that answer."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 import anyio
+import httpx
 import numpy as np
 import pytest
 import uvicorn
@@ -42,8 +43,7 @@ class Worker:
         self.url, self.routes, self.batcher = url, routes, batcher
 
     async def until(self, waiting: int) -> None:
-        while self.routes.waiting != waiting:
-            await anyio.sleep(0.01)
+        await until(lambda: self.routes.waiting == waiting)
 
 
 @asynccontextmanager
@@ -59,16 +59,18 @@ async def worker(engine: EchoRecogniser, max_waiting: int = 100, token: str = TO
         tasks.start_soon(server.serve, [socket])
         yield Worker(f"http://127.0.0.1:{socket.getsockname()[1]}", routes, batcher)
         server.should_exit = True
-        with anyio.move_on_after(5):
-            while server.started and server.server_state.connections:
-                await anyio.sleep(0.01)
-        await anyio.sleep(0.2)
+        await until(lambda: not server.server_state.connections)
         tasks.cancel_scope.cancel()
 
 
-def _no_signals() -> object:
-    from contextlib import nullcontext
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what has no event."""
+    with anyio.fail_after(20):
+        while not condition():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
 
+
+def _no_signals() -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -129,7 +131,7 @@ async def test_a_wrong_token_is_refused_with_what_to_do() -> None:
 
 async def test_somebody_who_waits_goes_before_files_of_another_process() -> None:
     engine = Gated()
-    async with worker(engine) as there, asking(there.url) as one, asking(there.url) as other:
+    async with worker(engine) as there, asking(there.url) as one, asking(there.url) as other:  # noqa: SIM117
         async with anyio.create_task_group() as calls:
             for number in range(5):
                 calls.start_soon(one.recognise, [request(f"file{number}", live=False)])
@@ -169,8 +171,7 @@ async def test_a_full_worker_sends_files_away_and_still_takes_who_waits() -> Non
             for number in range(4):
                 calls.start_soon(ask, f"file{number}", False)
             await there.until(waiting=3)
-            while not there.routes.refused:
-                await anyio.sleep(0.01)
+            await until(lambda: there.routes.refused > 0)
             engine.gate.set()
             calls.start_soon(ask, "live", True)
     assert len(answers) == 5
@@ -191,8 +192,7 @@ async def test_a_newer_partial_takes_the_place_of_an_older_one_which_is_answered
             calls.start_soon(ask)
             await there.until(waiting=2)
             calls.start_soon(one.recognise, [request("s", purpose=Purpose.REFRESH, ms=900)])
-            while not old:
-                await anyio.sleep(0.01)
+            await until(lambda: bool(old))
             engine.gate.set()
     assert isinstance(old[0], wire.Superseded)
     assert engine.asked == ["other", "s"]
@@ -216,8 +216,6 @@ async def test_while_no_worker_is_there_a_partial_fails_at_once_and_a_final_wait
 
 
 async def test_what_is_no_call_is_refused() -> None:
-    import httpx
-
     async with worker(EchoRecogniser()) as there, httpx.AsyncClient(trust_env=False) as http:
         url = there.url + wire.RECOGNISE
         assert (await http.post(url, content=b"x")).status_code == 401
