@@ -282,6 +282,7 @@ class RemoteRecogniser:
                     Worker(url=f"{parts.scheme}://{literal}:{port}{parts.path.rstrip('/')}", host=parts.netloc)
                 )
         self._workers.update(found)
+        self._changed.set()
 
 
 def _sni(worker: Worker) -> dict[str, str]:

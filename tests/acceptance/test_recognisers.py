@@ -33,10 +33,17 @@ pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager
-async def workers(count: int = 2, recogniser: str = "scripted", **more: str) -> AsyncIterator[list[RunningServer]]:
+async def workers(
+    count: int = 2, recogniser: str = "scripted", delay_ms: int = 0
+) -> AsyncIterator[list[RunningServer]]:
+    environment = WORKER | {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(delay_ms)}
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(running_server(recogniser=recogniser, environment=WORKER | more))
+            await stack.enter_async_context(
+                running_server(
+                    recogniser=recogniser, environment=WORKER | {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(delay_ms)}
+                )
+            )
             for _ in range(count)
         ]
 
@@ -48,8 +55,8 @@ def asking(those: list[RunningServer], token: str = TOKEN) -> dict[str, str]:
 
 def transcribed(server: RunningServer, recording: Recording, seconds: float = 12) -> list[tuple[object, ...]]:
     with client(server.base_url, server.key) as api:
-        task = wait(api, send(api, [wav(recording, seconds)]))
-    return [(b["start_ms"], b["end_ms"], b["text"]) for b in task["result"]["bubbles"]]
+        heard = wait(api, send(api, [wav(recording, seconds)]))
+    return [(bubble["start_ms"], bubble["end_ms"], bubble["text"]) for bubble in heard[-1]["result"]["bubbles"]]
 
 
 async def calls(worker: RunningServer) -> float:
@@ -71,8 +78,7 @@ async def test_words_from_workers_are_those_of_a_model_at_home(
 
 
 async def test_a_worker_killed_under_load_loses_nothing(headache: Recording) -> None:
-    delay = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "150"}
-    async with workers(**delay) as both, running_server(environment=asking(both)) as server:
+    async with workers(delay_ms=150) as both, running_server(environment=asking(both)) as server:
         expected = await anyio.to_thread.run_sync(transcribed, server, headache)
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(asyncio.to_thread(transcribed, server, headache)) for _ in range(8)]
