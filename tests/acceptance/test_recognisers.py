@@ -39,11 +39,7 @@ async def workers(
     environment = WORKER | {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(delay_ms)}
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(
-                running_server(
-                    recogniser=recogniser, environment=WORKER | {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(delay_ms)}
-                )
-            )
+            await stack.enter_async_context(running_server(recogniser=recogniser, environment=environment))
             for _ in range(count)
         ]
 
@@ -85,6 +81,7 @@ async def test_a_worker_killed_under_load_loses_nothing(headache: Recording) -> 
             await until_busy(both[0])
             await both[0].kill()
         assert [each.result() for each in work] == [expected] * 8
+        assert "recogniser.worker_failed" in server.log()
         assert "auscult_segments_lost_total 0.0" in await server.metrics()
 
 
