@@ -100,6 +100,24 @@ def live(
 
 
 @app.command()
+def recognisers(
+    recording: Recording = "cough",
+    recogniser: Recogniser = "sphinx",
+    model: Model = "",
+    calls: Annotated[int, typer.Option(min=1, max=10_000, help="Of each kind.")] = 20,
+    seconds: Annotated[float, typer.Option(min=0.5, max=30, help="Of audio in each call.")] = 5.0,
+    json: Json = None,
+) -> None:
+    """Measure what it adds to a call to recognise in a worker process instead of this one."""
+    from bench.recognisers import RecognisersOptions, run, show
+
+    options = RecognisersOptions(recording=recording, recogniser=recogniser, model=model, calls=calls, seconds=seconds)
+    report = anyio.run(run, options)
+    show(report, out)
+    _write(report, json)
+
+
+@app.command()
 def latency(
     recording: Recording = "cough",
     voice: Annotated[Voice, typer.Option(help="Who is in the stream.")] = "all",

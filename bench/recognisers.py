@@ -16,7 +16,6 @@ from rich.table import Table
 
 from bench.recordings import Recording
 from bench.server import running_server
-from bench.words import read_audio
 from pipeline.ports import Recogniser
 from pipeline.types import SAMPLE_RATE, Pcm, Purpose, RecognitionRequest
 from server.app import make_recogniser, make_remote
@@ -99,12 +98,12 @@ async def _measured(options: RecognisersOptions, here: Recogniser, elsewhere: Re
 
 def _pieces(options: RecognisersOptions) -> Iterator[Pcm]:
     """Stretches of the recording, over and over."""
-    pcm = read_audio(Recording.load(options.recording).mono_path)
+    pcm = Recording.load(options.recording).mono()
     length = round(options.seconds * SAMPLE_RATE)
     at = 0
     while True:
-        yield np.resize(pcm[at:], length) if len(pcm) - at < length else pcm[at : at + length]
-        at = (at + length) % len(pcm)
+        yield np.take(pcm, np.arange(at, at + length), mode="wrap")
+        at += length
 
 
 def show(report: Report, out: Console) -> None:
