@@ -514,6 +514,10 @@ class Server:
         counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
         counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
         counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
+        remote = batcher.recogniser
+        if isinstance(remote, RemoteRecogniser):
+            gauge("auscult_recogniser_workers_up", "Workers that did not fail last.", lambda: remote.workers_up)
+            counter("auscult_recogniser_calls_again", "Calls of workers made again.", lambda: remote.retried)
         dispatcher = self._dispatcher
         if dispatcher is not None:
             gauge("auscult_recordings_working", "Recordings in work in this process.", lambda: dispatcher.working)

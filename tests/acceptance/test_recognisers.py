@@ -82,6 +82,7 @@ async def test_a_worker_killed_under_load_loses_nothing(headache: Recording) -> 
             await both[0].kill()
         assert [each.result() for each in work] == [expected] * 8
         assert "recogniser.worker_failed" in server.log()
+        assert "auscult_recogniser_workers_up 1.0" in await server.metrics()
         assert "auscult_segments_lost_total 0.0" in await server.metrics()
 
 

@@ -216,6 +216,7 @@ def test_every_number_has_a_range() -> None:
     ("flags", "problem"),
     [
         ({"server.tls_cert": "chain.pem"}, "server.tls_cert and server.tls_key must be set together"),
+        ({"internal.ca": "ca.pem"}, "internal.ca, internal.cert and internal.key must be set together"),
         ({"voice_activity.end_threshold": 0.6}, "end_threshold (0.6) must not be above start_threshold (0.5)"),
         ({"tokens.expires_s": 50_000}, "tokens.expires_s (50000) must not be above max_expires_s (43200)"),
         ({"webrtc.port_min": 9}, "webrtc.port_min (9) must not be above port_max (0), and both must be set"),
