@@ -29,6 +29,7 @@ class AuscultError(Exception):
 
     code = "error"
     retryable = False
+    retry_after_s = 1  # where it is retryable: seconds to wait first
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])

@@ -71,6 +71,7 @@ from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
 from server.outgoing import Outgoing
+from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
 from server.reviewing import Reviewer
@@ -79,6 +80,7 @@ from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
 from server.storing import open_blobs
+from server.tenants import Tenants
 from server.tokens import Lifetimes, Signing, Tokens, read_or_make_secret
 from server.upkeep import upkeep
 
@@ -278,6 +280,8 @@ class Server:
         self._studio = self._make_studio()
         self._blobs = open_blobs(settings)
         self._keyring = KeyRing(read_or_make_key(settings.key_path))
+        self._tenants = Tenants(self._reader, time.time)
+        self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
         self._encounters = self._make_encounters()
         outgoing = settings.outgoing
         self._outgoing = Outgoing(
@@ -400,6 +404,7 @@ class Server:
             ),
             glossaries=read_glossaries(config_directory() / "glossaries"),
             limits=limits,
+            quotas=self._quotas,
             executors=self._executors,
             takes_live=settings.server.role != "jobs",
         )
@@ -407,7 +412,7 @@ class Server:
     def _make_app(self) -> ASGIApp:
         settings = self._settings
         signing = Signing(read_or_make_secret(settings.token_secret_path), time.time)
-        authenticator = Authenticator(self._reader, signing, time.time)
+        authenticator = Authenticator(self._reader, signing, time.time, self._quotas.count_request)
         lifetimes = Lifetimes(default_s=settings.tokens.expires_s, max_s=settings.tokens.max_expires_s)
         tokens = Tokens(signing, self._writer, time.time, lifetimes)
         haidy = Haidy(

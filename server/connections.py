@@ -41,8 +41,10 @@ class Connections:
 
         A connection with the role of a stream that goes on continues it, in the place of whoever fed it before.
         `spec` is named here; a stream more has its first sample at `position`. Raises `NotFound`, `AlreadyFinal`,
-        `BadRequest` (another format), `Overloaded`.
+        `BadRequest` (another format), `Overloaded`, `QuotaExceeded`.
         """
+        quotas = self._encounters.quotas
+        allowed = await quotas.allowance(caller.tenant_id)
         live = await self.reach(caller, encounter)
         streams = live.row.options.streams
         for ordinal, known in enumerate(streams):
@@ -52,8 +54,10 @@ class Connections:
                 return ordinal
         if len(streams) >= self._max_streams_per_session:
             raise BadRequest(f"A session has at most {self._max_streams_per_session} streams.")
-        with self._encounters.admission.place(1, inside=True):
-            return await live.add(msgspec.structs.replace(spec, name=f"stream{len(streams)}"), position=position)
+        check = partial(quotas.check, tenant_id=caller.tenant_id, allowed=allowed, streams=1)
+        named = msgspec.structs.replace(spec, name=f"stream{len(streams)}")
+        with self._encounters.admission.place(1, inside=True), quotas.counted():
+            return await live.add(named, position=position, check=check)
 
     async def leave(self, caller: Caller, encounter: str, stream: int) -> None:
         """One stream of a session is over; with the last one, the session."""

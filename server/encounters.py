@@ -27,6 +27,7 @@ from server.holding import IN_WORK, Holding
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
+from server.quotas import Quotas
 from server.store import encounters as sql
 from server.store.blobs import Blobs
 from server.store.seal import KeyRing, Seal
@@ -67,11 +68,13 @@ class Encounters:
         notes: Notes,
         glossaries: Mapping[str, tuple[str, ...]],
         limits: Limits,
+        quotas: Quotas,
         executors: Executors,
         takes_live: bool = True,
     ) -> None:
         """`takes_live`: whether live sessions that nobody holds are for this process."""
         self.notes = notes
+        self.quotas = quotas
         self._studio = studio
         self._keyring = keyring
         self._blobs = blobs
@@ -136,7 +139,7 @@ class Encounters:
 
         `head` is its first chunk, looked at before anything is stored.
 
-        Raises `UnsupportedAudio`, `Overloaded`, `Forbidden`.
+        Raises `UnsupportedAudio`, `Overloaded`, `QuotaExceeded`, `Forbidden`.
         """
         if caller.encounter:
             raise Forbidden("A token for one session opens no other: make one with the scope stream.")
@@ -378,16 +381,20 @@ class Encounters:
     # Inside
 
     async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None) -> str:
+        allowed = await self.quotas.allowance(caller.tenant_id)
         encounter, seal, wrapped = self.new_seal()
         row = self.new_row(caller, options, encounter, wrapped, state=State.LIVE, owner=self._executors.me.id)
         at = row.created_at
 
         def operation(connection: Connection) -> str:
+            if client_key is None or sql.find(connection, row.tenant_id, client_key) is None:
+                self.quotas.check(connection, row.tenant_id, allowed, streams=len(options.streams))
             opened = sql.create(connection, row, client_key)
             record(connection, caller, Action.OPEN, opened, at)
             return opened
 
-        opened = await self._studio.writer.write(operation)
+        with self.quotas.counted():
+            opened = await self._studio.writer.write(operation)
         if opened == encounter:
             await self._holding.begin(row, seal)
             self._studio.metrics.sessions_opened.labels(api=options.api).inc()

@@ -18,10 +18,14 @@ ServerError (pipeline's AuscultError)
 │   └── BlobsUnavailable the place for recordings does not
 │       └── StorageFull  it has no room left
 ├── TooManyAtOnce        too many requests for one session wait already; retry later
+├── RateLimited          more requests than the tenant may send in a minute; retry later
+├── QuotaExceeded        more than the tenant may use
+│   ├── StreamsExceeded    of streams at the same time; retry when one has ended
+│   └── MinutesExceeded    of audio in a month
 └── Conflict             the data directory or the database is in use
 """
 
-from pipeline.errors import AuscultError
+from pipeline.errors import AuscultError, Overloaded
 
 
 class ServerError(AuscultError):
@@ -125,6 +129,40 @@ class TooManyAtOnce(ServerError):
     retryable = True
 
 
+class RateLimited(ServerError):
+    """Too many requests were sent within a minute."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, limit: int, *, retry_after_s: int) -> None:
+        super().__init__(f"More than {limit} requests were sent within a minute: try again in {retry_after_s} seconds.")
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(ServerError):
+    """This is more than what was agreed on: ask who runs the server for more."""
+
+    code = "quota_exceeded"
+    quota = ""  # which one, for metrics
+
+
+class StreamsExceeded(QuotaExceeded):
+    """There are as many live audio streams as there may be at the same time: end one first."""
+
+    code = "quota_streams"
+    quota = "streams"
+    retryable = True
+    retry_after_s = 30  # a consultation takes minutes; of several, one ends sooner
+
+
+class MinutesExceeded(QuotaExceeded):
+    """The minutes of audio of this month are used: wait for the next one, or ask who runs the server for more."""
+
+    code = "quota_minutes"
+    quota = "minutes"
+
+
 class DatabaseUnusable(ServerError):
     """The database cannot be opened or brought to this version."""
 
@@ -135,3 +173,7 @@ class Conflict(ServerError):
     """Another server is already using this data directory or database."""
 
     code = "conflict"
+
+
+FULL = (Overloaded, RateLimited, StreamsExceeded)
+"""Nothing is wrong with the request; there is no room for it at present."""

@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from pipeline.errors import AuscultError, Overloaded
+from pipeline.errors import AuscultError
 from server.errors import TooLarge
 from server.wire import reading_json
 
@@ -54,6 +54,4 @@ def guarded(handler: Handler, error_response: ErrorResponse) -> Handler:
 
 def retry_after(exc: AuscultError) -> dict[str, str]:
     """The header that says when the same request may be sent again; none where that is of no use."""
-    if not exc.retryable:
-        return {}
-    return {"Retry-After": str(exc.retry_after_s if isinstance(exc, Overloaded) else 1)}
+    return {"Retry-After": str(exc.retry_after_s)} if exc.retryable else {}

@@ -8,7 +8,6 @@ next owner goes on behind the last stored final and makes the same finals under 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from io import RawIOBase
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ import anyio
 import msgspec
 import structlog
 from anyio.abc import TaskGroup
+from sqlalchemy import Connection
 
 from pipeline.batching import Batcher
 from pipeline.conversation import Conversation, ConversationOptions
@@ -294,10 +294,10 @@ class LiveEncounter:
         """Whether a connection feeds it."""
         return bool(self._attendances)
 
-    async def add(self, spec: StreamSpec, *, position: int = 0) -> int:
+    async def add(self, spec: StreamSpec, *, position: int, check: Callable[[Connection], None]) -> int:
         """A stream more; returns its ordinal. Its first sample is the one at `position`.
 
-        Raises `AlreadyFinal`, `EpochLost`, `StoreUnavailable`.
+        Raises `AlreadyFinal`, `EpochLost`, `StoreUnavailable`, and what `check` raises before it is stored.
         """
         position -= position % WINDOW
         state = StreamState(
@@ -309,8 +309,12 @@ class LiveEncounter:
             if self.gone.is_set():
                 raise EpochLost
             options = msgspec.structs.replace(self.row.options, streams=(*self.row.options.streams, spec))
-            store = partial(sql.add_stream, seal=self._seal, encounter=self.id, epoch=self._epoch, options=options)
-            await self._studio.writer.write(partial(store, state=state))
+
+            def store(connection: Connection) -> None:
+                check(connection)
+                sql.add_stream(connection, self._seal, self.id, self._epoch, options, state)
+
+            await self._studio.writer.write(store)
             channel = Channel(ordinal=len(self._channels), spec=spec, state=state)
             self.row = msgspec.structs.replace(self.row, options=options)
             self._channels.append(channel)
@@ -370,9 +374,10 @@ class LiveEncounter:
                     self._conversation.end()
                     self._deliver()
                     self._outbox.stamp(Stage.TRANSCRIBING)
+                    await self._outbox.store()
                     if self._studio.reviewer is not None:
-                        await self._outbox.store()
                         await self._review(self._studio.reviewer)
+                    self._outbox.heard(sum(map(_uncounted_ms, self._channels)))
                     self._outbox.stamp(Stage.TRANSCRIBED)  # in the same commit as what the review found
                 await self._outbox.store()
                 owner.cancel_scope.cancel()
@@ -544,3 +549,10 @@ class LiveEncounter:
 async def _bodies(parts: Parts) -> AsyncIterator[bytes]:
     async for piece in parts.replay(RestartPoint()):
         yield piece.body
+
+
+def _uncounted_ms(channel: Channel) -> int:
+    """What was heard of a stream behind its last checkpoint: `Outbox` counted what is before."""
+    if channel.stream is None:
+        return 0
+    return to_ms(channel.stream.duration) - to_ms(channel.state.checkpoint.position)

@@ -91,6 +91,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.quota_refusals = Counter(
+            "auscult_quota_refusals_total",
+            "What tenants were refused because it was more than they may use (streams, requests or minutes).",
+            ["quota"],
+            registry=self.registry,
+        )
         self.nonfinite_samples = Counter(
             "auscult_nonfinite_samples_total", "NaN and infinite samples replaced by silence.", registry=self.registry
         )

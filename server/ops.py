@@ -28,7 +28,7 @@ def routes(
 
     async def scrape(request: Request) -> Response:
         if not open_metrics:
-            caller = await authenticator.caller(bearer(request.headers))
+            caller = await authenticator.identify(bearer(request.headers))
             if caller.scope is not Scope.ALL:
                 raise Forbidden
         return exposition(metrics)

@@ -43,6 +43,7 @@ class _Post:
     events: list[tuple[Channel | None, Event]] = field(default_factory=list)
     stamps: dict[Stage, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    heard_ms: int = 0  # of audio behind the last checkpoints
 
     def __bool__(self) -> bool:
         return bool(self.events or self.stamps or self.warnings)
@@ -96,6 +97,11 @@ class Outbox:
         self._post.warnings.append(warning)
         self._mail.set()
 
+    def heard(self, more_ms: int) -> None:
+        """So much audio was heard behind the last checkpoints; it is stored with the stage that says so, once."""
+        if Stage.TRANSCRIBED not in self._stamped:
+            self._post.heard_ms += more_ms
+
     async def keep_storing(self) -> None:
         """Store whatever comes, until cancelled."""
         while True:
@@ -134,6 +140,7 @@ class Outbox:
         conversation: bytes | None,
     ) -> Callable[[Connection], None]:
         percentage = _percentage(self._progress())
+        heard_ms = post.heard_ms + sum(map(_heard_ms, commits))
         losses = [event for _, event in post.events if isinstance(event, SegmentLost | StreamFailed)]
 
         def operation(connection: Connection) -> None:
@@ -141,6 +148,8 @@ class Outbox:
             for commit in commits:
                 ordinal = commit.channel.ordinal
                 sql.commit(connection, self._seal, self._encounter, self._epoch, ordinal, commit.state, commit.items)
+            if heard_ms:
+                sql.add_audio(connection, self._encounter, heard_ms)
             if relabelled:
                 sql.relabel(connection, self._seal, self._encounter, relabelled)
             if conversation is not None:
@@ -198,6 +207,11 @@ class Outbox:
         elif isinstance(event, SegmentLost):
             log.warning("segment.lost", encounter=self._encounter, code=event.error.code)
             self._transcript.report(SegmentUnheard(_warning(event)))
+
+
+def _heard_ms(commit: _Commit) -> int:
+    """What was heard of a stream since its last checkpoint, of both its sides at once."""
+    return to_ms(commit.state.checkpoint.position) - to_ms(commit.channel.state.checkpoint.position)
 
 
 def _warning(loss: SegmentLost | StreamFailed) -> str:

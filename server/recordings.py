@@ -119,14 +119,20 @@ class Recordings:
         )
         at = row.created_at
 
+        quotas = self._encounters.quotas
+        allowed = await quotas.allowance(caller.tenant_id)
+
         def operation(connection: Connection) -> str:
+            if client_key is None or encounter_sql.find(connection, row.tenant_id, client_key) is None:
+                quotas.check(connection, row.tenant_id, allowed, streams=0)
             opened = sql.create(connection, receiving.seal, row, client_key, receiving.parts)
             if callback is not None and opened == row.id:
                 put_callback(connection, receiving.seal, row.id, options.api, callback)
             record(connection, caller, Action.OPEN, opened, at)
             return opened
 
-        opened = await self._studio.writer.write(operation)
+        with quotas.counted():
+            opened = await self._studio.writer.write(operation)
         if opened == row.id:
             receiving.accepted = True
             self._studio.metrics.sessions_opened.labels(api=options.api).inc()

@@ -23,6 +23,7 @@ from server.domain import (
 )
 from server.errors import AlreadyFinal, EpochLost, NotFound
 from server.store import tables as t
+from server.store import usage
 from server.store.seal import Seal
 
 READ_BYTES = 1 << 22  # of the log that are opened at a time
@@ -357,6 +358,12 @@ def set_failure(connection: Connection, encounter: str, failure: Failure) -> Non
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
 
 
+def add_audio(connection: Connection, encounter: str, heard_ms: int) -> None:
+    """So many milliseconds more were heard, of all streams together."""
+    c = t.encounters.c
+    connection.execute(update(t.encounters).where(c.id == encounter).values(audio_ms=c.audio_ms + heard_ms))
+
+
 def close(connection: Connection, encounter: str, epoch: int, at: float, last_key: str | None) -> None:
     """No more audio: the closing job takes over. `last_key` is the last chunk's. Raises `EpochLost`."""
     own(connection, encounter, epoch)
@@ -368,9 +375,9 @@ def close(connection: Connection, encounter: str, epoch: int, at: float, last_ke
 
 
 def conclude(connection: Connection, encounter: str, at: float, failure: Failure | None) -> None:
-    """The last word on an encounter: done, or failed with the reason. Does nothing the second time.
+    """The last word on an encounter: done, or failed with the reason; what was heard is added to its tenant's usage.
 
-    Whoever is still at work on it learns that by its next write.
+    Does nothing the second time. Whoever is still at work on it learns that by its next write.
     """
     row = get(connection, encounter)
     if row.state in (State.DONE, State.FAILED):
@@ -381,6 +388,7 @@ def conclude(connection: Connection, encounter: str, at: float, failure: Failure
     if failure is not None:
         set_failure(connection, encounter, failure)
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(**values))
+    usage.add_audio(connection, row.tenant_id, usage.month_of(at), row.audio_ms)
 
 
 def spend_resume_tokens(connection: Connection, encounter: str, below: int) -> None:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from pipeline.errors import AuscultError, Overloaded
+from pipeline.errors import AuscultError
 from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
 from pipeline.notes.note import Note
 from pipeline.speakers import Speaker
@@ -325,6 +325,9 @@ STATUS = {
     "too_many_tracks": 422,
     "ice_restart_unsupported": 422,
     "precondition_required": 428,
+    "rate_limited": 429,
+    "quota_streams": 429,
+    "quota_minutes": 429,
     "overloaded": 503,
     "no_udp_port": 503,
     "store_unavailable": 503,
@@ -356,5 +359,5 @@ def error_headers(exc: AuscultError) -> dict[str, str]:
     if exc.code in CHALLENGES:
         headers["WWW-Authenticate"] = CHALLENGES[exc.code]
     if exc.retryable:
-        headers["Retry-After"] = str(exc.retry_after_s if isinstance(exc, Overloaded) else 1)
+        headers["Retry-After"] = str(exc.retry_after_s)
     return headers

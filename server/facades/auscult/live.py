@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from pipeline.errors import AuscultError, Overloaded
+from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.connections import Connections
 from server.domain import Caller
 from server.encounters import Encounters
-from server.errors import AlreadyFinal, BadRequest, TokenExpired, TooLarge
+from server.errors import FULL, AlreadyFinal, BadRequest, RateLimited, TokenExpired, TooLarge
 from server.facades.auscult import convert, schema
 from server.facades.auscult.feeding import Feeding
 from server.facades.auscult.seating import Seat, Seating
@@ -78,7 +78,7 @@ class LiveRoutes:
         protocols = websocket.scope.get("subprotocols", [])
         try:
             caller = await self._authenticator.caller(bearer(websocket.headers) or convert.token_of(protocols))
-        except TokenExpired as exc:  # a browser cannot read the body of a refused handshake, and wants a new token
+        except (TokenExpired, RateLimited) as exc:  # a browser cannot read the body of a refused handshake
             await self._refuse(await self._accepted(websocket), exc)
             return
         except AuscultError as exc:
@@ -205,7 +205,7 @@ class LiveRoutes:
 
 
 def _close_code(exc: AuscultError) -> int:
-    if isinstance(exc, Overloaded):
+    if isinstance(exc, FULL):
         return TRY_AGAIN
     if isinstance(exc, TooLarge):
         return TOO_BIG

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import anyio
 import structlog
 
-from pipeline.errors import AuscultError, Overloaded
+from pipeline.errors import AuscultError
 from server.attendance import Attendance
 from server.domain import Caller
-from server.errors import BadRequest, TokenExpired
+from server.errors import FULL, BadRequest, TokenExpired
 from server.facades.nabla import schema
 from server.facades.nabla.desk import Connection, Desk
 from server.facades.nabla.dialect import Dialect, Setup
@@ -145,7 +145,7 @@ class Conversation:
             await self._connection.send(self._dialect.error(exc))
         except SocketError:
             return NORMAL
-        if isinstance(exc, Overloaded):
+        if isinstance(exc, FULL):
             return TRY_AGAIN
         if isinstance(exc, SocketError):
             return exc.close_code

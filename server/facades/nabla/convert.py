@@ -80,7 +80,7 @@ def error(frame: type[ErrorT], exc: AuscultError | Failure) -> ErrorT:
     return frame(message=exc.message if isinstance(exc, Failure) else str(exc), code=code, name=name)
 
 
-HTTP_STATUS = {"unauthorized": 401, "overloaded": 503, "store_unavailable": 503}
+HTTP_STATUS = {"unauthorized": 401, "rate_limited": 429, "overloaded": 503, "store_unavailable": 503}
 
 
 def http_error(exc: AuscultError) -> tuple[int, schema.HttpError]:

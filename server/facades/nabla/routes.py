@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.encounters import Encounters
-from server.errors import TokenExpired
+from server.errors import RateLimited, TokenExpired
 from server.facades.nabla import convert
 from server.facades.nabla.conversation import Conversation
 from server.facades.nabla.desk import Connection, Desk, SocketLimits
@@ -20,7 +20,7 @@ from server.facades.nabla.dialect import Dialect
 from server.facades.nabla.generation_b import GenerationB
 from server.facades.nabla.generation_c import GenerationC
 from server.http import retry_after
-from server.ingest.websocket import POLICY_VIOLATION, Socket, SocketError
+from server.ingest.websocket import POLICY_VIOLATION, TRY_AGAIN, Socket, SocketError
 from server.metrics import Metrics
 from server.replays import Replays
 
@@ -60,12 +60,12 @@ class Nabla:
         rejected = self._desk.metrics.rejected
         try:
             caller = await self._authenticator.caller(bearer(websocket.headers) or convert.token(protocols))
-        except TokenExpired as exc:  # a browser cannot read the body of a refused handshake, and wants a new token
+        except (TokenExpired, RateLimited) as exc:  # a browser cannot read the body of a refused handshake
             rejected.labels(code=exc.code).inc()
             connection = await self._accepted(dialect, websocket)
             with suppress(SocketError):
                 await connection.send(dialect.error(exc))
-            await connection.close(POLICY_VIOLATION)
+            await connection.close(TRY_AGAIN if isinstance(exc, RateLimited) else POLICY_VIOLATION)
             return
         except AuscultError as exc:
             rejected.labels(code=exc.code).inc()
