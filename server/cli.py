@@ -19,6 +19,7 @@ from server import transcribe as transcribing
 from server.app import Server, chosen, hold, message_limit, models_directory, recognises_elsewhere
 from server.app import models as engine_models
 from server.app_recogniser import serve_recogniser
+from server.cli_db import db
 from server.cli_tenants import tenants
 from server.cli_webhooks import webhooks
 from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
@@ -38,6 +39,7 @@ models = typer.Typer(no_args_is_help=True, help="Whisper models on this machine.
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(db, name="db")
 app.add_typer(models, name="models")
 
 RecogniserKind = Annotated[str | None, typer.Option("--recogniser", help="auto, sphinx, whisper or scripted.")]
