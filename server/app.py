@@ -43,7 +43,7 @@ from server.admission import Limits
 from server.auth import Authenticator
 from server.closing import Closing
 from server.connections import Connections
-from server.cors import with_cors
+from server.cors import Pages
 from server.deliveries.sending import Deliveries
 from server.dispatching import Dispatcher
 from server.encounters import Encounters
@@ -490,7 +490,7 @@ class Server:
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
         )
-        return with_cors(app, settings.server.cors_origins)
+        return Pages(app, settings.server.cors_origins, self._tenants, authenticator)
 
     def _forwarding(self) -> list[Middleware]:
         """Nothing where there is nobody else."""

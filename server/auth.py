@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import anyio
 from sqlalchemy import Connection
+from starlette.requests import HTTPConnection
 
 from server.domain import Caller
 from server.errors import TokenExpired, Unauthorized
@@ -74,3 +75,9 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """The token of an `Authorization: Bearer` header (RFC 6750 §2.1); None without one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def credential(request: HTTPConnection) -> str | None:
+    """Of the header, or the address: there only tokens, because EventSource cannot send headers and addresses leak."""
+    in_address = request.query_params.get("token", "")
+    return bearer(request.headers) or (in_address if looks_like_token(in_address) else None)

@@ -1,5 +1,6 @@
 """Pages of other origins: those that the operator names may call the server, all others may not."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -8,10 +9,12 @@ from anyio.from_thread import start_blocking_portal
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
-from tests.acceptance.conftest import client
+from server.remembering import REMEMBERED_S
+from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, post
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, END, dialled, read, say
+from tests.acceptance.test_operations import auscult
 
 PAGE = "https://app.example.org"
 ANOTHER = "http://127.0.0.1:3000"
@@ -104,6 +107,32 @@ def test_without_the_setting_no_page_of_another_origin_is_let_in(
         preflight(scripted_server, method, path, headers),
         httpx.request(method, scripted_server.base_url + path, headers={"Origin": PAGE}),
     ]
-    assert [answer.status_code for answer in answers] == [405, 401]
+    assert [answer.status_code for answer in answers] == [400, 401]
     for answer in answers:
         assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_tenants_own_pages_read_only_what_is_its_own(server: RunningServer) -> None:
+    theirs = "https://practice.example.org"
+    key = make_key(server, "practice")
+    made = auscult("tenants", "set", "practice", f"cors_origins={theirs}", "--data-dir", str(server.data_dir))
+    assert made.returncode == 0, made.stderr
+    until = time.monotonic() + REMEMBERED_S + 2
+    while preflight(server, "POST", "/api/tokens", "authorization", theirs).status_code != 200:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert preflight(server, "POST", "/api/tokens", "authorization", STRANGER).status_code == 400
+
+    def allowed(credential: str, origin: str) -> str | None:
+        headers = {"Origin": origin, "Authorization": f"Bearer {credential}"}
+        answer = httpx.post(f"{server.base_url}/v2/tasks", headers=headers, json={"task_id": "0"})
+        return answer.headers[CORS] if CORS in answer.headers else None
+
+    assert allowed(key, theirs) == theirs
+    assert allowed(key, PAGE) == PAGE
+    assert allowed(server.key, theirs) is None  # another tenant's
+    assert allowed(key, STRANGER) is None
+    assert allowed("expired or wrong", theirs) == theirs  # so that the page learns that it needs another token
+    with client(server.base_url, key) as api:
+        token = api.post("/api/tokens", json={"scope": "stream"}).json()["token"]
+    assert allowed(token, theirs) == theirs

@@ -1,24 +1,34 @@
 """What passes through the CORS layer is passed on as it comes."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import anyio
+import pytest
+from sqlalchemy import Engine
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.cors import with_cors
+from server.auth import Authenticator
+from server.cors import Pages
+from server.store.database import Reader
+from server.tenants import Tenants
+from server.tokens import Signing
+from tests.clock import Clock
+
+Layer: TypeAlias = Callable[[ASGIApp], ASGIApp]
 
 PAGE = "https://app.example.org"
 
 
-async def never(scope: Scope, receive: Receive, send: Send) -> None:
-    raise AssertionError("not called")
+@pytest.fixture
+def layer(engine: Engine) -> Layer:
+    """What puts the layer around an application."""
+    clock = Clock()
+    authenticator = Authenticator(Reader(engine), Signing(bytes(32), clock), clock)
+    return lambda app: Pages(app, [PAGE], Tenants(Reader(engine), clock), authenticator)
 
 
-def test_without_origins_there_is_no_layer() -> None:
-    assert with_cors(never, ()) is never
-
-
-async def test_a_streaming_answer_is_passed_on_piece_by_piece() -> None:
+async def test_a_streaming_answer_is_passed_on_piece_by_piece(layer: Layer) -> None:
     told = anyio.Event()  # set by the reader of the first piece: only then is there a second
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,12 +45,12 @@ async def test_a_streaming_answer_is_passed_on_piece_by_piece() -> None:
             told.set()
 
     with anyio.fail_after(5):
-        await call(with_cors(stream, [PAGE]), send, type="http", method="GET", headers=[(b"origin", PAGE.encode())])
+        await call(layer(stream), send, type="http", method="GET", path="/", headers=[(b"origin", PAGE.encode())])
     assert [message.get("body") for message in got] == [None, b"first", b"last"]
     assert (b"access-control-allow-origin", PAGE.encode()) in got[0]["headers"]
 
 
-async def test_sockets_and_the_lifespan_are_passed_on_untouched() -> None:
+async def test_sockets_and_the_lifespan_are_passed_on_untouched(layer: Layer) -> None:
     seen: list[tuple[Scope, Receive, Send]] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +60,7 @@ async def test_sockets_and_the_lifespan_are_passed_on_untouched() -> None:
         raise AssertionError("nothing is sent")
 
     for kind in ("websocket", "lifespan"):
-        await call(with_cors(app, [PAGE]), send, type=kind, headers=[(b"origin", b"https://evil.example")])
+        await call(layer(app), send, type=kind, headers=[(b"origin", b"https://evil.example")])
     assert [scope["type"] for scope, _, _ in seen] == ["websocket", "lifespan"]
     assert all(passed is send for _, _, passed in seen)
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from pipeline.errors import AuscultError
-from server.auth import Authenticator, bearer
+from server.auth import Authenticator, credential
 from server.domain import Caller
 from server.encounters import Encounters
 from server.errors import BadRequest
@@ -25,7 +25,6 @@ from server.facades.auscult.telling import Telling, Told, told_problem
 from server.http import guarded
 from server.ingest.websocket import ClientGone, SlowReader, SocketError, first_error
 from server.metrics import Metrics
-from server.tokens import looks_like_token
 
 log = structlog.get_logger()
 
@@ -171,12 +170,6 @@ def last_event_id(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise BadRequest("Last-Event-ID must be the id of an event of this session.")
     return int(text)
-
-
-def credential(request: Request) -> str | None:
-    """Of the header, or the address: there only tokens, because EventSource cannot send headers and addresses leak."""
-    in_address = request.query_params.get("token", "")
-    return bearer(request.headers) or (in_address if looks_like_token(in_address) else None)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pipeline.errors import AuscultError
-from server.auth import Authenticator, bearer
+from server.auth import Authenticator, bearer, credential
 from server.domain import Caller, Scope
 from server.errors import NotFound
 from server.facades.auscult import whip_convert as convert
 from server.facades.auscult.answers import refusing
-from server.facades.auscult.events import EventRoutes, credential
+from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.whip_session import WhipSession
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.http import Handler, body, guarded
