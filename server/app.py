@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -82,6 +83,7 @@ from server.store.writer import Writer
 from server.storing import open_blobs
 from server.tenants import Tenants
 from server.tokens import Lifetimes, Signing, Tokens, read_or_make_secret
+from server.tracing import TracedRecognition, TracedRequests, open_tracer
 from server.upkeep import upkeep
 
 log = structlog.get_logger()
@@ -275,7 +277,9 @@ class Server:
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._executors = self._make_executors(address)
-        self._batcher = make_batcher(settings, make_recogniser(settings), self.metrics.recognition)
+        self._tracer = open_tracer(settings.tracing.endpoint, version("auscult"))
+        observer = TracedRecognition(self.metrics.recognition, self._tracer)
+        self._batcher = make_batcher(settings, make_recogniser(settings), observer)
         self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
         self._blobs = open_blobs(settings)
@@ -490,7 +494,8 @@ class Server:
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
         )
-        return Pages(app, settings.server.cors_origins, self._tenants, authenticator)
+        pages = Pages(app, settings.server.cors_origins, self._tenants, authenticator)
+        return TracedRequests(pages, lambda: app.routes, self._tracer) if settings.tracing.endpoint else pages
 
     def _forwarding(self) -> list[Middleware]:
         """Nothing where there is nobody else."""
@@ -548,6 +553,7 @@ class Server:
         """Everything that lives while the server does, in the order in which it depends on each other."""
         async with AsyncExitStack() as stack:
             await anyio.to_thread.run_sync(migrate, self._engine)
+            stack.push_async_callback(anyio.to_thread.run_sync, self._tracer.close)
             stack.callback(self._engine.dispose)
             storing = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(storing.cancel_scope.cancel)
@@ -565,7 +571,7 @@ class Server:
                 jobs_engine = open_engine(f"sqlite:///{self._settings.data_path / 'jobs.db'}")
                 stack.callback(jobs_engine.dispose)
             jobs = await stack.enter_async_context(
-                open_jobs(self._closing, self._recordings, jobs_engine, self._executors, self._dispatcher)
+                open_jobs(self._closing, self._recordings, jobs_engine, self._executors, self._dispatcher, self._tracer)
             )
             self._encounters.start(working, jobs)
             await jobs.launch()

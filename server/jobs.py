@@ -21,6 +21,7 @@ from server.closing import Closing
 from server.dispatching import Dispatcher
 from server.executors import Executors
 from server.recordings import Recordings
+from server.tracing import NO_TRACES, Tracer, traced
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class DbosJobs:
         dispatcher: Dispatcher | None,
         executors: Executors,
         engine: Engine,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         """`dispatcher`: None where this process works on no recordings."""
         self._dispatcher = dispatcher
@@ -73,6 +75,8 @@ class DbosJobs:
         self._engine = engine
 
         def step(name: str, use_case: Callable[..., Awaitable[T]]) -> Callable[..., T]:
+            use_case = traced(tracer, name, use_case)
+
             def run(*arguments: str | int) -> T:
                 return portal.call(use_case, *arguments)
 
@@ -189,6 +193,7 @@ async def open_jobs(
     engine: Engine,
     executors: Executors,
     dispatcher: Dispatcher | None,
+    tracer: Tracer = NO_TRACES,
 ) -> AsyncIterator[DbosJobs]:
     """DBOS on the server's own database, to be launched when the use-cases are ready."""
     async with BlockingPortal() as portal:
@@ -206,7 +211,7 @@ async def open_jobs(
             }
         )
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        jobs = DbosJobs(closing, recordings, portal, dispatcher, executors, engine)
+        jobs = DbosJobs(closing, recordings, portal, dispatcher, executors, engine, tracer)
         try:
             yield jobs
         finally:

@@ -283,6 +283,15 @@ class SpeakerSettings(Table, frozen=True, kw_only=True):
     review: bool = True
 
 
+class TracingSettings(Table, frozen=True, kw_only=True):
+    """Where OpenTelemetry traces are sent."""
+
+    endpoint: Annotated[
+        str,
+        Meta(pattern=r"^$|^https?://[^\s@?#]+$", description='an address such as "http://127.0.0.1:4318", or empty'),
+    ] = ""
+
+
 class LogSettings(Table, frozen=True, kw_only=True):
     """What the server reports on standard error."""
 
@@ -310,6 +319,7 @@ class Settings(Table, frozen=True, kw_only=True):
     tokens: TokenSettings = TokenSettings()
     notes: NoteSettings = NoteSettings()
     speakers: SpeakerSettings = SpeakerSettings()
+    tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
 
     @property

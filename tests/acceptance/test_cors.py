@@ -109,7 +109,7 @@ def test_without_the_setting_no_page_of_another_origin_is_let_in(
     ]
     assert [answer.status_code for answer in answers] == [400, 401]
     for answer in answers:
-        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert CORS not in answer.headers
 
 
 def test_a_tenants_own_pages_read_only_what_is_its_own(server: RunningServer) -> None:
@@ -126,7 +126,8 @@ def test_a_tenants_own_pages_read_only_what_is_its_own(server: RunningServer) ->
     def allowed(credential: str, origin: str) -> str | None:
         headers = {"Origin": origin, "Authorization": f"Bearer {credential}"}
         answer = httpx.post(f"{server.base_url}/v2/tasks", headers=headers, json={"task_id": "0"})
-        return answer.headers[CORS] if CORS in answer.headers else None
+        found: str | None = answer.headers.get(CORS)
+        return found
 
     assert allowed(key, theirs) == theirs
     assert allowed(key, PAGE) == PAGE
