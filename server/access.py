@@ -18,6 +18,7 @@ class Action(StrEnum):
     CLOSE = "encounter.close"
     READ = "encounter.read"  # transcript and note were given out
     FOLLOW = "encounter.follow"  # the live transcript is given out
+    ERASE = "encounter.erase"
     TOKEN = "token.make"  # a key was turned into a token
 
 

@@ -75,9 +75,11 @@ from server.outgoing import Outgoing
 from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
+from server.retention import Retention, Sweeper
 from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
 from server.store.database import Reader, database_url, migrate, open_engine
+from server.store.retention import forget_pages
 from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
 from server.storing import open_blobs
@@ -274,6 +276,7 @@ class Server:
         self.stopping = anyio.Event()  # no more requests are taken: answers without an end end
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
+        self._engines = [self._engine]  # all that are open, so that what was erased is forgotten in each
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
         self._executors = self._make_executors(address)
@@ -570,6 +573,7 @@ class Server:
             if self._engine.dialect.name == "sqlite":  # a file of its own: its table names and its writes meet nobody
                 jobs_engine = open_engine(f"sqlite:///{self._settings.data_path / 'jobs.db'}")
                 stack.callback(jobs_engine.dispose)
+                self._engines.append(jobs_engine)
             jobs = await stack.enter_async_context(
                 open_jobs(self._closing, self._recordings, jobs_engine, self._executors, self._dispatcher, self._tracer)
             )
@@ -623,10 +627,21 @@ class Server:
 
     async def _tend(self, inherit: Callable[[], Awaitable[None]]) -> None:
         """Now and then: see to encounters left alone, erase what is kept no longer, give free memory back."""
-        keep_s = self._settings.tasks.expire_hours * 3600
+        sweeper = Sweeper(
+            self._encounters,
+            self._blobs,
+            self._reader,
+            Retention(
+                upload_audio=self._settings.retention.upload_audio_hours,
+                live_audio=self._settings.retention.live_audio_hours,
+                results=self._settings.tasks.expire_hours,
+            ),
+            partial(forget_pages, self._engines),
+            time.time,
+        )
         while True:
             try:
-                erased = await self._encounters.erase_completed_before(time.time() - keep_s)
+                erased = await sweeper.sweep()
                 if erased:
                     log.info("encounters.erased", count=erased)
                 await anyio.sleep(self._settings.tasks.tend_s)

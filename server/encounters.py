@@ -20,7 +20,7 @@ from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
-from server.errors import AlreadyFinal, EpochLost, Forbidden, NotFound, StoreUnavailable
+from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Forbidden, NotFound, StoreUnavailable
 from server.executors import ENDED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
 from server.holding import IN_WORK, Holding
@@ -29,6 +29,7 @@ from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
 from server.quotas import Quotas
 from server.store import encounters as sql
+from server.store import retention
 from server.store.blobs import Blobs
 from server.store.seal import KeyRing, Seal
 
@@ -93,6 +94,7 @@ class Encounters:
         self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
         self._completed: dict[str, anyio.Event] = {}  # for all who wait for the last word on one
         self._jobs: Jobs | None = None
+        self.erasures = 0  # how often something was erased here
 
     def start(self, tasks: TaskGroup, jobs: Jobs) -> None:
         """Live encounters run as tasks of `tasks`; closing goes through `jobs`."""
@@ -256,25 +258,44 @@ class Encounters:
         note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=encounter))
         return EncounterView(row=row, speakers=speakers(await self.items(row)), note=note)
 
+    async def delete(self, caller: Caller, encounter: str) -> None:
+        """Erase an encounter now, whatever is going on with it. Raises `NotFound`, `Forbidden`."""
+        row = await self.owned(caller, encounter)
+        if not caller.may_feed:
+            raise Forbidden("This token only follows the session: delete it with another one, or with a key.")
+        at = self._studio.now()
+        await self._erase(row.id, partial(record, caller=caller, action=Action.ERASE, encounter=row.id, at=at))
+
     async def erase(self, encounter: str) -> None:
         """Destroy an encounter: its data key, then everything sealed under it, and its jobs' records."""
-        keys = await self._read(partial(sql.blob_keys, encounter=encounter))
-        await self._studio.writer.write(partial(sql.erase, encounter=encounter))
-        for key in keys:
-            await self._blobs.delete(key)
-        await self._started_jobs().forget(encounter)
+        await self._erase(encounter, lambda connection: None)
 
-    async def erase_completed_before(self, at: float) -> int:
-        """Erase what was completed before a time; returns how many. One that cannot be erased keeps no other."""
-        erased = 0
-        for encounter in await self._read(partial(sql.completed_before, at=at)):
+    async def erase_audio(self, encounter: str) -> None:
+        """Delete the audio of an encounter that is over; words and note stay."""
+        names = await self._read(partial(retention.blob_names, encounter=encounter))
+        for name in names:
+            await self._blobs.delete(name)
+        await self._studio.writer.write(partial(retention.drop_audio, encounter=encounter))
+        self.erasures += 1
+
+    async def _erase(self, encounter: str, also: Callable[[Connection], None]) -> None:
+        names = await self._read(partial(retention.blob_names, encounter=encounter))
+
+        def operation(connection: Connection) -> None:
+            sql.erase(connection, encounter)
+            also(connection)
+
+        with anyio.CancelScope(shield=True):  # who asked for it may leave; it is finished
+            await self._studio.writer.write(operation)
+            self.erasures += 1
+            self.hear(ENDED, encounter)
+            await self._executors.tell(ENDED, encounter)
             try:
-                await self.erase(encounter)
-            except Exception as exc:  # a file that cannot be removed, a locked database: the next sweep tries again
-                log.error("encounter.not_erased", encounter=encounter, exc_info=exc)
-            else:
-                erased += 1
-        return erased
+                for name in names:
+                    await self._blobs.delete(name)
+            except BlobsUnavailable as exc:  # what is left of it opens no more, and a sweep finds it
+                log.warning("encounter.blobs_left", encounter=encounter, code=exc.code)
+            await self._started_jobs().forget(encounter)
 
     async def tend(self) -> None:
         """See that nothing is left alone: at start, now and then, because a write may have failed in between, and when

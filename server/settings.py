@@ -259,6 +259,13 @@ class TaskSettings(Table, frozen=True, kw_only=True):
     tend_s: Seconds = 60.0
 
 
+class RetentionSettings(Table, frozen=True, kw_only=True):
+    """How long audio is kept; `tasks.expire_hours` is how long all else is."""
+
+    upload_audio_hours: Annotated[float, Meta(ge=0, le=87_600)] = 0.0
+    live_audio_hours: Annotated[float, Meta(ge=0, le=87_600)] = 24.0
+
+
 class TokenSettings(Table, frozen=True, kw_only=True):
     """How long tokens made with a key hold."""
 
@@ -316,6 +323,7 @@ class Settings(Table, frozen=True, kw_only=True):
     outgoing: OutgoingSettings = OutgoingSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
     tasks: TaskSettings = TaskSettings()
+    retention: RetentionSettings = RetentionSettings()
     tokens: TokenSettings = TokenSettings()
     notes: NoteSettings = NoteSettings()
     speakers: SpeakerSettings = SpeakerSettings()

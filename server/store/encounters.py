@@ -24,6 +24,7 @@ from server.domain import (
 from server.errors import AlreadyFinal, EpochLost, NotFound
 from server.store import tables as t
 from server.store import usage
+from server.store.retention import delete_all
 from server.store.seal import Seal
 
 READ_BYTES = 1 << 22  # of the log that are opened at a time
@@ -132,12 +133,6 @@ def live_of_key(connection: Connection, tenant: str, key_id: str) -> list[Encoun
     c = t.encounters.c
     query = select(t.encounters).where(c.state == State.LIVE, c.tenant_id == tenant, c.key_id == key_id)
     return [_row(found) for found in connection.execute(query)]
-
-
-def completed_before(connection: Connection, at: float) -> list[str]:
-    """Ids of encounters that were completed before a time."""
-    query = select(t.encounters.c.id).where(t.encounters.c.completed_at < at)
-    return [str(found.id) for found in connection.execute(query)]
 
 
 def take_over(connection: Connection, encounter: str, owner: str, epoch: int) -> int:
@@ -448,8 +443,7 @@ def blob_keys(connection: Connection, encounter: str) -> list[str]:
 def erase(connection: Connection, encounter: str) -> None:
     """Delete an encounter and all that belongs to it; its data key first."""
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(data_key=None))
-    for table in (t.chunks, t.items, t.notes, t.blobs, t.streams):
-        connection.execute(delete(table).where(table.c.encounter_id == encounter))
+    delete_all(connection, encounter)
     connection.execute(delete(t.encounters).where(t.encounters.c.id == encounter))
 
 

@@ -43,6 +43,7 @@ class RecordingRoutes:
         return [
             route("/api/recordings", self.take, "POST"),
             route("/api/encounters/{encounter}", self.show, "GET"),
+            route("/api/encounters/{encounter}", self.erase, "DELETE"),
             route("/api/encounters/{encounter}/cancel", self.cancel, "POST"),
         ]
 
@@ -62,6 +63,12 @@ class RecordingRoutes:
         caller = await self._caller(request)
         view = await self._encounters.view(caller, request.path_params["encounter"])
         return answer(convert.encounter(view))
+
+    async def erase(self, request: Request) -> Response:
+        """Destroy an encounter and all that was said in it, at once."""
+        caller = await self._caller(request)
+        await self._encounters.delete(caller, request.path_params["encounter"])
+        return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:
         """End a recording that is not over."""

@@ -1,0 +1,123 @@
+"""How long what is kept: a decision for each tenant, and the sweep that acts on it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from server.domain import TenantSettings
+from server.store import retention as sql
+from server.store import tenants as tenant_sql
+from server.store.blobs import Blobs
+from server.store.database import Reader
+
+log = structlog.get_logger()
+
+HOUR_S = 3600.0
+LEFT_S = HOUR_S  # a blob that nothing refers to for so long belongs to nothing: see `Blobs.sweep`
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """Hours that are kept where a tenant has no settings of its own."""
+
+    upload_audio: float  # files of recordings, after completion
+    live_audio: float  # audio of live sessions, after completion
+    results: float  # everything else, after completion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutoffs:
+    """What was completed before these times (seconds since 1970) goes."""
+
+    upload_audio: float
+    live_audio: float
+    results: float
+
+
+def cutoffs(retention: Retention, tenant: TenantSettings, now: float) -> Cutoffs:
+    """What is due for one tenant: its own settings come first."""
+
+    def before(own: float | None, all_others: float) -> float:
+        return now - HOUR_S * (all_others if own is None else own)
+
+    return Cutoffs(
+        upload_audio=before(tenant.upload_audio_hours, retention.upload_audio),
+        live_audio=before(tenant.live_audio_hours, retention.live_audio),
+        results=before(tenant.result_hours, retention.results),
+    )
+
+
+class Erases(Protocol):
+    """Use-cases that erase (`server.encounters`)."""
+
+    @property
+    def erasures(self) -> int:
+        """How often something was erased in this process."""
+        ...
+
+    async def erase(self, encounter: str) -> None:
+        """Erase all of an encounter."""
+        ...
+
+    async def erase_audio(self, encounter: str) -> None:
+        """Erase the audio of an encounter that is over."""
+        ...
+
+
+class Sweeper:
+    """Erases what is due, deletes blobs that belong to nothing, and has the database forget old pages."""
+
+    def __init__(
+        self,
+        encounters: Erases,
+        blobs: Blobs,
+        reader: Reader,
+        retention: Retention,
+        compact: Callable[[], Awaitable[bool]],
+        now: Callable[[], float],
+    ) -> None:
+        self._encounters = encounters
+        self._blobs = blobs
+        self._reader = reader
+        self._retention = retention
+        self._compact = compact
+        self._now = now
+        self._compacted_at = -1  # erasures that the database has forgotten; at the start nobody knows of any
+        self._next_blobs = 0.0
+
+    async def sweep(self) -> int:
+        """One round; returns how many encounters were erased. Raises `StoreUnavailable`.
+
+        One that cannot be erased keeps no other: the next round tries again.
+        """
+        now, erased = self._now(), 0
+        for tenant in await self._reader.read(tenant_sql.listing):
+            due = cutoffs(self._retention, tenant.settings, now)
+            read = partial(sql.completed_before, tenant=tenant.id, at=due.results)
+            erased += await self._each(await self._reader.read(read), self._encounters.erase)
+            audio = partial(sql.audio_before, tenant=tenant.id, live=due.live_audio, uploads=due.upload_audio)
+            await self._each(await self._reader.read(audio), self._encounters.erase_audio)
+        if now >= self._next_blobs:
+            await self._blobs.sweep(self._referenced, now - LEFT_S)
+            self._next_blobs = now + LEFT_S
+        erasures = self._encounters.erasures
+        if erasures != self._compacted_at and await self._compact():
+            self._compacted_at = erasures
+        return erased
+
+    async def _each(self, encounters: Sequence[str], erase: Callable[[str], Awaitable[None]]) -> int:
+        erased = 0
+        for encounter in encounters:
+            try:
+                await erase(encounter)
+            except Exception as exc:  # a file that cannot be removed, a locked database
+                log.error("encounter.not_erased", encounter=encounter, exc_info=exc)
+            else:
+                erased += 1
+        return erased
+
+    async def _referenced(self, names: Sequence[str]) -> set[str]:
+        return await self._reader.read(partial(sql.referenced, names=names))

@@ -1,0 +1,163 @@
+"""What is due, for whom, and that what cannot be erased keeps no other."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert, text
+
+from server.domain import TenantSettings
+from server.retention import Cutoffs, Retention, Sweeper, cutoffs
+from server.store import tables as t
+from server.store.blobs import DirectoryBlobs
+from server.store.database import Reader, migrate, open_engine
+from server.store.retention import forget_pages
+from tests.postgresql import running_cluster
+
+HOUR_S = 3600.0
+NOW = 1_800_000_000.0
+RETENTION = Retention(upload_audio=0, live_audio=24, results=48)
+
+
+def test_a_tenants_own_settings_come_first_also_where_they_say_zero() -> None:
+    assert cutoffs(RETENTION, TenantSettings(), NOW) == Cutoffs(
+        upload_audio=NOW, live_audio=NOW - 24 * HOUR_S, results=NOW - 48 * HOUR_S
+    )
+    own = TenantSettings(live_audio_hours=0, upload_audio_hours=1, result_hours=0.5)
+    assert cutoffs(RETENTION, own, NOW) == Cutoffs(
+        upload_audio=NOW - HOUR_S, live_audio=NOW, results=NOW - 0.5 * HOUR_S
+    )
+
+
+def add(engine: Engine, encounter: str, hours_ago: float, tenant: str = "t1", *, audio: str = "") -> None:
+    """An encounter that was completed so long ago; `audio`: of a live session, or files."""
+    at = NOW - hours_ago * HOUR_S
+    with engine.begin() as connection:
+        if connection.execute(t.tenants.select().where(t.tenants.c.id == tenant)).first() is None:
+            connection.execute(insert(t.tenants).values(id=tenant, name=tenant, created_at=0.0))
+        connection.execute(
+            insert(t.encounters).values(
+                id=encounter,
+                tenant_id=tenant,
+                options="{}",
+                state="done",
+                stages="{}",
+                percentage=100,
+                warnings="[]",
+                epoch=1,
+                owner="",
+                lease_until=0.0,
+                data_key=b"wrapped",
+                created_at=at,
+                active_at=at,
+                completed_at=at,
+            )
+        )
+        if audio == "live":
+            values = {"encounter_id": encounter, "stream": 0, "key": f"{encounter}-0", "size": 1, "created_at": at}
+            connection.execute(insert(t.blobs).values(**values))
+        if audio == "files":
+            connection.execute(
+                insert(t.parts).values(encounter_id=encounter, ordinal=0, blob=f"{encounter}-part0", size=1)
+            )
+
+
+class Notebook:
+    """Use-cases that write down what they were asked to erase."""
+
+    def __init__(self, broken: Sequence[str] = ()) -> None:
+        self.erasures = 0
+        self.erased: list[str] = []
+        self.silenced: list[str] = []
+        self._broken = broken
+
+    async def erase(self, encounter: str) -> None:
+        if encounter in self._broken:
+            raise OSError
+        self.erasures += 1
+        self.erased.append(encounter)
+
+    async def erase_audio(self, encounter: str) -> None:
+        self.erasures += 1
+        self.silenced.append(encounter)
+
+
+def sweeper(engine: Engine, folder: Path, notebook: Notebook, compactions: list[int]) -> Sweeper:
+    async def compact() -> bool:
+        compactions.append(notebook.erasures)
+        return True
+
+    return Sweeper(notebook, DirectoryBlobs(folder), Reader(engine), RETENTION, compact, lambda: NOW)
+
+
+async def test_each_kind_goes_in_its_time_for_each_tenant(engine: Engine, tmp_path: Path) -> None:
+    add(engine, "fresh", 1, audio="live")
+    add(engine, "files", 1, audio="files")
+    add(engine, "day", 25, audio="live")
+    add(engine, "old", 49, audio="live")
+    add(engine, "silent", 25)
+    add(engine, "own", 3, "t2", audio="live")
+    with engine.begin() as connection:
+        connection.execute(t.tenants.update().where(t.tenants.c.id == "t2").values(settings='{"result_hours":2}'))
+    notebook = Notebook()
+    assert await sweeper(engine, tmp_path / "blobs", notebook, []).sweep() == 2
+    assert sorted(notebook.erased) == ["old", "own"]
+    assert {"day", "files"} <= set(notebook.silenced) <= {"day", "files", "old"}
+
+
+async def test_one_that_cannot_be_erased_keeps_no_other(engine: Engine, tmp_path: Path) -> None:
+    for name in ("first", "second", "third"):
+        add(engine, name, 50)
+    notebook = Notebook(broken=["first"])
+    assert await sweeper(engine, tmp_path / "blobs", notebook, []).sweep() == 2
+    assert sorted(notebook.erased) == ["second", "third"]
+
+
+async def test_the_database_forgets_at_the_start_and_once_behind_erasures(engine: Engine, tmp_path: Path) -> None:
+    notebook, compactions = Notebook(), list[int]()
+    sweeping = sweeper(engine, tmp_path / "blobs", notebook, compactions)
+    await sweeping.sweep()
+    await sweeping.sweep()
+    assert compactions == [0]
+    notebook.erasures += 3
+    await sweeping.sweep()
+    await sweeping.sweep()
+    assert compactions == [0, 3]
+
+
+def test_every_commit_is_flushed_and_what_is_deleted_overwritten(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
+        assert connection.execute(text("PRAGMA secure_delete")).scalar() == 1
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+async def test_sqlites_log_is_empty_behind_it_and_a_reader_is_waited_for_later(engine: Engine, tmp_path: Path) -> None:
+    add(engine, "e1", 1)
+    assert (tmp_path / "auscult.db-wal").stat().st_size > 0
+    with engine.connect() as reading:
+        reading.execute(text("BEGIN"))
+        reading.execute(t.encounters.select()).all()
+        add(engine, "e2", 1)
+        assert not await forget_pages([engine])
+    assert await forget_pages([engine])
+    assert (tmp_path / "auscult.db-wal").stat().st_size == 0
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[Engine]:
+    with running_cluster() as cluster, cluster.database("retention") as url:
+        engine = open_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        migrate(engine)
+        yield engine
+        engine.dispose()
+
+
+@pytest.mark.slow
+async def test_postgresql_vacuums_what_was_touched(postgresql: Engine) -> None:
+    query = text("SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = 'encounters'")
+    with postgresql.connect() as connection:
+        assert connection.execute(query).scalar() == 0
+    assert await forget_pages([postgresql])
+    with postgresql.connect() as connection:
+        assert connection.execute(query).scalar() == 1
