@@ -31,7 +31,8 @@ from server.store import tables as t
 from server.store.blobs import DirectoryBlobs
 from server.store.database import database_url, open_engine
 from server.store.deliveries import Secret, Webhook, put_webhook
-from server.store.seal import KeyRing, read_or_make_key
+from server.store.key_sources import KeyFile
+from server.store.seal import KeyRing
 
 Database = Literal["sqlite", "postgresql"]
 
@@ -315,7 +316,7 @@ def _cut(raw: bytes, seed: int) -> list[bytes]:
 
 def _set_webhook(folder: Path, url: str, target: str) -> None:
     engine = open_engine(database_url(url, folder / "process0"))
-    keyring = KeyRing(read_or_make_key(folder / "key"))
+    keyring = KeyRing(*KeyFile(folder / "key").read())
     with engine.begin() as connection:
         tenant = connection.execute(select(t.tenants.c.id)).scalar_one()
         hook = Webhook(url=target, secrets=(Secret(secret="whsec_" + base64.b64encode(b"k" * 24).decode()),))
@@ -331,7 +332,7 @@ def _lost(folder: Path, url: str, session: _Session) -> int:
         with engine.connect() as connection:
             row = sql.get(connection, session.task)
             assert row.data_key is not None
-            seal = KeyRing(read_or_make_key(folder / "key")).unwrap(row.id, row.data_key)
+            seal = KeyRing(*KeyFile(folder / "key").read()).unwrap(row.id, row.data_key)
             keys = sql.blob_keys(connection, row.id)
             kept: bytes
             if keys:

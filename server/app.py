@@ -80,11 +80,10 @@ from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.retention import forget_pages
-from server.store.seal import KeyRing, read_or_make_key
 from server.store.writer import Writer
-from server.storing import open_blobs
+from server.storing import open_blobs, open_keyring
 from server.tenants import Tenants
-from server.tokens import Lifetimes, Signing, Tokens, read_or_make_secret
+from server.tokens import Lifetimes, Signing, Tokens, token_secret
 from server.tracing import TracedRecognition, TracedRequests, open_tracer
 from server.upkeep import upkeep
 
@@ -276,6 +275,7 @@ class Server:
         self.stopping = anyio.Event()  # no more requests are taken: answers without an end end
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = open_engine(database_url(settings.store.url, settings.data_path))
+        self._signing = Signing(b"", time.time)  # its secret lies in the database
         self._engines = [self._engine]  # all that are open, so that what was erased is forgotten in each
         self._writer = Writer(self._engine)
         self._reader = Reader(self._engine)
@@ -285,8 +285,8 @@ class Server:
         self._batcher = make_batcher(settings, make_recogniser(settings), observer)
         self._voicing = Voicing(make_embedder(settings), self._batcher.voiced)
         self._studio = self._make_studio()
+        self._keyring = open_keyring(settings)
         self._blobs = open_blobs(settings)
-        self._keyring = KeyRing(read_or_make_key(settings.key_path))
         self._tenants = Tenants(self._reader, time.time)
         self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
         self._encounters = self._make_encounters()
@@ -418,7 +418,7 @@ class Server:
 
     def _make_app(self) -> ASGIApp:
         settings = self._settings
-        signing = Signing(read_or_make_secret(settings.token_secret_path), time.time)
+        signing = self._signing
         authenticator = Authenticator(self._reader, signing, time.time, self._quotas.count_request)
         lifetimes = Lifetimes(default_s=settings.tokens.expires_s, max_s=settings.tokens.max_expires_s)
         tokens = Tokens(signing, self._writer, time.time, lifetimes)
@@ -558,6 +558,9 @@ class Server:
             await anyio.to_thread.run_sync(migrate, self._engine)
             stack.push_async_callback(anyio.to_thread.run_sync, self._tracer.close)
             stack.callback(self._engine.dispose)
+            legacy = self._settings.token_secret_path
+            secret = partial(token_secret, self._engine, self._keyring, legacy)
+            self._signing.use(await anyio.to_thread.run_sync(secret))
             storing = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(storing.cancel_scope.cancel)
             storing.start_soon(self._vital, self._writer.run)

@@ -20,6 +20,7 @@ from server.app import Server, chosen, hold, message_limit, models_directory, re
 from server.app import models as engine_models
 from server.app_recogniser import serve_recogniser
 from server.cli_db import db
+from server.cli_keyring import keyring
 from server.cli_tenants import tenants
 from server.cli_webhooks import webhooks
 from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
@@ -37,6 +38,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 keys = typer.Typer(no_args_is_help=True, help="API keys. Each belongs to a tenant, whose data no other key sees.")
 models = typer.Typer(no_args_is_help=True, help="Whisper models on this machine.")
 app.add_typer(keys, name="keys")
+app.add_typer(keyring, name="keyring")
 app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(db, name="db")

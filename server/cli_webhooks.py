@@ -20,7 +20,8 @@ from server.settings import Settings
 from server.store import deliveries as sql
 from server.store import tenants
 from server.store.deliveries import Secret, Webhook
-from server.store.seal import KeyRing, read_or_make_key
+from server.store.seal import KeyRing
+from server.storing import open_keyring
 
 SECRET_BYTES = 24  # Standard Webhooks: 24 to 64
 
@@ -153,7 +154,7 @@ def _deliveries(lines: list[sql.DeliveryLine]) -> Table:
 
 
 def _keyring(settings: Settings) -> KeyRing:
-    return KeyRing(read_or_make_key(settings.key_path))
+    return open_keyring(settings)
 
 
 def _dialect(name: str) -> Dialect:

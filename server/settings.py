@@ -115,6 +115,8 @@ class StoreSettings(Table, frozen=True, kw_only=True):
 
     url: Secret = ""  # may carry a password
     key_file: str = ""
+    key: Secret = ""
+    key_command: str = ""
 
 
 class BlobSettings(Table, frozen=True, kw_only=True):
@@ -501,6 +503,9 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]
             ("tokens.expires_s", "tokens.max_expires_s"),
             f"tokens.expires_s ({tokens.expires_s}) must not be above max_expires_s ({tokens.max_expires_s})",
         )
+    store = settings.store
+    if sum(map(bool, (store.key_file, store.key, store.key_command))) > 1:
+        yield ("store.key", "store.key_command"), "only one of store.key_file, key and key_command may be set"
     blobs = settings.blobs
     if blobs.kind == "s3" and not blobs.s3_bucket:
         yield ("blobs.kind", "blobs.s3_bucket"), 'blobs.kind = "s3" needs blobs.s3_bucket'

@@ -1,10 +1,12 @@
-"""Where recordings lie, as the settings say."""
+"""Where recordings lie, and which keys seal them, as the settings say."""
 
 from pathlib import Path
 
 from server.errors import ServerError
 from server.settings import Settings
 from server.store.blobs import Blobs, DirectoryBlobs
+from server.store.key_sources import KeyFile, parse_keys, run_command
+from server.store.seal import KeyRing
 
 
 def open_blobs(settings: Settings) -> Blobs:
@@ -25,3 +27,14 @@ def open_blobs(settings: Settings) -> Blobs:
         secret_key=wanted.s3_secret_key,
     )
     return S3Blobs(client, wanted.s3_bucket, wanted.s3_prefix)
+
+
+def open_keyring(settings: Settings) -> KeyRing:
+    """The key-encryption keys that the settings name; a key file is made on first use. Raises `ServerError`."""
+    store = settings.store
+    if store.key:
+        return KeyRing(*parse_keys(store.key, "store.key"))
+    if store.key_command:
+        return KeyRing(*run_command(store.key_command))
+    file = KeyFile(settings.key_path)
+    return KeyRing(*file.read_or_make(), newer=file.newer())

@@ -1,7 +1,6 @@
 """Short-lived tokens for browsers: who a key belongs to, what for and until when, signed (JWT, RFC 7519; HS256).
 
-Nothing of a token is stored. It holds as long as its key does (`server.auth` asks), until it expires, or until the file
-with the signing secret is deleted.
+Nothing of a token is stored. It holds as long as its key does (`server.auth` asks), and until it expires.
 """
 
 import math
@@ -13,11 +12,13 @@ from pathlib import Path
 
 import jwt
 import msgspec
+from sqlalchemy import Engine
 
 from server.access import Action, record
 from server.domain import Caller, Scope
 from server.errors import BadRequest, ServerError, TokenExpired, Unauthorized
-from server.store.seal import SealBroken, read_or_make_key
+from server.store.seal import KeyRing, SealBroken
+from server.store.secrets import read_or_make
 from server.store.writer import Writer
 
 ALGORITHM = "HS256"  # pinned: what a token's own header says counts for nothing (RFC 8725 §3.1)
@@ -25,7 +26,7 @@ NAME = "auscult"  # issuer and audience: a JWT made for anything else is none of
 
 
 class TokenSecretBroken(ServerError):
-    """The file with the tokens' signing secret is damaged."""
+    """The database was sealed with another key: name the key file, or the keys, that it was made with."""
 
     code = "token_secret_broken"
 
@@ -45,11 +46,15 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signing:
-    """Callers ⇄ tokens. Pure, but for the clock it is given."""
+    """Callers ⇄ tokens. Pure, but for the clock it is given. `secret` may follow, before the first token comes."""
 
     def __init__(self, secret: bytes, now: Callable[[], float]) -> None:
         self._secret = secret
         self._now = now
+
+    def use(self, secret: bytes) -> None:
+        """Sign and check with this from now on."""
+        self._secret = secret
 
     def sign(self, caller: Caller) -> str:
         """The token of a caller that has a `token_id` and expires."""
@@ -157,11 +162,12 @@ def looks_like_token(credential: str) -> bool:
     return credential.count(".") == 2
 
 
-def read_or_make_secret(path: Path) -> bytes:
-    """The signing secret in `path`; made on first use. Raises `TokenSecretBroken`."""
+def token_secret(engine: Engine, ring: KeyRing, legacy: Path) -> bytes:
+    """The signing secret, the same for all processes of a database. Blocks. Raises `TokenSecretBroken`.
+
+    `legacy`: the file where it lay before there were several; it is taken over and deleted.
+    """
     try:
-        return read_or_make_key(path)
+        return read_or_make(engine, ring, "token", legacy)
     except SealBroken as exc:
-        raise TokenSecretBroken(
-            f"{path}, which signs tokens, is damaged: delete it and start again. Tokens made before no longer hold."
-        ) from exc
+        raise TokenSecretBroken from exc

@@ -7,7 +7,8 @@ value can be moved to another row. Random nonces are safe here: far fewer than 2
 """
 
 import os
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -41,7 +42,7 @@ class Seal:
         """The inverse of `seal`. Raises `SealBroken`."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._context(place))
-        except InvalidTag as exc:
+        except (InvalidTag, ValueError) as exc:  # the latter: it is too short to be anything
             raise SealBroken from exc
 
     def _context(self, place: str) -> bytes:
@@ -49,40 +50,72 @@ class Seal:
 
 
 class KeyRing:
-    """Makes and unwraps data keys with the key-encryption key."""
+    """Makes and unwraps data keys with the key-encryption keys, newest first: the first one wraps, all of them open.
 
-    def __init__(self, key: bytes) -> None:
-        self._wrapping = Seal(key, "data-key")
-        self._own = Seal(key, "server")
+    `newer` gives the keys where they have changed; it is asked before something is wrapped, and where something does
+    not open.
+    """
+
+    def __init__(self, *keys: bytes, newer: Callable[[], Sequence[bytes] | None] = lambda: None) -> None:
+        self._newer = newer
+        self._use(keys)
 
     def new(self, encounter: str) -> tuple[Seal, bytes]:
         """A fresh data key for an encounter, and its wrapped form for the database."""
+        self._refresh()
         key = AESGCM.generate_key(bit_length=8 * KEY_BYTES)
-        return Seal(key, encounter), self._wrapping.seal(encounter, key)
+        return Seal(key, encounter), self._wrapping[0].seal(encounter, key)
 
     def unwrap(self, encounter: str, wrapped: bytes) -> Seal:
         """The seal of an encounter. Raises `SealBroken`."""
-        return Seal(self._wrapping.open(encounter, wrapped), encounter)
+        return Seal(self._open(lambda: self._wrapping, encounter, wrapped), encounter)
 
     def seal(self, place: str, plain: bytes) -> bytes:
         """Seal what belongs to no encounter, such as "webhook/ID", under the key-encryption key itself."""
-        return self._own.seal(place, plain)
+        self._refresh()
+        return self._own[0].seal(place, plain)
 
     def open(self, place: str, sealed: bytes) -> bytes:
         """The inverse of `seal`. Raises `SealBroken`."""
-        return self._own.open(place, sealed)
+        return self._open(lambda: self._own, place, sealed)
+
+    def rewrapped(self, encounter: str, wrapped: bytes) -> bytes | None:
+        """A data key, wrapped by the newest key; None where it is. Raises `SealBroken`."""
+        return _resealed(self._wrapping, encounter, wrapped)
+
+    def resealed(self, place: str, sealed: bytes) -> bytes | None:
+        """As `rewrapped`, for what was sealed by `seal`."""
+        return _resealed(self._own, place, sealed)
+
+    def _use(self, keys: Sequence[bytes]) -> None:
+        self._wrapping = [Seal(key, "data-key") for key in keys]
+        self._own = [Seal(key, "server") for key in keys]
+
+    def _refresh(self) -> bool:
+        """Use other keys where there are any."""
+        if (keys := self._newer()) is None:
+            return False
+        self._use(keys)
+        return True
+
+    def _open(self, seals: Callable[[], list[Seal]], place: str, sealed: bytes) -> bytes:
+        try:
+            return _opened(seals(), place, sealed)
+        except SealBroken:
+            if not self._refresh():
+                raise
+        return _opened(seals(), place, sealed)
 
 
-def read_or_make_key(path: Path) -> bytes:
-    """The key-encryption key in `path`; made on first use, readable by its owner alone."""
-    try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = AESGCM.generate_key(bit_length=8 * KEY_BYTES)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-    if len(key) != KEY_BYTES:
-        raise SealBroken(f"The key file holds {len(key)} bytes instead of {KEY_BYTES}: restore it from your backup.")
-    return key
+def _opened(seals: Sequence[Seal], place: str, sealed: bytes) -> bytes:
+    for seal in seals[:-1]:
+        with suppress(SealBroken):
+            return seal.open(place, sealed)
+    return seals[-1].open(place, sealed)
+
+
+def _resealed(seals: Sequence[Seal], place: str, sealed: bytes) -> bytes | None:
+    with suppress(SealBroken):
+        seals[0].open(place, sealed)
+        return None
+    return seals[0].seal(place, _opened(seals, place, sealed))

@@ -22,7 +22,8 @@ from server.store import encounters as sql
 from server.store import tables as t
 from server.store.blobs import DirectoryBlobs
 from server.store.database import open_engine
-from server.store.seal import KeyRing, read_or_make_key
+from server.store.key_sources import KeyFile
+from server.store.seal import KeyRing
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import Task, chunk, pieces, post, wait
 from tests.acceptance.test_haidy import encoded
@@ -40,7 +41,7 @@ def stored_bytes(data_dir: Path, encounter: str) -> list[bytes]:
         with engine.connect() as connection:
             row = sql.get(connection, encounter)
             assert row.data_key is not None
-            seal = KeyRing(read_or_make_key(data_dir / "key")).unwrap(encounter, row.data_key)
+            seal = KeyRing(*KeyFile(data_dir / "key").read()).unwrap(encounter, row.data_key)
             kept: list[bytes] = []
             for stream in range(len(row.options.streams)):
                 log = sql.read_log(connection, seal, encounter, stream, begin=0, most=1_000_000)

@@ -18,6 +18,7 @@ from server.domain import Caller, Scope
 from server.errors import BadRequest, TokenExpired, Unauthorized
 from server.store import keys
 from server.store import tables as t
+from server.store.seal import KeyRing
 from server.store.writer import Writer
 from server.tokens import (
     ALGORITHM,
@@ -27,7 +28,7 @@ from server.tokens import (
     Tokens,
     TokenSecretBroken,
     looks_like_token,
-    read_or_make_secret,
+    token_secret,
 )
 
 SECRET = bytes(range(32))
@@ -156,19 +157,18 @@ def test_a_header_that_is_nested_without_end_is_no_token() -> None:
         SIGNING.caller(f"{header}.e30.e30")
 
 
-def test_the_signing_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "token-secret"
-    secret = read_or_make_secret(path)
+def test_the_signing_secret_is_made_once_and_lies_in_the_database_sealed(engine: Engine, tmp_path: Path) -> None:
+    ring = KeyRing(bytes(32))
+    secret = token_secret(engine, ring, tmp_path / "token-secret")
     assert len(secret) == 32
-    assert read_or_make_secret(path) == secret
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert token_secret(engine, ring, tmp_path / "token-secret") == secret
+    assert all(secret not in file.read_bytes() for file in tmp_path.iterdir())
 
 
-def test_a_damaged_signing_secret_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "token-secret"
-    path.write_bytes(b"short")
-    with pytest.raises(TokenSecretBroken, match="token-secret, which signs tokens, is damaged: delete it"):
-        read_or_make_secret(path)
+def test_a_server_with_another_key_is_told_so_at_its_start(engine: Engine, tmp_path: Path) -> None:
+    token_secret(engine, KeyRing(bytes(32)), tmp_path / "token-secret")
+    with pytest.raises(TokenSecretBroken, match="sealed with another key"):
+        token_secret(engine, KeyRing(SECRET), tmp_path / "token-secret")
 
 
 @asynccontextmanager

@@ -1,10 +1,8 @@
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.store.seal import KEY_BYTES, KeyRing, Seal, SealBroken, read_or_make_key
+from server.store.seal import KEY_BYTES, KeyRing, Seal, SealBroken
 
 KEY = bytes(range(KEY_BYTES))
 
@@ -33,14 +31,17 @@ def test_a_data_key_is_wrapped_for_its_encounter_alone() -> None:
         KeyRing(bytes(KEY_BYTES)).unwrap("e1", wrapped)
 
 
-def test_the_key_file_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    key = read_or_make_key(path)
-    assert read_or_make_key(path) == key
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_damaged_key_file_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(SealBroken, match="5 bytes instead of 32"):
-        read_or_make_key(tmp_path / "key")
+def test_every_key_opens_and_the_first_one_wraps() -> None:
+    old, new = KeyRing(KEY), bytes(KEY_BYTES)
+    seal, wrapped = old.new("e1")
+    both = KeyRing(new, KEY)
+    assert both.unwrap("e1", wrapped).open("x", seal.seal("x", b"audio")) == b"audio"
+    again = both.rewrapped("e1", wrapped)
+    assert again is not None
+    assert both.rewrapped("e1", again) is None
+    assert KeyRing(new).unwrap("e1", again).open("x", seal.seal("x", b"audio")) == b"audio"
+    secret = both.resealed("secret/token", old.seal("secret/token", b"secret"))
+    assert secret is not None
+    assert KeyRing(new).open("secret/token", secret) == b"secret"
+    with pytest.raises(SealBroken):
+        KeyRing(new).rewrapped("e1", wrapped)
