@@ -26,6 +26,7 @@ def rewrap(engine: Engine, ring: KeyRing) -> Rewrapped:
         (t.webhooks, t.webhooks.c.id, t.webhooks.c.sealed, lambda name, old: ring.resealed(f"webhook/{name}", old)),
         (t.secrets, t.secrets.c.name, t.secrets.c.sealed, lambda name, old: ring.resealed(f"secret/{name}", old)),
     ]
+    after: str | None
     for table, name, sealed, again in each:
         after = ""
         while after is not None:
