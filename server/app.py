@@ -75,11 +75,12 @@ from server.outgoing import Outgoing
 from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
-from server.retention import Retention, Sweeper
+from server.retention import Retention, Sweeper, keeps_files
 from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.retention import forget_pages
+from server.store.tenants import settings_of
 from server.store.writer import Writer
 from server.storing import open_blobs, open_keyring
 from server.tenants import Tenants
@@ -318,6 +319,7 @@ class Server:
             RecordingLimits(
                 max_bytes=settings.limits.max_recording_bytes, max_files=settings.limits.max_recording_files
             ),
+            self._keeps_files,
         )
         self._dispatcher: Dispatcher | None = None
         if settings.server.role != "web":
@@ -599,6 +601,9 @@ class Server:
             await stack.enter_async_context(self._whip_sessions.running())
             yield
 
+    async def _keeps_files(self, tenant: str) -> bool:
+        return keeps_files(retention(self._settings), await self._reader.read(partial(settings_of, tenant_id=tenant)))
+
     async def _vital(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Run what the server cannot do without: if it breaks, the process ends and whoever watches it restarts it."""
         try:
@@ -634,11 +639,7 @@ class Server:
             self._encounters,
             self._blobs,
             self._reader,
-            Retention(
-                upload_audio=self._settings.retention.upload_audio_hours,
-                live_audio=self._settings.retention.live_audio_hours,
-                results=self._settings.tasks.expire_hours,
-            ),
+            retention(self._settings),
             partial(forget_pages, self._engines),
             time.time,
         )
@@ -653,6 +654,15 @@ class Server:
             except AuscultError as exc:  # the database is away: the next round looks again
                 log.error("server.not_tended", code=exc.code)
                 await anyio.sleep(self._settings.tasks.tend_s)
+
+
+def retention(settings: Settings) -> Retention:
+    """How long what is kept, where a tenant has no settings of its own."""
+    return Retention(
+        upload_audio=settings.retention.upload_audio_hours,
+        live_audio=settings.retention.live_audio_hours,
+        results=settings.tasks.expire_hours,
+    )
 
 
 def whip_limits(settings: Settings) -> WhipLimits:

@@ -4,7 +4,7 @@ A recording is an encounter whose audio is there from the start. It waits in lin
 job does the steps, each of which may run again after a crash and does then what is left to do.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Protocol
@@ -65,7 +65,9 @@ class Recordings:
         closing: Closing,
         executors: Executors,
         limits: RecordingLimits,
+        keeps_files: Callable[[str], Awaitable[bool]],
     ) -> None:
+        """`keeps_files`: whether the files of a tenant's recordings outlive their transcription."""
         self._encounters = encounters
         self._studio = studio
         self._blobs = blobs
@@ -73,6 +75,7 @@ class Recordings:
         self._closing = closing
         self._executors = executors
         self.limits = limits
+        self._keeps_files = keeps_files
 
     # Use-cases
 
@@ -177,9 +180,11 @@ class Recordings:
         return live.transcribed.is_set()
 
     async def drop_files(self, encounter: str) -> None:
-        """The audio of a recording goes once it is transcribed."""
+        """The audio of a recording goes once it is transcribed, where it is not to be kept longer."""
         with suppress(NotFound):  # it was erased meanwhile
-            await self._encounters.row(encounter)
+            row = await self._encounters.row(encounter)
+            if row.state is State.DONE and await self._keeps_files(row.tenant_id):
+                return  # a sweep deletes it in its time
         for blob in await self._studio.reader.read(partial(sql.blobs, encounter=encounter)):
             await self._blobs.delete(blob)
         await self._studio.writer.write(partial(sql.drop_parts, encounter=encounter))

@@ -50,6 +50,12 @@ def cutoffs(retention: Retention, tenant: TenantSettings, now: float) -> Cutoffs
     )
 
 
+def keeps_files(retention: Retention, tenant: TenantSettings) -> bool:
+    """Whether the files of a tenant's recordings outlive their transcription."""
+    own = tenant.upload_audio_hours
+    return (retention.upload_audio if own is None else own) > 0
+
+
 class Erases(Protocol):
     """Use-cases that erase (`server.encounters`)."""
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from server.domain import TenantSettings
-from server.retention import Cutoffs, Retention, Sweeper, cutoffs
+from server.retention import Cutoffs, Retention, Sweeper, cutoffs, keeps_files
 from server.store import tables as t
 from server.store.blobs import DirectoryBlobs
 from server.store.database import Reader, migrate, open_engine
@@ -27,6 +27,14 @@ def test_a_tenants_own_settings_come_first_also_where_they_say_zero() -> None:
     assert cutoffs(RETENTION, own, NOW) == Cutoffs(
         upload_audio=NOW - HOUR_S, live_audio=NOW, results=NOW - 0.5 * HOUR_S
     )
+
+
+def test_files_outlive_their_transcription_only_where_somebody_wants_it() -> None:
+    assert not keeps_files(RETENTION, TenantSettings())
+    assert keeps_files(RETENTION, TenantSettings(upload_audio_hours=1))
+    kept = Retention(upload_audio=2, live_audio=0, results=48)
+    assert keeps_files(kept, TenantSettings())
+    assert not keeps_files(kept, TenantSettings(upload_audio_hours=0))
 
 
 def add(engine: Engine, encounter: str, hours_ago: float, tenant: str = "t1", *, audio: str = "") -> None:
