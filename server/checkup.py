@@ -10,7 +10,9 @@ from server.errors import ServerError
 from server.settings import Settings
 from server.store import tables as t
 from server.store.database import database_url, open_engine, schema_version
-from server.store.seal import KeyRing, SealBroken, read_or_make_key
+from server.store.key_sources import KeyUnavailable
+from server.store.seal import SealBroken
+from server.storing import open_keyring
 
 PRAGMAS = {"synchronous": "2", "secure_delete": "1", "journal_mode": "wal"}  # flush each commit; overwrite what goes
 
@@ -27,7 +29,12 @@ class Finding:
 def check(settings: Settings) -> list[Finding]:
     """Everything that was checked; nothing is changed or made."""
     found = [*_database(settings)]
-    return [*found, _writable(settings.data_path / "blobs")]
+    if settings.blobs.kind == "s3":  # whether that one takes blobs, the first of them shows
+        return found
+    return [
+        *found,
+        _writable(Path(settings.blobs.directory) if settings.blobs.directory else settings.data_path / "blobs"),
+    ]
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -58,20 +65,22 @@ def _key(connection: Connection, settings: Settings) -> Finding:
     c = t.encounters.c
     query = select(c.id, c.data_key).where(c.data_key.is_not(None)).order_by(c.created_at.desc()).limit(1)
     sealed = connection.execute(query).one_or_none()
-    if not settings.key_path.exists():
+    store = settings.store
+    where = "store.key" if store.key else "store.key_command" if store.key_command else str(settings.key_path)
+    if where == str(settings.key_path) and not settings.key_path.exists():
         detail = "not there: restore it from your backup" if sealed else "none yet: `auscult serve` makes one"
-        return Finding(what="key", ok=sealed is None, detail=f"{settings.key_path}, {detail}")
+        return Finding(what="key", ok=sealed is None, detail=f"{where}, {detail}")
     try:
-        ring = KeyRing(read_or_make_key(settings.key_path))
+        ring = open_keyring(settings)
         if sealed is not None:
             ring.unwrap(sealed.id, sealed.data_key)
+    except KeyUnavailable as exc:
+        return Finding(what="key", ok=False, detail=str(exc))
     except (OSError, SealBroken):
-        detail = "does not open what is in the database: restore the key file that belongs to it (store.key_file)"
-        return Finding(what="key", ok=False, detail=f"{settings.key_path} {detail}")
-    detail = (
-        f"{settings.key_path}, opens the newest data key" if sealed else f"{settings.key_path}, nothing to open yet"
-    )
-    return Finding(what="key", ok=True, detail=detail)
+        detail = "does not open what is in the database: restore the key that belongs to it (store.key_file)"
+        return Finding(what="key", ok=False, detail=f"{where} {detail}")
+    found = "opens the newest data key" if sealed else "nothing to open yet"
+    return Finding(what="key", ok=True, detail=f"{where}, {found}")
 
 
 def _pragmas(engine: Engine) -> Finding:
