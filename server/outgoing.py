@@ -7,21 +7,26 @@ Every redirect is checked anew. No proxy, cookie or credential is used (OWASP, S
 
 import socket
 import ssl
+import string
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
+import anyio.to_thread
 import httpcore
+import httpx
 import msgspec
 
 from pipeline.errors import AuscultError
 from server.errors import TooLarge
 
 ANSWER_BYTES = 65_536  # of an answer that are read; nothing in it matters but that it came
+LOOKUPS = 64  # names that are resolved at the same time
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 LATER = frozenset({408, 425, 429, *range(500, 600)})  # statuses of what may work another time
@@ -91,10 +96,20 @@ def public(address: Address) -> bool:
     return address.is_global and not (site_local or address.is_multicast or address.is_reserved)
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """As the system resolves it."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+class Resolver:
+    """As the system resolves names, in threads of its own: one whose name server hangs holds nobody else up.
+
+    The event loop's own resolver has four threads (libuv), and everything else waits for them.
+    """
+
+    def __init__(self) -> None:
+        self._threads = anyio.CapacityLimiter(LOOKUPS)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a name. Raises `OSError`, or `UnicodeError` for what can be no name."""
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=self._threads)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _Guarded(httpcore.AsyncNetworkBackend):
@@ -162,20 +177,25 @@ class Outgoing:
         connect_timeout_s: float = 10.0,
         stall_timeout_s: float = 30.0,
         fetch_timeout_s: float = 3600.0,
-        lookup: Resolve = resolve,
+        lookup: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._fetch_timeout_s = fetch_timeout_s
-        self._backend = _Guarded(AllowedHosts(allow_hosts), lookup)
-        self._tls = tls
+        self._backend = _Guarded(AllowedHosts(allow_hosts), lookup or Resolver())
+        self._tls = tls or httpx.create_ssl_context()  # once: reading the authorities takes longer than a call
 
     async def fetch(self, url: str, *, max_bytes: int) -> AsyncGenerator[bytes]:
         """A file, in pieces. Raises `AddressRefused`, `FetchFailed`, `TooLarge`."""
         until = anyio.current_time() + self._fetch_timeout_s
         for _ in range(MAX_REDIRECTS + 1):
-            async with self._call("GET", url, self._stall_timeout_s) as response:
+            async with AsyncExitStack() as stack:
+                try:
+                    with anyio.fail_after(until - anyio.current_time()):  # whoever trickles headers, too
+                        response = await stack.enter_async_context(self._call("GET", url, self._stall_timeout_s))
+                except TimeoutError as exc:
+                    raise FetchFailed("Fetching the file took too long.", retryable=False) from exc
                 if response.status in REDIRECTS:
                     url = _redirected(url, response)
                     continue
@@ -249,16 +269,21 @@ def check_url(url: str) -> None:
         raise AddressRefused("The address is not a valid http or https URL.")
     if parts.username is not None or parts.password is not None:
         raise AddressRefused("The address must not carry a user name or password.")
-    if port == 0 or any(ord(char) <= 32 for char in url):
-        raise AddressRefused("The address is not a valid http or https URL.")
+    if port == 0 or any(not 32 < ord(char) < 127 for char in url):
+        raise AddressRefused(
+            "The address is not a valid http or https URL: write special characters as %XX, and names in Punycode."
+        )
 
 
 def _redirected(url: str, response: httpcore.Response) -> str:
     location = _header(response, b"location")
     if not location:
         raise FetchFailed("The file's address redirects nowhere.", retryable=False)
-    target = urljoin(url, location)
-    if url.startswith("https:") and not target.startswith("https:"):
+    try:
+        target = urljoin(url, quote(location, safe=string.punctuation, encoding="latin-1"))
+    except ValueError:
+        raise FetchFailed("The file's address redirects nowhere.", retryable=False) from None
+    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
         raise AddressRefused("The address redirects from https to http.")
     return target
 

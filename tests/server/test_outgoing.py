@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from server.errors import TooLarge
 from server.outgoing import AddressRefused, AllowedHosts, FetchFailed, Outgoing, check_url, public
-from tests.receiver import Got, answering, endless, hanging, receiving
+from tests.receiver import Got, answering, endless, hanging, in_turn, receiving
 
 LOOPBACK = ("127.0.0.0/8",)
 
@@ -249,3 +249,33 @@ def test_an_allowed_host_is_no_prefix() -> None:
     assert allowed.addressed(ip_address("10.9.9.9"))
     assert allowed.addressed(ip_address("fd00::1"))
     assert not allowed.addressed(ip_address("11.0.0.1"))
+
+
+@pytest.mark.parametrize("url", ["http://exämple.org/", "http://example.org/ä", "http://example.org/\x7f"])
+async def test_an_address_with_characters_that_no_url_has_is_refused(url: str) -> None:
+    with pytest.raises(AddressRefused):
+        check_url(url)
+    assert (await Outgoing().post(url, b"", {}, timeout_s=1)).error == "address_refused"
+    with pytest.raises(AddressRefused):
+        await fetched(Outgoing(), url)
+
+
+async def test_a_redirect_may_be_written_carelessly() -> None:
+    async with receiving(in_turn(answering(302, location="/vis\xefte 1?a=b"), answering(200, b"audio"))) as there:
+        assert await fetched(Outgoing(LOOPBACK), there.url) == b"audio"
+    assert there.got[1].target == "/vis%C3%AFte%201?a=b"
+
+
+async def test_a_file_whose_headers_never_end_is_given_up() -> None:
+    async with receiving(trickling) as there:
+        with pytest.raises(FetchFailed):
+            async with asyncio.timeout(20):
+                await fetched(Outgoing(LOOPBACK, fetch_timeout_s=0.3), there.url)
+
+
+async def trickling(_: Got, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while not writer.is_closing():
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.02)
