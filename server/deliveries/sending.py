@@ -14,6 +14,7 @@ from pipeline.errors import AuscultError
 from server.deliveries.dialect import Dialect
 from server.deliveries.policy import ATTEMPT_S, State, Verdict, verdict
 from server.domain import EncounterView
+from server.errors import StoreUnavailable
 from server.executors import Executors
 from server.metrics import Metrics
 from server.outgoing import Answer, Outgoing
@@ -55,7 +56,8 @@ class Deliveries:
         self._metrics = metrics
         self._now = now
         self._running = False
-        self._sending = 0
+        self._sending: set[str] = set()  # deliveries on their way
+        self._unsettled = False  # claims whose end could not be stored
         self._changed = anyio.Event()  # something was put in, or there is room
 
     def wake(self) -> None:
@@ -100,19 +102,22 @@ class Deliveries:
                     wait_s = await self._send_due(attempts)
                 except AuscultError as exc:  # the database is away
                     log.warning("deliveries.not_looked_at", code=exc.code)
-                    wait_s = 1.0
+                    self._unsettled, wait_s = True, 1.0
                 with anyio.move_on_after(wait_s):
                     await self._changed.wait()
 
     async def _send_due(self, tasks: TaskGroup) -> float:
         """Begin with what is due; returns for how many seconds nothing else will be."""
-        if room := AT_ONCE - self._sending:
+        if self._unsettled:
+            self._unsettled = False
+            await self._writer.write(partial(sql.give_back, executor=self._executors.me.id, kept=tuple(self._sending)))
+        if room := AT_ONCE - len(self._sending):
             executor = self._executors.me.id
             claim = partial(sql.claim, executor=executor, at=self._now(), most=room, most_per_tenant=AT_ONCE_PER_TENANT)
             if await self._reader.read(sql.next_at) is None:
                 return LOOK_AGAIN_S
             for due in await self._writer.write(claim):
-                self._sending += 1
+                self._sending.add(due.id)
                 tasks.start_soon(self._attempt, due)
         next_at = await self._reader.read(sql.next_at)
         if next_at is None:
@@ -125,13 +130,26 @@ class Deliveries:
     async def _attempt(self, due: Due) -> None:
         """One attempt. Whatever goes wrong in it, the others are not touched."""
         try:
-            answer = await self._sent(due)
-            await self._settle(due, answer)
-        except AuscultError as exc:  # the database is away, or the key: the claim is given back
+            await self._settle(due, await self._answer(due))
+        except AuscultError as exc:  # the database is away: the claim is given back
             log.error("delivery.not_attempted", delivery=due.id, code=exc.code)
+            self._unsettled = True
         finally:
-            self._sending -= 1
+            self._sending.discard(due.id)
             self.wake()
+
+    async def _answer(self, due: Due) -> Answer:
+        """What came of an attempt. Raises `StoreUnavailable`."""
+        began = anyio.current_time()
+        try:
+            return await self._sent(due)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:  # one that cannot be sent must not end the others, at each start again
+            log.error("delivery.broken", delivery=due.id, exc_info=exc)
+            code = exc.code if isinstance(exc, AuscultError) else "internal"
+            took = round((anyio.current_time() - began) * 1000)
+            return Answer(status=None, error=code, retry_after=None, duration_ms=took)
 
     async def _settle(self, due: Due, answer: Answer) -> None:
         now = self._now()

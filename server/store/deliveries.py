@@ -173,10 +173,11 @@ def claim(connection: Connection, executor: str, at: float, *, most: int, most_p
             )
         }
     )
+    full = [tenant for tenant, count in busy.items() if count >= most_per_tenant]  # else theirs fill what is looked at
     rank = func.row_number().over(partition_by=c.tenant_id, order_by=c.next_at).label("rank")
     ranked = (
         select(c.id, c.tenant_id, c.next_at, rank)
-        .where(c.state == State.PENDING, c.claimed_by == "", c.next_at <= at)
+        .where(c.state == State.PENDING, c.claimed_by == "", c.next_at <= at, c.tenant_id.not_in(full))
         .subquery()
     )
     query = (
@@ -242,6 +243,13 @@ def release(connection: Connection, living: Collection[str]) -> int:
     c = t.deliveries.c
     lost = [c.state == State.PENDING, c.claimed_by != "", c.claimed_by.not_in(list(living))]
     return connection.execute(update(t.deliveries).where(*lost).values(claimed_by="")).rowcount
+
+
+def give_back(connection: Connection, executor: str, kept: Collection[str]) -> None:
+    """What a process had claimed is anybody's again, but for what it is at work on."""
+    c = t.deliveries.c
+    lost = [c.claimed_by == executor, c.id.not_in(list(kept))]
+    connection.execute(update(t.deliveries).where(*lost).values(claimed_by=""))
 
 
 def next_at(connection: Connection) -> float | None:
