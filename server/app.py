@@ -522,6 +522,8 @@ class Server:
         counter("auscult_webrtc_packets_lost", "Audio packets that never came.", lambda: whip.packets("lost"))
         counter("auscult_webrtc_packets_late", "Packets that came twice or late.", lambda: whip.packets("discarded"))
         counter("auscult_webrtc_packets_dropped", "Packets not read in time.", lambda: whip.packets("dropped"))
+        deliveries = self._deliveries
+        gauge("auscult_deliveries_pending", "Deliveries to be made, as last seen.", lambda: deliveries.pending)
         gauge("auscult_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
         gauge("auscult_threads", "Threads, but for those that pools keep for the next call.", ops.threads)
         counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)

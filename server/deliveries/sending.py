@@ -47,6 +47,7 @@ class Deliveries:
         metrics: Metrics,
         now: Callable[[], float],
     ) -> None:
+        self.pending = 0  # deliveries to be made, of all processes, when it was last looked
         self._dialects = dialects
         self._outgoing = outgoing
         self._keyring = keyring
@@ -114,6 +115,7 @@ class Deliveries:
         if room := AT_ONCE - len(self._sending):
             executor = self._executors.me.id
             claim = partial(sql.claim, executor=executor, at=self._now(), most=room, most_per_tenant=AT_ONCE_PER_TENANT)
+            self.pending = await self._reader.read(sql.pending)
             if await self._reader.read(sql.next_at) is None:
                 return LOOK_AGAIN_S
             for due in await self._writer.write(claim):

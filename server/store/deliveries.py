@@ -260,10 +260,10 @@ def next_at(connection: Connection) -> float | None:
     return None if found is None else float(found)
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """How many deliveries there are, by state."""
-    query = select(t.deliveries.c.state, func.count()).group_by(t.deliveries.c.state)
-    return {str(state): int(count) for state, count in connection.execute(query)}
+def pending(connection: Connection) -> int:
+    """How many are still to be delivered."""
+    c = t.deliveries.c
+    return connection.execute(select(func.count()).where(c.state == State.PENDING)).scalar_one()
 
 
 def listing(connection: Connection, tenant: str | None, *, dead: bool, most: int = 100) -> list[DeliveryLine]:
