@@ -112,22 +112,18 @@ class Deliveries:
         if self._unsettled:
             self._unsettled = False
             await self._writer.write(partial(sql.give_back, executor=self._executors.me.id, kept=tuple(self._sending)))
+        self.pending = await self._reader.read(sql.pending)
+        if not self.pending:
+            return LOOK_AGAIN_S
+        at = self._now()  # one time for both: what falls due in between is neither claimed nor waited for otherwise
         if room := AT_ONCE - len(self._sending):
             executor = self._executors.me.id
-            claim = partial(sql.claim, executor=executor, at=self._now(), most=room, most_per_tenant=AT_ONCE_PER_TENANT)
-            self.pending = await self._reader.read(sql.pending)
-            if await self._reader.read(sql.next_at) is None:
-                return LOOK_AGAIN_S
+            claim = partial(sql.claim, executor=executor, at=at, most=room, most_per_tenant=AT_ONCE_PER_TENANT)
             for due in await self._writer.write(claim):
                 self._sending.add(due.id)
                 tasks.start_soon(self._attempt, due)
-        next_at = await self._reader.read(sql.next_at)
-        if next_at is None:
-            return LOOK_AGAIN_S
-        left = next_at - self._now()
-        return (
-            min(LOOK_AGAIN_S, left) if left > 0 else LOOK_AGAIN_S
-        )  # due, but its tenant has no room: `_attempt` wakes
+        next_at = await self._reader.read(partial(sql.next_at, after=at))  # those due have no room: `_attempt` wakes
+        return LOOK_AGAIN_S if next_at is None else min(LOOK_AGAIN_S, max(0.0, next_at - self._now()))
 
     async def _attempt(self, due: Due) -> None:
         """One attempt. Whatever goes wrong in it, the others are not touched."""

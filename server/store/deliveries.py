@@ -252,10 +252,10 @@ def give_back(connection: Connection, executor: str, kept: Collection[str]) -> N
     connection.execute(update(t.deliveries).where(*lost).values(claimed_by=""))
 
 
-def next_at(connection: Connection) -> float | None:
-    """When the next one is due that nobody is at work on."""
+def next_at(connection: Connection, after: float) -> float | None:
+    """When, after a time, the next one falls due that nobody is at work on."""
     c = t.deliveries.c
-    query = select(func.min(c.next_at)).where(c.state == State.PENDING, c.claimed_by == "")
+    query = select(func.min(c.next_at)).where(c.state == State.PENDING, c.claimed_by == "", c.next_at > after)
     found = connection.execute(query).scalar()
     return None if found is None else float(found)
 

@@ -25,7 +25,7 @@ from server.store.deliveries import Callback, DeliveryLine, Webhook
 from server.store.seal import KeyRing
 from server.store.writer import Writer
 from tests.postgresql import Cluster, running_cluster
-from tests.receiver import answering, hanging, receiving
+from tests.receiver import answering, hanging, in_turn, receiving
 
 PATIENCE_S = 30
 EXECUTOR = "one"
@@ -119,7 +119,13 @@ def done(encounter: str, tenant: str, wrapped: bytes) -> EncounterRow:
 
 
 @asynccontextmanager
-async def office(engine: Engine) -> AsyncIterator[Office]:
+async def office(engine: Engine, *, creeps: float = 0.0) -> AsyncIterator[Office]:
+    """`creeps`: seconds by which the clock goes on each time it is read."""
+
+    def now() -> float:
+        clock[0] += creeps
+        return clock[0]
+
     writer, keyring, clock = Writer(engine), KeyRing(bytes(32)), [1_000_000.0]
     deliveries = Deliveries(
         {each.name: each for each in (AuscultDialect(), Stumbling())},
@@ -129,7 +135,7 @@ async def office(engine: Engine) -> AsyncIterator[Office]:
         writer,
         Alone(EXECUTOR, lambda topic, about: None),
         Metrics(),
-        lambda: clock[0],
+        now,
     )
     async with anyio.create_task_group() as storing:
         storing.start_soon(writer.run)
@@ -183,3 +189,15 @@ async def test_a_claim_whose_end_could_not_be_stored_is_given_back(engine: Engin
         here.deliveries.wake()
         await there.until(2)
     assert len({got.headers["webhook-id"] for got in there.got}) == 1
+
+
+async def test_what_falls_due_while_it_is_looked_is_sent_at_once(engine: Engine) -> None:
+    """A timer may end a little before the clock says so."""
+    async with receiving(in_turn(answering(503), answering(200))) as there, office(engine, creeps=0.01) as here:
+        await here.tenant("a", there.url)
+        await here.complete("a")
+        (line,) = await here.until(lambda lines: lines[0].attempts == 1)
+        here.clock[0] = line.next_at - 0.015  # due at the second look of the clock from here
+        here.deliveries.wake()
+        with anyio.fail_after(5):
+            await there.until(2)
