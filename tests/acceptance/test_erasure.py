@@ -15,7 +15,9 @@ from server.store import tables as t
 from server.store.database import open_engine
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, wait
+from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import wav
+from tests.s3 import running_store
 
 pytestmark = pytest.mark.slow
 
@@ -107,3 +109,23 @@ def test_nobody_deletes_what_is_not_theirs_or_only_followed(
     with client(scripted_server.base_url, made) as follower:
         assert follower.delete(f"/api/encounters/{encounter}").status_code == 403
     assert wait(api, encounter)[-1]["status"] == "DONE"
+
+
+async def test_the_files_of_a_recording_lie_in_a_bucket_for_their_time_and_go_with_it(
+    tmp_path: Path, headache: Recording
+) -> None:
+    kept = {"AUSCULT_RETENTION_UPLOAD_AUDIO_HOURS": "1", "AUSCULT_TASKS_TEND_S": "0.2"}
+    with running_store() as store:
+        environment = store.environment | kept
+        async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+            with client(server.base_url, server.key) as api:
+                encounter = await anyio.to_thread.run_sync(sent, api, wav(headache, 6))
+                done = await anyio.to_thread.run_sync(finished, api, encounter)
+                assert done["status"] == "done"
+                assert list(store.objects()) == [f"{encounter}-part0"]
+                assert api.delete(f"/api/encounters/{encounter}").status_code == 204
+                assert not store.objects()
+                in_work = await anyio.to_thread.run_sync(sent, api, wav(headache, 40))
+                assert api.delete(f"/api/encounters/{in_work}").status_code == 204
+                assert api.get(f"/api/encounters/{in_work}").status_code == 404
+                await anyio.to_thread.run_sync(until, lambda: not store.objects())
