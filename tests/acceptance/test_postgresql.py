@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from psycopg import AsyncConnection
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -119,3 +120,31 @@ async def handshake(server: RunningServer) -> tuple[int, str]:
         await connect(url, additional_headers={"Authorization": "Bearer auscult_sk_unknown"})
     answer = refused.value.response
     return answer.status_code, answer.headers["Retry-After"]
+
+
+async def test_what_is_deleted_is_gone_and_vacuumed(
+    environment: dict[str, str], tmp_path: Path, headache: Recording
+) -> None:
+    environment |= {"AUSCULT_TASKS_TEND_S": "0.2"}
+    async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = post(api, chunk(pcm(headache, 6)["d"], file_format="pcm", final=True)).json()["task_id"]
+            await anyio.to_thread.run_sync(wait, api, task_id)
+            async with await AsyncConnection.connect(environment["AUSCULT_STORE_URL"], autocommit=True) as store:
+                await vacuumed(store, times=1)  # at its start
+                answer = await anyio.to_thread.run_sync(api.delete, f"/api/encounters/{task_id}")
+                assert answer.status_code == 204
+                for table in ("encounters", "chunks", "items", "notes", "blobs", "streams"):
+                    column = "id" if table == "encounters" else "encounter_id"
+                    query = f"SELECT count(*) FROM {table} WHERE {column} = %s"
+                    found = await (await store.execute(query.encode(), (task_id,))).fetchone()
+                    assert found == (0,)
+                await vacuumed(store, times=2)
+
+
+async def vacuumed(store: AsyncConnection, *, times: int) -> None:
+    """Wait until the table of encounters was vacuumed so often."""
+    query = "SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = 'encounters'"
+    with anyio.fail_after(WAIT_S):
+        while ((await (await store.execute(query)).fetchone()) or (0,))[0] < times:  # noqa: ASYNC110
+            await anyio.sleep(0.1)
