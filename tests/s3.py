@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 from moto.server import ThreadedMotoServer
 
 from server.store.s3_blobs import connect
@@ -50,6 +51,8 @@ def running_store() -> Iterator[Store]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield Store(f"http://{host}:{port}")
+        endpoint = f"http://{host}:{port}"
+        httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # all stores of a process share what is in them
+        yield Store(endpoint)
     finally:
         server.stop()
