@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 
 from bench.recordings import Recording
-from bench.server import RunningServer
+from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, wait
+from tests.acceptance.recorded import finished, sent, upload
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, dialled, read, say
 from tests.acceptance.test_operations import auscult
@@ -106,3 +107,37 @@ async def test_requests_are_bounded_by_tenant_in_the_words_of_each_api(scripted_
         async with dialled(scripted_server, additional_headers=headers) as socket:
             (refusal,) = await read(socket, 10)
             assert (refusal["name"], socket.close_code) == ("RATE_LIMITED", 1013)
+
+
+def used(server: RunningServer, tenant: str) -> str:
+    """Minutes, as an operator reads them."""
+    shown = auscult("tenants", "show", tenant, "--data-dir", str(server.data_dir))
+    return shown.stdout.splitlines()[-1].split()[1]
+
+
+def test_a_recording_is_counted_and_refused_like_a_live_session(
+    scripted_server: RunningServer, headache: Recording
+) -> None:
+    with api_of(scripted_server, "recordings", "minutes_per_month=1") as practice:
+        finished(practice, sent(practice, wav(headache, 36), wav(headache, 36), key="first"))
+        assert used(scripted_server, "recordings") == "1.2"
+        refused = upload(practice, wav(headache, 3))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "quota_minutes")
+        again = upload(practice, wav(headache, 36), wav(headache, 36), key="first")
+        assert again.status_code in (200, 202)  # what was accepted once is no new recording
+
+
+async def test_audio_is_counted_once_whatever_dies_while_it_is_heard(tmp_path: Path, headache: Recording) -> None:
+    raw = (headache.mono() * 32767).astype("<i2").tobytes().ljust(2 * 16_000 * 60, b"\0")  # a minute
+    async with running_server(recogniser="scripted", data_dir=tmp_path) as server:
+        with client(server.base_url, server.key) as api:
+            task_id = "NEW"
+            for begin in range(0, len(raw), len(raw) // 4):
+                part = raw[begin : begin + len(raw) // 4]
+                task_id = post(api, chunk(part, task_id, file_format="pcm")).json()["task_id"]
+                poll(api, task_id)
+                await server.kill()
+                await server.start()
+            post(api, chunk(b"", task_id, final=True, file_format="pcm"))
+            wait(api, task_id)
+        assert used(server, "default") == "1.0"
