@@ -180,17 +180,9 @@ def claim(connection: Connection, executor: str, at: float, *, most: int, most_p
         .where(c.state == State.PENDING, c.claimed_by == "", c.next_at <= at, c.tenant_id.not_in(full))
         .subquery()
     )
-    query = (
-        select(ranked.c.id, ranked.c.tenant_id)
-        .where(ranked.c.rank <= most_per_tenant)
-        .order_by(ranked.c.rank, ranked.c.next_at)
-        .limit(most)
-    )
-    chosen: list[str] = []
-    for row in connection.execute(query):
-        if busy[row.tenant_id] < most_per_tenant:
-            busy[row.tenant_id] += 1
-            chosen.append(row.id)
+    query = select(ranked).where(ranked.c.rank <= most_per_tenant)
+    fair = sorted(connection.execute(query), key=lambda row: (busy[row.tenant_id] + row.rank, row.next_at))
+    chosen = [row.id for row in fair if busy[row.tenant_id] + row.rank <= most_per_tenant][:most]
     free = select(c.id).where(c.id.in_(chosen), c.claimed_by == "").with_for_update(skip_locked=True)
     mine = [row.id for row in connection.execute(free)]
     connection.execute(update(t.deliveries).where(c.id.in_(mine)).values(claimed_by=executor))

@@ -201,3 +201,28 @@ async def test_what_falls_due_while_it_is_looked_is_sent_at_once(engine: Engine)
         here.deliveries.wake()
         with anyio.fail_after(5):
             await there.until(2)
+
+
+def test_room_goes_to_who_has_the_least_of_it(engine: Engine) -> None:
+    def due(tenant: str, number: int, *, claimed_by: str = "") -> dict[str, object]:
+        values = {"id": f"{tenant}{number}", "tenant_id": tenant, "dialect": "auscult", "event": "test"}
+        return {
+            **values,
+            "state": "pending",
+            "next_at": float(number),
+            "created_at": 0.0,
+            "claimed_by": claimed_by,
+            "sealed": b"",
+        }
+
+    rows = [due("busy", number, claimed_by="other" if number < 3 else "") for number in range(7)]
+    rows += [due("idle", number) for number in range(10, 13)]
+    with engine.begin() as connection:
+        connection.execute(
+            insert(t.tenants), [{"id": name, "name": name, "created_at": 0.0} for name in ("busy", "idle")]
+        )
+        connection.execute(insert(t.deliveries), rows)
+        first = sql.claim(connection, EXECUTOR, 100.0, most=1, most_per_tenant=4)
+        assert [each.id for each in first] == ["idle10"]
+        more = sql.claim(connection, EXECUTOR, 100.0, most=9, most_per_tenant=4)
+        assert sorted(each.id for each in more) == ["busy3", "idle11", "idle12"]
