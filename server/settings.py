@@ -107,7 +107,7 @@ class ServerSettings(Table, frozen=True, kw_only=True):
     internal_address: Annotated[
         str, Meta(pattern=r"^$|^https?://[^\s/]+$", description="http://HOST:PORT, or empty")
     ] = ""
-    drain_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    drain_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
 class StoreSettings(Table, frozen=True, kw_only=True):
