@@ -156,7 +156,7 @@ async def chaos(
                 headers={"Authorization": f"Bearer {servers[0].key}"}, timeout=PATIENCE_S, trust_env=False
             )
         )
-        await anyio.to_thread.run_sync(_set_webhook, folder, url, sink.url)
+        await anyio.to_thread.run_sync(set_webhook, folder, url, sink.url)
         web = servers[:2]
         stage = _Stage(servers=web, sink=sink, http=http)
         raw, file = _pcm(visit, seconds), visit.mono_path.read_bytes()
@@ -314,7 +314,8 @@ def _cut(raw: bytes, seed: int) -> list[bytes]:
     return [raw[at : at + size] for at in range(0, len(raw), size)]
 
 
-def _set_webhook(folder: Path, url: str, target: str) -> None:
+def set_webhook(folder: Path, url: str, target: str) -> None:
+    """Have the only tenant's events told there."""
     engine = open_engine(database_url(url, folder / "process0"))
     keyring = KeyRing(*KeyFile(folder / "key").read())
     with engine.begin() as connection:

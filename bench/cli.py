@@ -45,6 +45,7 @@ TtfsLimit = Annotated[float, typer.Option(min=1, help="Latest end of speech → 
 AgeLimit = Annotated[float, typer.Option(min=1, help="Oldest partial, p95, ms.")]
 Minutes = Annotated[float, typer.Option(min=0, help="No round begins later.")]
 SliceMs = Annotated[int, typer.Option("--slice-ms", min=20, max=10_000, help="Of each chunk.")]
+Database = Annotated[Literal["sqlite", "postgresql"], typer.Option(help="Where the server keeps its data.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.", dir_okay=False)]
 
 
@@ -204,13 +205,20 @@ def ingest(
     directory: Annotated[
         Path | None, typer.Option(help="Disk to measure on; the data are removed.", exists=True, file_okay=False)
     ] = None,
+    database: Database = "sqlite",
     json: Json = None,
 ) -> None:
     """Measure what taking audio in costs, without recognising it."""
     from bench.ingest import IngestOptions, run, show
 
     options = IngestOptions(
-        sessions=sessions, streams=streams, seconds=seconds, acknowledge=ack, recording=recording, directory=directory
+        sessions=sessions,
+        streams=streams,
+        seconds=seconds,
+        acknowledge=ack,
+        recording=recording,
+        directory=directory,
+        database=database,
     )
     report = anyio.run(run, options, out)
     show(report, out)
@@ -484,6 +492,21 @@ def chaos(
         _write(report, json)
         if not report.kept:
             raise typer.Exit(1)
+
+
+@app.command()
+def durability(
+    database: Database = "sqlite",
+    minutes: Annotated[float, typer.Option(min=1, max=240, help="Of the long recording.")] = 60,
+    queued: Annotated[int, typer.Option(min=1, max=500, help="Recordings of the tenant that floods.")] = 50,
+    json: Json = None,
+) -> None:
+    """Measure a long upload, polls beside it, webhooks, fairness, an idle server; with PostgreSQL takeovers, too."""
+    from bench.durability import measure
+
+    report = anyio.run(partial(measure, database, minutes=minutes, queued=queued))
+    out.print_json(msgspec.json.encode(report).decode())
+    _write(report, json)
 
 
 @app.command()

@@ -6,9 +6,10 @@ The client (`bench.ingest_client`) is a process of its own, so that its work is 
 
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 import msgspec
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from bench.clients import CHUNK_MS
 from bench.ingest_client import CHUNK_BYTES, CONNECT_TIMEOUT_S, DRAIN_TIMEOUT_S, Line, Over, Plan, Seen, Steady
+from bench.postgresql import running_cluster
 from bench.resources import Meter, watch_flushes
 from bench.score import Spread
 from bench.server import RunningServer, running_server
@@ -48,6 +50,7 @@ class IngestOptions:
     acknowledge: bool = True
     recording: str = "cough"
     directory: Path | None = None  # where the server's data go for the time of the run
+    database: Literal["sqlite", "postgresql"] = "sqlite"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +81,13 @@ async def run(options: IngestOptions, console: Console) -> Report:
         "AUSCULT_LIMITS_MAX_STREAMS_PER_SESSION": str(max(DEFAULT_STREAMS, options.streams)),
     }
     limit_s = CONNECT_TIMEOUT_S + options.warm_up_s + options.seconds + DRAIN_TIMEOUT_S
-    async with running_server(recogniser="scripted", parent=options.directory, environment=environment) as server:
+    async with AsyncExitStack() as stack:
+        if options.database == "postgresql":
+            cluster = stack.enter_context(running_cluster(flushes=True))
+            environment["AUSCULT_STORE_URL"] = stack.enter_context(cluster.database("ingest"))
+        server = await stack.enter_async_context(
+            running_server(recogniser="scripted", parent=options.directory, environment=environment)
+        )
         plan = Plan(
             base_url=server.base_url,
             key=server.key,

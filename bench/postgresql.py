@@ -13,7 +13,7 @@ from pipeline.errors import AuscultError
 
 DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps each version's programs outside PATH
 UNPRIVILEGED = ("postgres", "nobody")  # who runs it where the tests run as root, whom PostgreSQL refuses
-OPTIONS = "-c listen_addresses='' -c fsync=off -c max_connections=100 -c unix_socket_directories="
+OPTIONS = "-c listen_addresses='' -c max_connections=100 -c unix_socket_directories="
 
 
 class PostgresqlMissing(AuscultError):
@@ -25,16 +25,17 @@ class PostgresqlMissing(AuscultError):
 class Cluster:
     """One PostgreSQL, which can be stopped and started again."""
 
-    def __init__(self, programs: Path, folder: Path, user: str) -> None:
+    def __init__(self, programs: Path, folder: Path, user: str, *, flushes: bool) -> None:
         self._programs = programs
         self._folder = folder
         self._user = user
+        self._options = f"-c fsync={'on' if flushes else 'off'} {OPTIONS}{folder}"
         self.running = False
         self._run("initdb", "--auth", "trust", "--username", "auscult", "--encoding", "UTF8", "--no-sync")
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
-        self._run("pg_ctl", "start", "--wait", "--log", str(self._folder / "log"), "-o", OPTIONS + str(self._folder))
+        self._run("pg_ctl", "start", "--wait", "--log", str(self._folder / "log"), "-o", self._options)
         self.running = True
 
     def stop(self) -> None:
@@ -63,8 +64,11 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """A cluster that runs while the block does. Raises `PostgresqlMissing`."""
+def running_cluster(*, flushes: bool = False) -> Iterator[Cluster]:
+    """A cluster that runs while the block does. `flushes`: commits reach the disk; without, only its crash is survived.
+
+    Raises `PostgresqlMissing`.
+    """
     programs = _programs()
     if programs is None:
         raise PostgresqlMissing
@@ -73,7 +77,7 @@ def running_cluster() -> Iterator[Cluster]:
         folder = Path(made)
         if os.geteuid() == 0:
             shutil.chown(folder, user)
-        cluster = Cluster(programs, folder, user)
+        cluster = Cluster(programs, folder, user, flushes=flushes)
         cluster.start()
         try:
             yield cluster
