@@ -37,11 +37,13 @@ from server.store.seal import KeyRing
 Database = Literal["sqlite", "postgresql"]
 
 ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs", "jobs")}
+RECOGNISERS = {"sqlite": 0, "postgresql": 2}
 PAUSES_S = (0.05, 0.8)  # between a process that is back and the next kill
 CHUNK_S = 0.5  # of audio
 PACE_S = 0.15  # between chunks: so that kills meet sessions at work
 PATIENCE_S = 180.0  # for one request, and for everything to come to its end
 RECOGNITION_MS = 100
+TOKEN = "processes-of-one-run"
 WAIT_S = 0.05  # until a client whose server is dead tries again
 
 
@@ -150,7 +152,8 @@ async def chaos(
         cluster = stack.enter_context(running_cluster()) if database == "postgresql" else None
         url = stack.enter_context(cluster.database("chaos")) if cluster is not None else ""
         sink = await stack.enter_async_context(webhook_sink())
-        servers = await stack.enter_async_context(_processes(folder, url, ROLES[database]))
+        recognisers = await stack.enter_async_context(_recognisers(RECOGNISERS[database]))
+        servers = await stack.enter_async_context(_processes(folder, url, ROLES[database], recognisers))
         http = await stack.enter_async_context(
             httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {servers[0].key}"}, timeout=PATIENCE_S, trust_env=False
@@ -164,7 +167,7 @@ async def chaos(
             for slot in range(sessions):
                 clients.start_soon(_talk_on, stage, slot, raw)
             clients.start_soon(_upload_on, stage, file, recordings)
-            restarts = await _kill(stage, servers, cluster, kills, chance)
+            restarts = await _kill(stage, [*servers, *recognisers], cluster, kills, chance)
             stage.ending = True
         live, uploaded = stage.sessions, stage.uploaded
         ended = {id: await _ended(stage, id) for id in [*(session.task for session in live), *uploaded]}
@@ -176,7 +179,7 @@ async def chaos(
         told = _Told.of(sink.got)
         return Report(
             database=database,
-            processes=len(servers),
+            processes=len(servers) + len(recognisers),
             kills=kills,
             database_restarts=restarts,
             sessions=len(live),
@@ -193,7 +196,21 @@ async def chaos(
 
 
 @asynccontextmanager
-async def _processes(folder: Path, url: str, roles: Sequence[str]) -> AsyncIterator[list[RunningServer]]:
+async def _recognisers(count: int) -> AsyncIterator[list[RunningServer]]:
+    environment = {
+        "AUSCULT_SERVER_ROLE": "recogniser",
+        "AUSCULT_INTERNAL_TOKEN": TOKEN,
+        "AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(RECOGNITION_MS),
+    }
+    async with AsyncExitStack() as stack:
+        started = [running_server(recogniser="scripted", environment=environment) for _ in range(count)]
+        yield [await stack.enter_async_context(each) for each in started]
+
+
+@asynccontextmanager
+async def _processes(
+    folder: Path, url: str, roles: Sequence[str], recognisers: Sequence[RunningServer]
+) -> AsyncIterator[list[RunningServer]]:
     environment: Mapping[str, str] = {
         "AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(RECOGNITION_MS),
         "AUSCULT_LIMITS_MAX_STREAMS": "1000",
@@ -203,6 +220,8 @@ async def _processes(folder: Path, url: str, roles: Sequence[str]) -> AsyncItera
         "AUSCULT_BLOBS_DIRECTORY": str(folder / "blobs"),
         "AUSCULT_TASKS_KEEP_AFTER_FETCH": "true",
         "AUSCULT_TASKS_TEND_S": "5",
+        "AUSCULT_INTERNAL_TOKEN": TOKEN,
+        "AUSCULT_RECOGNISER_WORKERS_AT": ",".join(each.base_url for each in recognisers),
     }
     async with AsyncExitStack() as stack:
         running: list[RunningServer] = []

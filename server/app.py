@@ -307,6 +307,7 @@ class Server:
             self._executors,
             self.metrics,
             time.time,
+            self._tracer,
         )
         self._closing = Closing(self._encounters, self._studio, self._blobs, self._deliveries, self._executors)
         self._recordings = Recordings(

@@ -23,6 +23,7 @@ from server.store.database import Reader
 from server.store.deliveries import Due, Parcel, Webhook
 from server.store.seal import KeyRing, Seal
 from server.store.writer import Writer
+from server.tracing import NO_TRACES, Tracer
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ class Deliveries:
         executors: Executors,
         metrics: Metrics,
         now: Callable[[], float],
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         self.pending = 0  # deliveries to be made, of all processes, when it was last looked
         self._dialects = dialects
@@ -56,6 +58,7 @@ class Deliveries:
         self._executors = executors
         self._metrics = metrics
         self._now = now
+        self._tracer = tracer
         self._running = False
         self._sending: set[str] = set()  # deliveries on their way
         self._unsettled = False  # claims whose end could not be stored
@@ -161,6 +164,8 @@ class Deliveries:
                 if await self._writer.write(settle):
                     self._metrics.deliveries.labels(outcome=judged.state).inc()
                     self._metrics.delivery_seconds.observe(answer.duration_ms / 1000)
+                    noted = {"delivery": due.id, "dialect": due.dialect, "outcome": str(judged.state)}
+                    self._tracer.past("delivery", answer.duration_ms / 1000, noted | {"status": answer.status or 0})
                 break
             except AuscultError as exc:
                 log.warning("delivery.not_recorded", delivery=due.id, code=exc.code)
