@@ -84,5 +84,9 @@ class Dispatcher:
         claim = partial(sql.claim, encounter=taken.encounter, owner=self._executors.me.id)
         if await self._writer.write(claim):
             self._working.add(taken.encounter)
-            await jobs.start_recording(taken.encounter)
+            try:
+                await jobs.start_recording(taken.encounter)
+            except AuscultError:  # it is this process's all the same: tending starts it
+                self._working.discard(taken.encounter)
+                raise
         return True

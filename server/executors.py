@@ -13,7 +13,8 @@ from typing import Protocol, TypeAlias
 
 import anyio
 import structlog
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncConnection
+from psycopg import Error as PostgresError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
@@ -163,9 +164,9 @@ class Company:
         while True:
             try:
                 await self._attend()
-            except OperationalError as exc:
+            except (PostgresError, AuscultError) as exc:
                 if self._since is not None:
-                    log.warning("executor.cut_off", code=exc.sqlstate)
+                    log.warning("executor.cut_off", type=type(exc).__name__)
                 self._since = None
             await anyio.sleep(RECONNECT_S)  # the database is away
 

@@ -8,22 +8,29 @@ workflow started here and one recovered after a crash run the same way.
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio.to_thread
 import msgspec
+import structlog
 from anyio.from_thread import BlockingPortal
 from dbos import DBOS, SetWorkflowID
+from dbos._error import DBOSException
 from dbos._serialization import Serializer
 from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
 
 from server.closing import Closing
 from server.dispatching import Dispatcher
+from server.errors import StoreUnavailable
 from server.executors import Executors
 from server.recordings import Recordings
 from server.tracing import NO_TRACES, Tracer, traced
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 APPLICATION_VERSION = "1"  # raised only for incompatible workflows: jobs of another version would never be taken up
 MAX_RECOVERIES = 1000  # a server may be killed often during one job
@@ -122,17 +129,17 @@ class DbosJobs:
 
         One that was given up (say, while the disk was full) is started anew.
         """
-        await anyio.to_thread.run_sync(self._start, self._close_encounter, encounter)
+        await self._in_thread(partial(self._start, self._close_encounter, encounter))
 
     async def start_recording(self, encounter: str) -> None:
         """See `start_closing`; nothing where this process works on no recordings."""
         if self._dispatcher is not None:
-            await anyio.to_thread.run_sync(self._start, self._transcribe_recording, encounter)
+            await self._in_thread(partial(self._start, self._transcribe_recording, encounter))
 
     async def forget(self, encounter: str) -> None:
         """Delete what is recorded of the encounter's jobs."""
         for kind in QUEUES.values():
-            await anyio.to_thread.run_sync(DBOS.delete_workflow, _workflow(kind, encounter))
+            await self._in_thread(partial(DBOS.delete_workflow, _workflow(kind, encounter)))
 
     async def inherit(self) -> None:
         """Take up what is unfinished of processes that are no more: put it into the queues, for whoever is free."""
@@ -143,7 +150,16 @@ class DbosJobs:
                 if found.executor_id not in alive:
                     DBOS.resume_workflow(found.workflow_id, queue_name=QUEUES[found.name])
 
-        await anyio.to_thread.run_sync(resume)
+        await self._in_thread(resume)
+
+    @staticmethod
+    async def _in_thread(call: Callable[[], None]) -> None:
+        """Raises `StoreUnavailable` where DBOS cannot reach its database."""
+        try:
+            await anyio.to_thread.run_sync(call)
+        except (DBAPIError, DBOSException) as exc:
+            log.error("jobs.failed", exc_info=exc)
+            raise StoreUnavailable from exc
 
     async def launch(self) -> None:
         """Take up unfinished workflows, and take new ones."""
