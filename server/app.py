@@ -46,11 +46,11 @@ from server.closing import Closing
 from server.connections import Connections
 from server.cors import Pages
 from server.deliveries.sending import Deliveries
+from server.dialects import DIALECTS
 from server.dispatching import Dispatcher
 from server.encounters import Encounters
 from server.errors import Conflict, ServerError
 from server.executors import DELIVER, QUEUED, Alone, Company
-from server.facades.auscult.callbacks import AuscultDialect
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.recordings import RecordingRoutes
@@ -91,7 +91,6 @@ from server.upkeep import upkeep
 log = structlog.get_logger()
 
 EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
-DIALECTS = (AuscultDialect(),)
 FILE_BACKLOG = 120 * SAMPLE_RATE  # samples of a recording that wait for the recogniser: work for all of its batches
 
 

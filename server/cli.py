@@ -1,38 +1,27 @@
 """`auscult`: run the server, make keys, set up tenants, fetch models, transcribe a file, see what is missing."""
 
-import logging
-import os
 import sys
 import time
 from pathlib import Path
-from socket import socket
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import anyio
 import typer
-import uvicorn
 from msgspec import structs
 from rich.table import Table
 
 from pipeline.errors import AuscultError
-from server import transcribe as transcribing
-from server.app import Server, chosen, hold, message_limit, models_directory, recognises_elsewhere
-from server.app import models as engine_models
-from server.app_recogniser import serve_recogniser
 from server.cli_db import db
 from server.cli_keyring import keyring
 from server.cli_tenants import tenants
 from server.cli_webhooks import webhooks
 from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
-from server.doctor import examine
-from server.internal.credentials import client_context, require_credential
-from server.listening import bind, check_certificate, internal_address
-from server.logs import configure_logging, log_uncaught_errors
+from server.logs import configure_logging
 from server.memory import limit_arenas
-from server.serving import Announced
-from server.settings import Settings
 from server.speaking import speaker_hints
 from server.store import keys as key_store
+
+# Whatever needs the server's own packages is imported by the commands that do: the others are quick.
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 keys = typer.Typer(no_args_is_help=True, help="API keys. Each belongs to a tenant, whose data no other key sees.")
@@ -90,83 +79,9 @@ def serve(
             "recogniser.model": model,
         },
     )
-    configure_logging(settings.log)
-    log_uncaught_errors()
-    if settings.server.role == "recogniser":
-        _leave(_run_recogniser(settings))
-    with hold(settings.data_path):
-        out.print(_recogniser_line(settings), markup=False)
-        if settings.server.tls_cert:
-            check_certificate(settings.server.tls_cert, settings.server.tls_key)
-        sockets = bind(settings.server.host, settings.server.port)
-        _first_key(settings)  # only now: a key is not shown again, and is lost where nobody starts a server with it
-        _leave(_run(settings, sockets))
+    from server.running import run
 
-
-def _recogniser_line(settings: Settings) -> str:
-    """Which recogniser runs, why, and the command that fetches a better one."""
-    if recognises_elsewhere(settings):
-        return f"Recogniser: workers at {', '.join(settings.recogniser.workers_at)}."
-    choice = chosen(settings)
-    name = f"{choice.kind} {choice.model}" if choice.model else choice.kind
-    better = f" A better one: {choice.hint}" if choice.hint else ""
-    return f"Recogniser: {name} ({choice.reason}).{better}"
-
-
-def _run_recogniser(settings: Settings) -> int:
-    """Be a recogniser worker: without a database, a key or a data directory."""
-    require_credential(settings.internal)
-    out.print(_recogniser_line(settings), markup=False)
-    if settings.server.tls_cert:
-        check_certificate(settings.server.tls_cert, settings.server.tls_key)
-    if settings.internal.ca:
-        client_context(settings.internal)
-    return serve_recogniser(
-        settings,
-        bind(settings.server.host, settings.server.port),
-        announce=lambda url: out.print(f"Auscult listens on {url}"),
-        failed=lambda exc: err.print(f"auscult: {exc}", markup=False),
-    )
-
-
-def _run(settings: Settings, sockets: list[socket]) -> int:
-    failures: list[AuscultError] = []
-
-    def fatal(exc: AuscultError) -> None:
-        failures.append(exc)
-        server.should_exit = True
-
-    auscult = Server(settings, address=internal_address(settings.server, sockets), fatal=fatal)
-    server = Announced(
-        uvicorn.Config(
-            auscult.app,
-            ssl_certfile=settings.server.tls_cert or None,
-            ssl_keyfile=settings.server.tls_key or None,
-            forwarded_allow_ips=settings.server.forwarded_allow_ips,
-            ws_max_size=2 * message_limit(settings),  # a little over our own limit, so that the client reads our words
-            ws_ping_interval=None,  # a socket that is being slowed down reads no pongs; silence is noticed by ourselves
-            ws_per_message_deflate=False,  # base64 PCM hardly shrinks, and deflating it costs more than the rest
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        ),
-        announce=lambda url: out.print(f"Auscult listens on {url}"),
-        stopping=auscult.stop_serving,
-        send_timeout_s=settings.limits.send_timeout_s,
-    )
-    server.run(sockets)
-    for exc in failures:
-        err.print(f"auscult: {exc}", markup=False)
-    return 1 if failures or not server.started else 0
-
-
-def _leave(code: int) -> NoReturn:
-    """End the process, everything being closed. Python would wait for a thread that hangs in a recogniser's code."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    run(settings)
 
 
 @app.command()
@@ -182,10 +97,13 @@ def transcribe(
     model: Model = None,
 ) -> None:
     """Transcribe a recording without a server."""
+    from server import transcribe as transcribing
+    from server.running import recogniser_line
+
     settings = read_settings(config, {"recogniser.kind": recogniser, "recogniser.model": model})
     configure_logging(structs.replace(settings.log, level="warning", format="console"))
     if not json:
-        err.print(_recogniser_line(settings), markup=False)
+        err.print(recogniser_line(settings), markup=False)
     anyio.run(
         transcribing.run,
         settings,
@@ -206,6 +124,8 @@ def transcribe(
 @app.command()
 def doctor(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """What is installed, which recogniser would run, what is missing and the command that mends it."""
+    from server.doctor import examine
+
     findings = examine(read_settings(config, {"server.data_dir": data_dir}))
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
     for finding in findings:
@@ -253,6 +173,9 @@ def revoke_key(
 @models.command("list")
 def list_models(config: ConfigFile = None) -> None:
     """Whisper models that are already here."""
+    from server.app import models as engine_models
+    from server.app import models_directory
+
     found = engine_models.available(models_directory(read_settings(config, {})))
     if not found:
         out.print("No Whisper model is here yet: `auscult models fetch small.en` fetches one.")
@@ -268,15 +191,11 @@ def fetch_model(
     name: Annotated[str, typer.Argument(help="Such as small.en, small, large-v3-turbo.")], config: ConfigFile = None
 ) -> None:
     """Download a Whisper model into the local cache."""
+    from server.app import models as engine_models
+    from server.app import models_directory
+
     path = engine_models.fetch(name, models_directory(read_settings(config, {})))
     out.print(f"{name} is in {path}. Run it with: auscult serve --recogniser whisper --model {name}")
-
-
-def _first_key(settings: Settings) -> None:
-    with store(settings) as connection:
-        if key_store.count(connection) == 0:
-            key = key_store.create(connection, "default", time.time())
-            out.print(f"API key of the tenant 'default' (shown only now): {key}", markup=False)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import typer
 from msgspec import structs
 from rich.table import Table
 
-from server.app import DIALECTS
 from server.commands import ConfigFile, DataDir, date, out, read_settings, store
 from server.deliveries.dialect import Dialect
 from server.deliveries.sending import send
+from server.dialects import DIALECTS
 from server.errors import BadRequest, NotFound, ServerError
 from server.outgoing import Outgoing, check_url
 from server.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from bench.chaos import chaos
 from bench.postgresql import PostgresqlMissing
 
-KILLS = 12  # on each database
+KILLS = 10  # on each database
 
 
 @pytest.mark.slow

@@ -261,7 +261,7 @@ async def test_one_in_work_outlives_kills_and_says_what_it_would_have_said(
         async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
             with client(server.base_url, server.key) as api:
                 encounter = sent(api, *files)
-                for _ in range(5):
+                for _ in range(3):
                     await anyio.sleep(0.7)
                     await server.kill()
                     await server.start()

@@ -1,0 +1,6 @@
+"""Who speaks to others' servers: the dialects of all façades."""
+
+from server.deliveries.dialect import Dialect
+from server.facades.auscult.callbacks import AuscultDialect
+
+DIALECTS: tuple[Dialect, ...] = (AuscultDialect(),)

@@ -1,0 +1,109 @@
+"""`auscult serve`: a server, or a recogniser worker, until it is told to end."""
+
+import logging
+import os
+import sys
+import time
+from socket import socket
+from typing import NoReturn
+
+import uvicorn
+
+from pipeline.errors import AuscultError
+from server.app import Server, chosen, hold, message_limit, recognises_elsewhere
+from server.app_recogniser import serve_recogniser
+from server.commands import err, out, store
+from server.internal.credentials import client_context, require_credential
+from server.listening import bind, check_certificate, internal_address
+from server.logs import configure_logging, log_uncaught_errors
+from server.serving import Announced
+from server.settings import Settings
+from server.store import keys as key_store
+
+
+def run(settings: Settings) -> NoReturn:
+    """Serve. Raises `Conflict`, `ServerError` before it begins; then it ends the process."""
+    configure_logging(settings.log)
+    log_uncaught_errors()
+    if settings.server.role == "recogniser":
+        _leave(_run_recogniser(settings))
+    with hold(settings.data_path):
+        out.print(recogniser_line(settings), markup=False)
+        if settings.server.tls_cert:
+            check_certificate(settings.server.tls_cert, settings.server.tls_key)
+        sockets = bind(settings.server.host, settings.server.port)
+        _first_key(settings)  # only now: a key is not shown again, and is lost where nobody starts a server with it
+        _leave(_run(settings, sockets))
+
+
+def recogniser_line(settings: Settings) -> str:
+    """Which recogniser runs, why, and the command that fetches a better one."""
+    if recognises_elsewhere(settings):
+        return f"Recogniser: workers at {', '.join(settings.recogniser.workers_at)}."
+    choice = chosen(settings)
+    name = f"{choice.kind} {choice.model}" if choice.model else choice.kind
+    better = f" A better one: {choice.hint}" if choice.hint else ""
+    return f"Recogniser: {name} ({choice.reason}).{better}"
+
+
+def _run_recogniser(settings: Settings) -> int:
+    """Be a recogniser worker: without a database, a key or a data directory."""
+    require_credential(settings.internal)
+    out.print(recogniser_line(settings), markup=False)
+    if settings.server.tls_cert:
+        check_certificate(settings.server.tls_cert, settings.server.tls_key)
+    if settings.internal.ca:
+        client_context(settings.internal)
+    return serve_recogniser(
+        settings,
+        bind(settings.server.host, settings.server.port),
+        announce=lambda url: out.print(f"Auscult listens on {url}"),
+        failed=lambda exc: err.print(f"auscult: {exc}", markup=False),
+    )
+
+
+def _run(settings: Settings, sockets: list[socket]) -> int:
+    failures: list[AuscultError] = []
+
+    def fatal(exc: AuscultError) -> None:
+        failures.append(exc)
+        server.should_exit = True
+
+    auscult = Server(settings, address=internal_address(settings.server, sockets), fatal=fatal)
+    server = Announced(
+        uvicorn.Config(
+            auscult.app,
+            ssl_certfile=settings.server.tls_cert or None,
+            ssl_keyfile=settings.server.tls_key or None,
+            forwarded_allow_ips=settings.server.forwarded_allow_ips,
+            ws_max_size=2 * message_limit(settings),  # a little over our own limit, so that the client reads our words
+            ws_ping_interval=None,  # a socket that is being slowed down reads no pongs; silence is noticed by ourselves
+            ws_per_message_deflate=False,  # base64 PCM hardly shrinks, and deflating it costs more than the rest
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        ),
+        announce=lambda url: out.print(f"Auscult listens on {url}"),
+        stopping=auscult.stop_serving,
+        send_timeout_s=settings.limits.send_timeout_s,
+    )
+    server.run(sockets)
+    for exc in failures:
+        err.print(f"auscult: {exc}", markup=False)
+    return 1 if failures or not server.started else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, everything being closed. Python would wait for a thread that hangs in a recogniser's code."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _first_key(settings: Settings) -> None:
+    with store(settings) as connection:
+        if key_store.count(connection) == 0:
+            key = key_store.create(connection, "default", time.time())
+            out.print(f"API key of the tenant 'default' (shown only now): {key}", markup=False)
