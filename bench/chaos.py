@@ -37,7 +37,6 @@ from server.store.seal import KeyRing
 Database = Literal["sqlite", "postgresql"]
 
 ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs", "jobs")}
-RECOGNISERS = {"sqlite": 0, "postgresql": 2}
 PAUSES_S = (0.05, 0.8)  # between a process that is back and the next kill
 CHUNK_S = 0.5  # of audio
 PACE_S = 0.15  # between chunks: so that kills meet sessions at work
@@ -139,9 +138,17 @@ class _Told:
 
 
 async def chaos(
-    database: Database, *, kills: int, sessions: int = 10, recordings: int = 20, seed: int = 0, seconds: float = 30.0
+    database: Database,
+    *,
+    kills: int,
+    sessions: int = 10,
+    recordings: int = 20,
+    workers: int = 2,
+    seed: int = 0,
+    seconds: float = 30.0,
 ) -> Report:
-    """Kill so often while so much is in work. `seconds`: of audio in each session.
+    """Kill so often while so much is in work. `seconds`: of audio in each session; `workers`: that recognise for the
+    processes on PostgreSQL (0: each does so itself).
 
     Raises `ServerFailed`, `PostgresqlMissing`, and `TimeoutError` where something never comes to its end.
     """
@@ -152,7 +159,7 @@ async def chaos(
         cluster = stack.enter_context(running_cluster()) if database == "postgresql" else None
         url = stack.enter_context(cluster.database("chaos")) if cluster is not None else ""
         sink = await stack.enter_async_context(webhook_sink())
-        recognisers = await stack.enter_async_context(_recognisers(RECOGNISERS[database]))
+        recognisers = await stack.enter_async_context(_recognisers(workers if database == "postgresql" else 0))
         servers = await stack.enter_async_context(_processes(folder, url, ROLES[database], recognisers))
         http = await stack.enter_async_context(
             httpx.AsyncClient(

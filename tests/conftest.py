@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("ours", deadline=None)  # how long a busy machine takes says nothing of what is right
+settings.register_profile(
+    "ours", max_examples=50, deadline=None
+)  # how long a busy machine takes says nothing of what is right
 settings.load_profile("ours")
 
 ROOT = Path(__file__).parent.parent

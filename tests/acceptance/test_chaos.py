@@ -14,7 +14,7 @@ KILLS = 10  # on each database
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 async def test_kills_at_random_moments_lose_nothing(database: Literal["sqlite", "postgresql"]) -> None:
     try:
-        report = await chaos(database, kills=KILLS, sessions=10, recordings=20, seconds=20)
+        report = await chaos(database, kills=KILLS, sessions=10, recordings=20, workers=0, seconds=12)
     except PostgresqlMissing as exc:
         pytest.skip(str(exc))
     assert report.kept, report

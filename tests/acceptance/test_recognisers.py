@@ -62,6 +62,7 @@ async def calls(worker: RunningServer) -> float:
     return float(line.split()[1])
 
 
+@pytest.mark.long
 async def test_words_from_workers_are_those_of_a_model_at_home(
     headache: Recording, sphinx_server: RunningServer
 ) -> None:

@@ -37,7 +37,7 @@ LIMITS = {
 INDEX_LAST = Recipe(container="mp4", codec="aac", rate=16_000, live=False)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     if request.param == "sqlite":
         yield from start("scripted", LIMITS)
@@ -52,6 +52,7 @@ def api(server: RunningServer) -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
 @pytest.mark.parametrize("kind", ["webm", "finished webm", "ogg", "finished mp3", "aac", "flac", "wav", "mp4"])
 def test_every_container_is_transcribed_to_its_end(api: httpx.Client, headache: Recording, kind: str) -> None:
     octets = encode(headache.mono(), INDEX_LAST) if kind == "mp4" else encoded(headache, kind)
@@ -163,6 +164,7 @@ def unfinished(server: RunningServer) -> list[Path]:
     return [path for path in (server.data_dir / "blobs").iterdir() if path.suffix]
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
 def test_hours_of_silence_in_a_small_file_end_at_the_limit(api: httpx.Client) -> None:
     silence = encode(np.zeros(SAMPLE_RATE * 60 * 60, np.float32), replace(INDEX_LAST, codec="aac"))
     assert len(silence) < 3_000_000
@@ -171,12 +173,14 @@ def test_hours_of_silence_in_a_small_file_end_at_the_limit(api: httpx.Client) ->
     assert over["error"]["code"] == "recording_too_long"
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\0b", "ä" * 100])
 def test_a_file_s_name_means_nothing(api: httpx.Client, headache: Recording, name: str) -> None:
     answer = api.post("/api/recordings", files={"audio": (name, encoded(headache, "webm", 2))})
     assert answer.status_code in (202, 400)
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
 @pytest.mark.parametrize(
     ("options", "status"),
     [

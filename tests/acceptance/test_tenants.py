@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
@@ -127,6 +128,7 @@ def test_a_recording_is_counted_and_refused_like_a_live_session(
         assert again.status_code in (200, 202)  # what was accepted once is no new recording
 
 
+@pytest.mark.long
 async def test_audio_is_counted_once_whatever_dies_while_it_is_heard(tmp_path: Path, headache: Recording) -> None:
     raw = (headache.mono() * 32767).astype("<i2").tobytes().ljust(2 * 16_000 * 60, b"\0")  # a minute
     async with running_server(recogniser="scripted", data_dir=tmp_path) as server:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 ALLOWED = {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1"}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     if request.param == "sqlite":
         yield from start("scripted", ALLOWED)
@@ -201,6 +201,7 @@ async def test_a_callback_inside_is_never_called(
         assert url not in server.log()
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
 async def test_an_operator_sets_tests_and_rotates(server: RunningServer, customer: Customer) -> None:
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving(in_turn(answering(200), answering(200), answering(500))))
