@@ -15,8 +15,8 @@ from server.errors import Forbidden, Unauthorized
 from server.http import guarded, retry_after
 from server.metrics import Metrics
 
-POOLED = ("AnyIO worker thread", "ThreadPoolExecutor-", "asyncio_", "dbos-executor-")  # as pools name theirs
-QUEUES = "queue_worker_thread"  # DBOS's, which begin up to a second behind the start
+# As pools name theirs, and DBOS the threads of its queues, which begin up to a second behind the start.
+POOLED = ("AnyIO worker thread", "ThreadPoolExecutor-", "asyncio_", "dbos-executor-", "queue-worker-")
 
 
 def routes(
@@ -65,4 +65,4 @@ def _refuse(exc: AuscultError) -> Response:
 
 def threads() -> int:
     """How many threads Python runs, without those that pools keep: they come with load and stay for the next call."""
-    return sum(not (thread.name.startswith(POOLED) or QUEUES in thread.name) for thread in threading.enumerate())
+    return sum(not thread.name.startswith(POOLED) for thread in threading.enumerate())
