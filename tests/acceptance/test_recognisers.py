@@ -94,6 +94,7 @@ async def until_busy(worker: RunningServer) -> None:
             await anyio.sleep(0.02)
 
 
+@pytest.mark.long
 async def test_while_all_workers_are_away_a_session_waits_and_then_completes(headache: Recording) -> None:
     async with workers() as both, running_server(environment=asking(both)) as server:
         expected = await anyio.to_thread.run_sync(transcribed, server, headache)

@@ -253,7 +253,7 @@ def test_a_length_that_lies_changes_nothing(server: RunningServer, headache: Rec
 # What dies
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 async def test_one_in_work_outlives_kills_and_says_what_it_would_have_said(
     database: str, tmp_path: Path, headache: Recording
 ) -> None:

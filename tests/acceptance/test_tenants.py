@@ -17,6 +17,7 @@ from tests.acceptance.test_nabla import CONFIG, dialled, read, say
 from tests.acceptance.test_operations import auscult
 
 
+@pytest.mark.long
 def test_an_operator_sets_reads_and_resets_what_holds_for_a_tenant(tmp_path: Path) -> None:
     there = ("--data-dir", str(tmp_path))
     assert auscult("keys", "create", "--tenant", "practice [b]", *there).returncode == 0
