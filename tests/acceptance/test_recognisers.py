@@ -110,6 +110,7 @@ async def test_while_all_workers_are_away_a_session_waits_and_then_completes(hea
         assert work.result() == expected
 
 
+@pytest.mark.long
 async def test_a_server_whose_token_is_wrong_says_so_and_ends() -> None:
     async with workers(1) as one:
         refused = await anyio.to_thread.run_sync(run, ("serve", "--port", "0"), asking(one, token="wrong"))
@@ -140,6 +141,7 @@ def run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> subproces
     )
 
 
+@pytest.mark.long
 async def test_certificates_let_in_who_has_one_and_nobody_else(tmp_path: Path, headache: Recording) -> None:
     for name in ("worker", "server"):
         certify(tmp_path, name)
