@@ -493,9 +493,7 @@ class Server:
                 *recordings.routes(),
                 *whip.routes(),
             ],
-            middleware=[]
-            if isinstance(self._executors, Alone)
-            else [Middleware(Forwarding, executors=self._executors, metrics=self.metrics)],
+            middleware=self._forwarding(),
             exception_handlers={500: _unexpected},
             lifespan=self.lifespan,
         )

@@ -288,7 +288,6 @@ class Encounters:
         with anyio.CancelScope(shield=True):  # who asked for it may leave; it is finished
             await self._studio.writer.write(operation)
             self.erasures += 1
-            self.hear(ENDED, encounter)
             await self._executors.tell(ENDED, encounter)
             try:
                 for name in names:
