@@ -508,12 +508,11 @@ class Server:
 
     def _watch(self) -> None:
         gauge, counter = self.metrics.gauge, self.metrics.counter
-        encounters, batcher, writer = self._encounters, self._batcher, self._writer
+        encounters, writer = self._encounters, self._writer
+        self.metrics.watch_recognition(self._batcher)
         gauge("auscult_sessions", "Encounters in work.", encounters.live_count)
         gauge("auscult_streams", "Audio streams of live sessions.", encounters.live_streams)
         gauge("auscult_streams_carried", "Audio streams of live sessions that are let in.", encounters.streams_carried)
-        gauge("auscult_recognition_waiting_finals", "Finals of live streams in line.", lambda: batcher.waiting_finals)
-        gauge("auscult_recognition_waiting_files", "Requests of files in line.", lambda: batcher.waiting_files)
         whip = self._whip_sessions
         gauge("auscult_peers", "WebRTC peer connections.", lambda: whip.peers)
         counter("auscult_webrtc_packets", "Audio packets that came.", lambda: whip.packets("received"))
@@ -524,12 +523,7 @@ class Server:
         gauge("auscult_deliveries_pending", "Deliveries to be made, as last seen.", lambda: deliveries.pending)
         gauge("auscult_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
         gauge("auscult_threads", "Threads, but for those that pools keep for the next call.", ops.threads)
-        counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
-        counter("auscult_recognition_retried", "Requests tried again alone: a batch failed.", lambda: batcher.retried)
-        counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
-        counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
-        counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
-        remote = batcher.recogniser
+        remote = self._batcher.recogniser
         if isinstance(remote, RemoteRecogniser):
             gauge("auscult_recogniser_workers_up", "Workers that did not fail last.", lambda: remote.workers_up)
             counter("auscult_recogniser_calls_again", "Calls of workers made again.", lambda: remote.retried)

@@ -62,16 +62,10 @@ class RecogniserServer:
         return ops.exposition(self.metrics)
 
     def _watch(self) -> None:
-        gauge, counter, batcher, routes = self.metrics.gauge, self.metrics.counter, self._batcher, self._routes
-        gauge("auscult_recognition_waiting_finals", "Finals of live streams in line.", lambda: batcher.waiting_finals)
-        gauge("auscult_recognition_waiting_files", "Requests of files in line.", lambda: batcher.waiting_files)
+        gauge, counter, routes = self.metrics.gauge, self.metrics.counter, self._routes
+        self.metrics.watch_recognition(self._batcher)
         gauge("auscult_recognition_taken", "Requests of other processes not answered yet.", lambda: routes.waiting)
         counter("auscult_recognition_sent_away", "Calls of other processes sent away: full.", lambda: routes.refused)
-        counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
-        counter("auscult_recognition_retried", "Requests tried again alone: a batch failed.", lambda: batcher.retried)
-        counter("auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks)
-        counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
-        counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -195,7 +195,7 @@ class Encounters:
         """
         row = await self.owned(caller, encounter)
         await self._record(caller, Action.FOLLOW, encounter)
-        live = await self._holding.held(row) or self._holding.get(encounter)
+        live = await self._holding.held(row)
         if live is not None:
             async with aclosing(live.transcript.follow(after)) as updates:
                 async for update in updates:
@@ -485,8 +485,8 @@ class Encounters:
 
     def _check_head(self, options: EncounterOptions, head: bytes) -> None:
         container = any(stream.encoding == "container" for stream in options.streams)
-        if container and len(head) >= MIN_SNIFF_BYTES and sniff(head) is None:
-            raise UnsupportedAudio
+        if container:
+            check_head(head)
 
     def _understood(self, options: EncounterOptions) -> EncounterOptions:
         """The options without names that mean nothing here: what is stored in the clear holds only our own words."""
@@ -540,3 +540,9 @@ class Encounters:
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await self._studio.reader.read(query)
+
+
+def check_head(head: bytes) -> None:
+    """Raises `UnsupportedAudio` where the first bytes of a file begin none that is known; too few say nothing."""
+    if len(head) >= MIN_SNIFF_BYTES and sniff(head) is None:
+        raise UnsupportedAudio

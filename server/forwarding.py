@@ -133,6 +133,7 @@ class Forwarding:
                 proxy=None,
             )
         async with upstream:
+            kept.rewind()
             if not kept.accepted:
                 await kept.pass_on({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": []})
             async with anyio.create_task_group() as tasks:
@@ -190,9 +191,7 @@ class _Kept:
         return b"".join(message.get("body", b"") for message in self._messages)
 
     async def next(self) -> Message:
-        """What a socket sends, from its first message on."""
-        if self._messages is not None:
-            self._again, self._messages = deque(self._messages), None
+        """What a socket sends, behind a `rewind` from its first message on."""
         return self._again.popleft() if self._again else await self._receive()
 
     async def until_gone(self) -> None:
@@ -201,7 +200,7 @@ class _Kept:
             pass
 
     def rewind(self) -> None:
-        """The application is to get everything once more."""
+        """Everything is to be got once more."""
         self._again = deque(self._messages or [])
 
     def _whole(self) -> bool:

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pipeline.batching import Batcher
 from pipeline.schedule import Rank
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)  # requests
@@ -102,6 +103,22 @@ class Metrics:
         )
 
         self.recognition = RecognitionMetrics(self.registry)
+
+    def watch_recognition(self, batcher: Batcher) -> None:
+        """What a batcher counts by itself."""
+        self.gauge(
+            "auscult_recognition_waiting_finals", "Finals of live streams in line.", lambda: batcher.waiting_finals
+        )
+        self.gauge("auscult_recognition_waiting_files", "Requests of files in line.", lambda: batcher.waiting_files)
+        self.counter("auscult_recognition_failed", "Requests the engine failed on.", lambda: batcher.failed)
+        self.counter(
+            "auscult_recognition_retried", "Requests tried again alone: a batch failed.", lambda: batcher.retried
+        )
+        self.counter(
+            "auscult_recognition_fallbacks", "Later tries of texts that looked wrong.", lambda: batcher.fallbacks
+        )
+        self.counter("auscult_recognition_hung", "Calls that were given up: no answer in time.", lambda: batcher.hung)
+        self.counter("auscult_partials_superseded", "Partials replaced by newer ones.", lambda: batcher.superseded)
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is scraped, so that it cannot drift."""

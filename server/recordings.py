@@ -14,13 +14,13 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from pipeline.containers import MIN_SNIFF_BYTES, id3_bytes, sniff
+from pipeline.containers import MIN_SNIFF_BYTES
 from pipeline.errors import AuscultError, UnsupportedAudio
 from pipeline.types import to_samples
 from server.access import Action, record
 from server.closing import Closing
 from server.domain import Caller, EncounterOptions, EncounterRow, Failure, Stage, State
-from server.encounters import FINISHED, Encounters
+from server.encounters import FINISHED, Encounters, check_head
 from server.errors import BadRequest, Cancelled, Conflict, EpochLost, Forbidden, NotFound, StoreUnavailable, TooLarge
 from server.executors import QUEUED, Executors
 from server.live import Studio
@@ -209,7 +209,7 @@ class Recordings:
             async for piece in pieces:
                 if len(head) < HEAD_BYTES:
                     head += piece[: HEAD_BYTES - len(head)]
-                    _check_head(head)
+                    check_head(head)
                 size += len(piece)
                 if size > most:
                     megabytes = self.limits.max_bytes // 1_000_000
@@ -267,8 +267,3 @@ class Receiving:
         """Everything is here: returns the id of the encounter, once it is stored. Its API tells `callback_url`."""
         callback = Callback(url=callback_url) if callback_url else None
         return await self._recordings.store(self, options, client_key, callback)
-
-
-def _check_head(head: bytes) -> None:
-    if len(head) >= MIN_SNIFF_BYTES and sniff(head) is None and not id3_bytes(head):
-        raise UnsupportedAudio

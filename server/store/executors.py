@@ -4,8 +4,6 @@ The lock belongs to a connection that a process keeps for that alone. PostgreSQL
 within seconds when its machine does (`KEEPALIVE`).
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
@@ -68,12 +66,10 @@ def bury(connection: Connection, executor: Executor) -> int | None:
     return done
 
 
-def disown(connection: Connection, executor: str, encounters: Sequence[str] | None = None) -> int:
-    """Nobody holds what this process held, or these encounters of it; returns how many there were."""
+def disown(connection: Connection, executor: str) -> int:
+    """Nobody holds what this process held; returns how many encounters that were."""
     c = t.encounters.c
     mine = [c.owner == executor, c.state.in_([State.LIVE, State.CLOSING, State.WORKING])]
-    if encounters is not None:
-        mine.append(c.id.in_(encounters))
     return connection.execute(update(t.encounters).where(*mine).values(owner="")).rowcount
 
 
