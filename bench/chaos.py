@@ -7,7 +7,7 @@ the end the ledger is compared with what the server has: every acknowledged byte
 import base64
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,7 +21,9 @@ import httpx
 import msgspec
 from sqlalchemy import select
 
+from bench.haidy import chunk
 from bench.postgresql import Cluster, running_cluster
+from bench.processes import processes, shared
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from bench.sink import Hook, WebhookSink, webhook_sink
@@ -160,7 +162,9 @@ async def chaos(
         url = stack.enter_context(cluster.database("chaos")) if cluster is not None else ""
         sink = await stack.enter_async_context(webhook_sink())
         recognisers = await stack.enter_async_context(_recognisers(workers if database == "postgresql" else 0))
-        servers = await stack.enter_async_context(_processes(folder, url, ROLES[database], recognisers))
+        servers = await stack.enter_async_context(
+            processes(folder, _environment(folder, url, recognisers), ROLES[database])
+        )
         http = await stack.enter_async_context(
             httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {servers[0].key}"}, timeout=PATIENCE_S, trust_env=False
@@ -214,34 +218,16 @@ async def _recognisers(count: int) -> AsyncIterator[list[RunningServer]]:
         yield [await stack.enter_async_context(each) for each in started]
 
 
-@asynccontextmanager
-async def _processes(
-    folder: Path, url: str, roles: Sequence[str], recognisers: Sequence[RunningServer]
-) -> AsyncIterator[list[RunningServer]]:
-    environment: Mapping[str, str] = {
+def _environment(folder: Path, url: str, recognisers: Sequence[RunningServer]) -> dict[str, str]:
+    return shared(folder, url) | {
         "AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(RECOGNITION_MS),
         "AUSCULT_LIMITS_MAX_STREAMS": "1000",
         "AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1",
-        "AUSCULT_STORE_URL": url,
-        "AUSCULT_STORE_KEY_FILE": str(folder / "key"),
-        "AUSCULT_BLOBS_DIRECTORY": str(folder / "blobs"),
         "AUSCULT_TASKS_KEEP_AFTER_FETCH": "true",
         "AUSCULT_TASKS_TEND_S": "5",
         "AUSCULT_INTERNAL_TOKEN": TOKEN,
         "AUSCULT_RECOGNISER_WORKERS_AT": ",".join(each.base_url for each in recognisers),
     }
-    async with AsyncExitStack() as stack:
-        running: list[RunningServer] = []
-        for number, role in enumerate(roles):
-            data_dir = folder / f"process{number}"
-            started = running_server(
-                recogniser="scripted",
-                data_dir=data_dir,
-                key=running[0].key if running else "",
-                environment={**environment, "AUSCULT_SERVER_ROLE": role},
-            )
-            running.append(await stack.enter_async_context(started))
-        yield running
 
 
 async def _talk_on(stage: _Stage, slot: int, raw: bytes) -> None:
@@ -256,16 +242,8 @@ async def _talk_on(stage: _Stage, slot: int, raw: bytes) -> None:
 
 async def _talk(stage: _Stage, session: _Session) -> None:
     for number, part in enumerate([*session.parts, b""]):
-        body: dict[str, Any] = {
-            "audio_base64": base64.b64encode(part).decode(),
-            "sample_rate": 16_000,
-            "file_format": "pcm",
-            "task_id": session.task,
-            "final": number == len(session.parts),
-            "parameters": {"template": "SOAP", "language": "en", "glossary": []},
-        }
-        if session.task != "NEW":
-            body["chunk_index"] = number
+        index = None if session.task == "NEW" else number
+        body = chunk(part, session.task, final=number == len(session.parts), index=index)
         key = {"Idempotency-Key": session.key}
         answer = await stage.ask("POST", "/v2/audio/audio_chunk", json=body, headers=key)
         session.task = answer.json()["task_id"]

@@ -3,7 +3,6 @@
 The recogniser is the scripted one, so that what is measured is all but recognition.
 """
 
-import base64
 import os
 import struct
 import subprocess
@@ -23,11 +22,13 @@ import msgspec
 import numpy as np
 
 from bench.chaos import set_webhook
+from bench.haidy import chunk
 from bench.postgresql import running_cluster
+from bench.processes import processes, shared
 from bench.recordings import Recording
 from bench.resources import Meter
 from bench.score import Spread
-from bench.server import RunningServer, running_server
+from bench.server import RunningServer
 from bench.sink import WebhookSink, webhook_sink
 
 ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs")}
@@ -68,7 +69,7 @@ async def measure(database: Literal["sqlite", "postgresql"], *, minutes: float, 
         if database == "postgresql":
             url = stack.enter_context(stack.enter_context(running_cluster(flushes=True)).database("durability"))
         sink = await stack.enter_async_context(webhook_sink())
-        servers = await stack.enter_async_context(_processes(folder, url, ROLES[database]))
+        servers = await stack.enter_async_context(processes(folder, _environment(folder, url), ROLES[database]))
         await anyio.to_thread.run_sync(set_webhook, folder, url, sink.url)
         http = await stack.enter_async_context(_client(servers[0], servers[0].key))
         idle = await _idle(servers)
@@ -201,42 +202,34 @@ async def _over(http: httpx.AsyncClient, encounter: str) -> None:
 async def _between(servers: list[RunningServer], report: Report) -> None:
     """Chunks at their holder, at another process, and behind the holder's death."""
     async with _client(servers[0], servers[0].key) as first, _client(servers[1], servers[0].key) as second:
-        chunk = bytes(int(CHUNK_S * 32_000))
-        task = await _chunk(first, chunk, "NEW")
-        await _chunk(second, chunk, task)
+        audio = bytes(int(CHUNK_S * 32_000))
+        task = await _chunk(first, audio, "NEW")
+        await _chunk(second, audio, task)
         direct: list[float] = []
         forwarded: list[float] = []
         for _ in range(ROUNDS):
-            direct.append(await _timed(first, chunk, task))
-            forwarded.append(await _timed(second, chunk, task))
+            direct.append(await _timed(first, audio, task))
+            forwarded.append(await _timed(second, audio, task))
         takeovers: list[float] = []
         for _ in range(5):
-            task = await _chunk(first, chunk, "NEW")
+            task = await _chunk(first, audio, "NEW")
             for _ in range(20):
-                await _chunk(first, chunk, task)
+                await _chunk(first, audio, task)
             await servers[0].kill()
-            takeovers.append(await _timed(second, chunk, task))
+            takeovers.append(await _timed(second, audio, task))
             await servers[0].start()
     report.chunk_ms, report.forwarded_ms = Spread.of(direct), Spread.of(forwarded)
     report.takeover_ms = Spread.of(takeovers)
 
 
-async def _timed(http: httpx.AsyncClient, chunk: bytes, task: str) -> float:
+async def _timed(http: httpx.AsyncClient, audio: bytes, task: str) -> float:
     begun = time.perf_counter()
-    await _chunk(http, chunk, task)
+    await _chunk(http, audio, task)
     return (time.perf_counter() - begun) * 1000
 
 
-async def _chunk(http: httpx.AsyncClient, chunk: bytes, task: str) -> str:
-    body = {
-        "audio_base64": base64.b64encode(chunk).decode(),
-        "sample_rate": 16_000,
-        "file_format": "pcm",
-        "task_id": task,
-        "final": False,
-        "parameters": {"template": "SOAP", "language": "en", "glossary": []},
-    }
-    answer = (await http.post("/v2/audio/audio_chunk", json=body)).raise_for_status()
+async def _chunk(http: httpx.AsyncClient, audio: bytes, task: str) -> str:
+    answer = (await http.post("/v2/audio/audio_chunk", json=chunk(audio, task))).raise_for_status()
     return str(answer.json()["task_id"])
 
 
@@ -262,24 +255,9 @@ async def _client(server: RunningServer, key: str) -> AsyncIterator[httpx.AsyncC
         yield http
 
 
-@asynccontextmanager
-async def _processes(folder: Path, url: str, roles: tuple[str, ...]) -> AsyncIterator[list[RunningServer]]:
-    environment = {
+def _environment(folder: Path, url: str) -> dict[str, str]:
+    return shared(folder, url) | {
         "AUSCULT_LIMITS_MAX_STREAMS": "1000",
         "AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1",
-        "AUSCULT_STORE_URL": url,
-        "AUSCULT_STORE_KEY_FILE": str(folder / "key"),
-        "AUSCULT_BLOBS_DIRECTORY": str(folder / "blobs"),
         "AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "200",
     }
-    async with AsyncExitStack() as stack:
-        running: list[RunningServer] = []
-        for number, role in enumerate(roles):
-            started = running_server(
-                recogniser="scripted",
-                data_dir=folder / f"process{number}",
-                key=running[0].key if running else "",
-                environment={**environment, "AUSCULT_SERVER_ROLE": role},
-            )
-            running.append(await stack.enter_async_context(started))
-        yield running

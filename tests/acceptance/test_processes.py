@@ -12,12 +12,13 @@ import httpx
 import pytest
 from psycopg import AsyncConnection
 
+from bench.processes import processes, shared
 from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance import live
 from tests.acceptance.following import followed
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
-from tests.acceptance.processes import balanced, processes, shared
+from tests.acceptance.processes import balanced
 from tests.acceptance.recorded import finished, said, sent
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_kill import bubbles

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 from standardwebhooks import Webhook
 
+from bench.receiver import Got, answering, hanging, in_turn, receiving
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client, make_key, start
@@ -23,7 +24,6 @@ from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_nabla import pcm
 from tests.postgresql import running_cluster
-from tests.receiver import Got, answering, hanging, in_turn, receiving
 
 pytestmark = pytest.mark.slow
 

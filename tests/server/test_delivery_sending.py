@@ -10,6 +10,7 @@ import anyio
 import pytest
 from sqlalchemy import Connection, Engine, insert, update
 
+from bench.receiver import answering, hanging, in_turn, receiving
 from server.deliveries.dialect import Message
 from server.deliveries.sending import AT_ONCE_PER_TENANT, Deliveries
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, State, StreamSpec
@@ -25,7 +26,6 @@ from server.store.deliveries import Callback, DeliveryLine, Webhook
 from server.store.seal import KeyRing
 from server.store.writer import Writer
 from tests.postgresql import Cluster, running_cluster
-from tests.receiver import answering, hanging, in_turn, receiving
 
 PATIENCE_S = 30
 EXECUTOR = "one"

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bench.receiver import Got, answering, endless, hanging, in_turn, receiving
 from server.errors import TooLarge
 from server.outgoing import AddressRefused, AllowedHosts, FetchFailed, Outgoing, check_url, public
-from tests.receiver import Got, answering, endless, hanging, in_turn, receiving
 
 LOOPBACK = ("127.0.0.0/8",)
 

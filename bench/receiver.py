@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that tests call: it remembers what it got, and answers as a test says."""
+"""A real HTTP server on loopback that is called: it remembers what it got, and answers as it is told."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +15,7 @@ class Got:
     target: str
     headers: dict[str, str]  # names in small letters
     body: bytes
+    at: float  # by the event loop's clock
 
 
 Respond: TypeAlias = Callable[[Got, asyncio.StreamWriter], Awaitable[None]]
@@ -86,7 +87,8 @@ async def receiving(respond: Respond | None = None) -> AsyncIterator[Receiver]:
             method, target, _ = head[0].split(" ", 2)
             headers = dict(_header(line) for line in head[1:] if line)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            got = Got(method=method, target=target, headers=headers, body=body)
+            at = asyncio.get_running_loop().time()
+            got = Got(method=method, target=target, headers=headers, body=body, at=at)
             async with receiver.came:
                 receiver.got.append(got)
                 receiver.came.notify_all()
