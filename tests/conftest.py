@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.postgresql import Cluster, running_cluster
+
 settings.register_profile(
     "ours", max_examples=50, deadline=None
 )  # how long a busy machine takes says nothing of what is right
@@ -33,3 +35,10 @@ def _room_for_every_stream() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUSCULT_LIMITS_MAX_STREAMS", "1000")
         yield
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL; tests that ask for it are skipped where it is not installed."""
+    with running_cluster() as running:
+        yield running

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import aioice.ice
 import httpx
@@ -15,6 +16,7 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.browser import found_chromium, serving_pages
 from tests.acceptance.leaks import nothing_left_here, nothing_left_in
+from tests.postgresql import running_cluster
 
 LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
 
@@ -23,6 +25,15 @@ def start(recogniser: str, environment: Mapping[str, str] | None = None) -> Iter
     started = running_server(recogniser=recogniser, environment=environment)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(started) as server:
         yield server
+
+
+def start_on(database: str, environment: Mapping[str, str]) -> Iterator[RunningServer]:
+    """A server with made-up words on SQLite or on PostgreSQL."""
+    if database == "sqlite":
+        yield from start("scripted", environment)
+        return
+    with running_cluster() as cluster, cluster.database(f"auscult{uuid4().hex}") as url:
+        yield from start("scripted", {**environment, "AUSCULT_STORE_URL": url})
 
 
 @pytest.fixture(scope="session")

@@ -16,17 +16,11 @@ from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
 from tests.acceptance.test_kill import bubbles
 from tests.acceptance.test_nabla import pcm
-from tests.postgresql import Cluster, running_cluster
+from tests.postgresql import Cluster
 
 pytestmark = pytest.mark.slow
 
 WAIT_S = 30
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as running:
-        yield running
 
 
 @pytest.fixture

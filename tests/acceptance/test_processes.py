@@ -24,17 +24,11 @@ from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_kill import bubbles
 from tests.acceptance.test_nabla import pcm
 from tests.acceptance.whip import Voice, caller, calling
-from tests.postgresql import Cluster, running_cluster
+from tests.postgresql import Cluster
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_S = 60
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as running:
-        yield running
 
 
 @pytest.fixture

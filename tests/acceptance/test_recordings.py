@@ -19,7 +19,7 @@ import pytest
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from pipeline.types import SAMPLE_RATE
-from tests.acceptance.conftest import client, make_key, start
+from tests.acceptance.conftest import client, make_key, start_on
 from tests.acceptance.following import all_of
 from tests.acceptance.recorded import finished, said, sent, upload
 from tests.acceptance.test_haidy import encoded
@@ -39,11 +39,7 @@ INDEX_LAST = Recipe(container="mp4", codec="aac", rate=16_000, live=False)
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    if request.param == "sqlite":
-        yield from start("scripted", LIMITS)
-        return
-    with running_cluster() as cluster, cluster.database(f"auscult{uuid4().hex}") as url:
-        yield from start("scripted", LIMITS | {"AUSCULT_STORE_URL": url})
+    yield from start_on(request.param, LIMITS)
 
 
 @pytest.fixture

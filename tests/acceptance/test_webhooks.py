@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from bench.receiver import Got, answering, hanging, in_turn, receiving
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
-from tests.acceptance.conftest import client, make_key, start
+from tests.acceptance.conftest import client, make_key, start_on
 from tests.acceptance.haidy import chunk, post
 from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import encoded
@@ -32,11 +32,7 @@ ALLOWED = {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1"}
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    if request.param == "sqlite":
-        yield from start("scripted", ALLOWED)
-        return
-    with running_cluster() as cluster, cluster.database(f"auscult{uuid4().hex}") as url:
-        yield from start("scripted", ALLOWED | {"AUSCULT_STORE_URL": url})
+    yield from start_on(request.param, ALLOWED)
 
 
 def webhooks(server: RunningServer, *arguments: str, ok: bool = True) -> str:

@@ -25,16 +25,9 @@ from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.deliveries import Callback, DeliveryLine, Webhook
 from server.store.seal import KeyRing
 from server.store.writer import Writer
-from tests.postgresql import Cluster, running_cluster
 
 PATIENCE_S = 30
 EXECUTOR = "one"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as running:
-        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
