@@ -22,7 +22,7 @@ from server.errors import ServerError, Unauthorized
 from server.internal.credentials import check_token, require_credential
 from server.internal.recogniser import RecogniserRoutes
 from server.metrics import Metrics
-from server.serving import Announced
+from server.serving import Announced, Fatal, serve
 from server.settings import Settings
 
 log = structlog.get_logger()
@@ -108,32 +108,25 @@ def serve_recogniser(
     failed: Callable[[AuscultError], None],
 ) -> int:
     """Run a worker until it is told to end; the exit status. Raises `ServerError`."""
-    failures: list[AuscultError] = []
-
-    def fatal(exc: AuscultError) -> None:
-        failures.append(exc)
-        server.should_exit = True
-
     internal, tls = settings.internal, settings.server
-    worker = RecogniserServer(settings, fatal=fatal)
-    server = Announced(
-        uvicorn.Config(
-            worker.app,
-            ssl_certfile=internal.cert or tls.tls_cert or None,
-            ssl_keyfile=internal.key or tls.tls_key or None,
-            ssl_ca_certs=internal.ca or None,
-            ssl_cert_reqs=ssl.CERT_REQUIRED if internal.ca else ssl.CERT_NONE,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=10,
-        ),
-        announce=announce,
-        stopping=_nothing_more,
-        send_timeout_s=settings.limits.send_timeout_s,
-    )
-    server.run(sockets)
-    for exc in failures:
-        failed(exc)
-    return 1 if failures or not server.started else 0
+
+    def build(fatal: Fatal) -> Announced:
+        return Announced(
+            uvicorn.Config(
+                RecogniserServer(settings, fatal=fatal).app,
+                ssl_certfile=internal.cert or tls.tls_cert or None,
+                ssl_keyfile=internal.key or tls.tls_key or None,
+                ssl_ca_certs=internal.ca or None,
+                ssl_cert_reqs=ssl.CERT_REQUIRED if internal.ca else ssl.CERT_NONE,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=10,
+            ),
+            announce=announce,
+            stopping=_nothing_more,
+            send_timeout_s=settings.limits.send_timeout_s,
+        )
+
+    return serve(build, sockets, failed)

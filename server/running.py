@@ -16,7 +16,7 @@ from server.commands import err, out, store
 from server.internal.credentials import client_context, require_credential
 from server.listening import bind, check_certificate, internal_address
 from server.logs import configure_logging, log_uncaught_errors
-from server.serving import Announced
+from server.serving import Announced, Fatal, serve
 from server.settings import Settings
 from server.store import keys as key_store
 
@@ -57,41 +57,42 @@ def _run_recogniser(settings: Settings) -> int:
     return serve_recogniser(
         settings,
         bind(settings.server.host, settings.server.port),
-        announce=lambda url: out.print(f"Auscult listens on {url}"),
-        failed=lambda exc: err.print(f"auscult: {exc}", markup=False),
+        announce=_announce,
+        failed=_failed,
     )
 
 
 def _run(settings: Settings, sockets: list[socket]) -> int:
-    failures: list[AuscultError] = []
+    def build(fatal: Fatal) -> Announced:
+        auscult = Server(settings, address=internal_address(settings.server, sockets), fatal=fatal)
+        return Announced(
+            uvicorn.Config(
+                auscult.app,
+                ssl_certfile=settings.server.tls_cert or None,
+                ssl_keyfile=settings.server.tls_key or None,
+                forwarded_allow_ips=settings.server.forwarded_allow_ips,
+                ws_max_size=2 * message_limit(settings),  # a little over our own limit: the client reads our words
+                ws_ping_interval=None,  # a socket being slowed down reads no pongs; silence is noticed by ourselves
+                ws_per_message_deflate=False,  # base64 PCM hardly shrinks, and deflating it costs more than the rest
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=10,
+            ),
+            announce=_announce,
+            stopping=auscult.stop_serving,
+            send_timeout_s=settings.limits.send_timeout_s,
+        )
 
-    def fatal(exc: AuscultError) -> None:
-        failures.append(exc)
-        server.should_exit = True
+    return serve(build, sockets, _failed)
 
-    auscult = Server(settings, address=internal_address(settings.server, sockets), fatal=fatal)
-    server = Announced(
-        uvicorn.Config(
-            auscult.app,
-            ssl_certfile=settings.server.tls_cert or None,
-            ssl_keyfile=settings.server.tls_key or None,
-            forwarded_allow_ips=settings.server.forwarded_allow_ips,
-            ws_max_size=2 * message_limit(settings),  # a little over our own limit, so that the client reads our words
-            ws_ping_interval=None,  # a socket that is being slowed down reads no pongs; silence is noticed by ourselves
-            ws_per_message_deflate=False,  # base64 PCM hardly shrinks, and deflating it costs more than the rest
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        ),
-        announce=lambda url: out.print(f"Auscult listens on {url}"),
-        stopping=auscult.stop_serving,
-        send_timeout_s=settings.limits.send_timeout_s,
-    )
-    server.run(sockets)
-    for exc in failures:
-        err.print(f"auscult: {exc}", markup=False)
-    return 1 if failures or not server.started else 0
+
+def _announce(url: str) -> None:
+    out.print(f"Auscult listens on {url}")
+
+
+def _failed(exc: AuscultError) -> None:
+    err.print(f"auscult: {exc}", markup=False)
 
 
 def _leave(code: int) -> NoReturn:

@@ -3,9 +3,15 @@
 import socket
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import TypeAlias
 
 import anyio
 import uvicorn
+
+from pipeline.errors import AuscultError
+
+Fatal: TypeAlias = Callable[[AuscultError], None]
+"""To be called once, with why the process should end."""
 
 
 class Announced(uvicorn.Server):
@@ -46,6 +52,26 @@ class Announced(uvicorn.Server):
             self._draining = scope
             await self._stop_serving()
         await super().shutdown(sockets)
+
+
+def serve(
+    build: Callable[[Fatal], Announced], sockets: list[socket.socket], failed: Callable[[AuscultError], None]
+) -> int:
+    """Run a server until it is told to end, or its application finds that it cannot go on; the exit status.
+
+    `build` gets what the application is to call then; `failed` is called behind the end, for each reason.
+    """
+    failures: list[AuscultError] = []
+
+    def fatal(exc: AuscultError) -> None:
+        failures.append(exc)
+        server.should_exit = True
+
+    server = build(fatal)
+    server.run(sockets)
+    for exc in failures:
+        failed(exc)
+    return 1 if failures or not server.started else 0
 
 
 def drop_who_reads_nothing(listening: socket.socket, timeout_s: float) -> None:
