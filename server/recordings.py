@@ -26,6 +26,7 @@ from server.executors import QUEUED, Executors
 from server.live import Studio
 from server.store import encounters as encounter_sql
 from server.store import recordings as sql
+from server.store import retention
 from server.store.blobs import Blobs
 from server.store.deliveries import Callback, put_callback
 from server.store.recordings import Part
@@ -185,9 +186,9 @@ class Recordings:
             row = await self._encounters.row(encounter)
             if row.state is State.DONE and await self._keeps_files(row.tenant_id):
                 return  # a sweep deletes it in its time
-        for blob in await self._studio.reader.read(partial(sql.blobs, encounter=encounter)):
+        for blob in await self._studio.reader.read(partial(retention.blob_names, encounter=encounter)):
             await self._blobs.delete(blob)
-        await self._studio.writer.write(partial(sql.drop_parts, encounter=encounter))
+        await self._studio.writer.write(partial(retention.drop_audio, encounter=encounter))
 
     # Inside
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from server.domain import EncounterRow, State
 from server.errors import NotFound
@@ -53,12 +53,6 @@ def parts(connection: Connection, seal: Seal, encounter: str) -> list[Part]:
     ]
 
 
-def blobs(connection: Connection, encounter: str) -> list[str]:
-    """Names of the files' blobs."""
-    query = select(t.parts.c.blob).where(t.parts.c.encounter_id == encounter, t.parts.c.blob.is_not(None))
-    return [str(row.blob) for row in connection.execute(query)]
-
-
 def put_blob(connection: Connection, encounter: str, ordinal: int, blob: str, size: int) -> None:
     """A file was fetched. Raises `NotFound` where its recording is gone."""
     c = t.parts.c
@@ -67,11 +61,6 @@ def put_blob(connection: Connection, encounter: str, ordinal: int, blob: str, si
     )
     if not done.rowcount:
         raise NotFound
-
-
-def drop_parts(connection: Connection, encounter: str) -> None:
-    """The files are gone."""
-    connection.execute(delete(t.parts).where(t.parts.c.encounter_id == encounter))
 
 
 def waiting(connection: Connection) -> list[Waiting]:
