@@ -10,12 +10,12 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
     encounter: str
     tenant: str
-    priority: int  # higher ones of a tenant go first
+    priority: int  # its tenant's, when it came
     since: float
 
 
 def chosen(waiting: Iterable[Waiting], working: Mapping[str, int], *, most_per_tenant: int) -> Waiting | None:
-    """The next one: of the tenant with the fewest in work, and of these of the one that has waited longest.
+    """The next one: of the tenant with the fewest in work, of these the one with the highest priority, then the oldest.
 
     None where nobody waits, or only tenants that have `most_per_tenant` in work.
     """
@@ -25,4 +25,4 @@ def chosen(waiting: Iterable[Waiting], working: Mapping[str, int], *, most_per_t
         known = first.get(each.tenant)
         if known is None or (-each.priority, each.since) < (-known.priority, known.since):
             first[each.tenant] = each
-    return min(first.values(), key=lambda each: (working.get(each.tenant, 0), each.since), default=None)
+    return min(first.values(), key=lambda each: (working.get(each.tenant, 0), -each.priority, each.since), default=None)

@@ -26,7 +26,7 @@ from server.executors import QUEUED, Executors
 from server.live import Studio
 from server.store import encounters as encounter_sql
 from server.store import recordings as sql
-from server.store import retention
+from server.store import retention, tenants
 from server.store.blobs import Blobs
 from server.store.deliveries import Callback, put_callback
 from server.store.recordings import Part
@@ -129,7 +129,9 @@ class Recordings:
         def operation(connection: Connection) -> str:
             if client_key is None or encounter_sql.find(connection, row.tenant_id, client_key) is None:
                 quotas.check(connection, row.tenant_id, allowed, streams=0)
-            opened = sql.create(connection, receiving.seal, row, client_key, receiving.parts)
+            priority = tenants.settings_of(connection, caller.tenant_id).priority or 0
+            queued = msgspec.structs.replace(row, priority=priority)
+            opened = sql.create(connection, receiving.seal, queued, client_key, receiving.parts)
             if callback is not None and opened == row.id:
                 put_callback(connection, receiving.seal, row.id, options.api, callback)
             record(connection, caller, Action.OPEN, opened, at)

@@ -9,6 +9,8 @@ import pytest
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
+from server.store import encounters as sql
+from server.store.database import database_url, open_engine
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, wait
 from tests.acceptance.recorded import finished, sent, upload
@@ -127,6 +129,15 @@ def test_a_recording_is_counted_and_refused_like_a_live_session(
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "quota_minutes")
         again = upload(practice, wav(headache, 36), wav(headache, 36), key="first")
         assert again.status_code in (200, 202)  # what was accepted once is no new recording
+
+
+def test_a_recording_has_its_tenant_s_priority(scripted_server: RunningServer, headache: Recording) -> None:
+    with api_of(scripted_server, "urgent", "priority=5") as practice:
+        encounter = sent(practice, wav(headache, 3))
+    engine = open_engine(database_url("", scripted_server.data_dir))
+    with engine.connect() as connection:
+        assert sql.get(connection, encounter).priority == 5
+    engine.dispose()
 
 
 @pytest.mark.long

@@ -56,5 +56,11 @@ def test_of_one_tenant_priority_then_age() -> None:
     assert order == ["urgent", "old", "new"]
 
 
+def test_of_tenants_with_as_many_in_work_the_higher_priority_then_age() -> None:
+    line = [waiting("old", "a", 1), waiting("urgent", "b", 9, 5), waiting("new", "c", 2)]
+    assert chosen(line, {}, most_per_tenant=1) == line[1]
+    assert chosen(line, {"b": 1}, most_per_tenant=2) == line[0]
+
+
 def test_nobody_waits() -> None:
     assert chosen([], {}, most_per_tenant=1) is None
