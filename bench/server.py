@@ -8,16 +8,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO, Protocol
 
 import anyio
 import httpx
 import msgspec
 import psutil
-from anyio.abc import Process
+from anyio.abc import ByteReceiveStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from pipeline.errors import AuscultError
@@ -60,6 +61,47 @@ class RecogniserChoice(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name} ({self.reason})." if self.reason else f"{self.name}."
 
 
+class Child(Protocol):
+    """What is used here of `anyio.abc.Process`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    @property
+    def stdout(self) -> ByteReceiveStream | None: ...
+
+    def kill(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    async def wait(self) -> int: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Launch(Protocol):
+    """Starts `auscult` with these arguments in this environment; errors go into that file, the child has its output."""
+
+    async def __call__(self, arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child: ...
+
+
+async def _open_process(arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child:
+    return await anyio.open_process(
+        [sys.executable, "-m", "server.cli", *arguments],
+        stdin=subprocess.DEVNULL,
+        stderr=errors,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for us; we end the server in order
+    )
+
+
+launch: Launch = _open_process
+"""How servers are started; a test run has a quicker way, which a measurement must not."""
+
+
 class RunningServer:
     """One data directory's server. `kill` and `start` are for tests of what survives; `stop` is what callers get."""
 
@@ -69,7 +111,7 @@ class RunningServer:
         self._options = dict(options)
         self._environment = dict(environment)
         self._log = log
-        self._child: Process | None = None
+        self._child: Child | None = None
         self._family: set[psutil.Process] = set()  # every process it ever had, as far as it was seen
 
     @property
@@ -120,21 +162,10 @@ class RunningServer:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. Raises `ServerFailed` with what the server said last."""
-        command = [
-            sys.executable,
-            "-m",
-            "server.cli",
-            "serve",
-            *(part for pair in self._options.items() for part in pair),
-        ]
+        arguments = ["serve", *(part for pair in self._options.items() for part in pair)]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "AUSCULT_LOG_FORMAT": "json", **self._environment}
         with self._log.open("ab") as errors:
-            self._child = await anyio.open_process(
-                command,
-                stdin=subprocess.DEVNULL,
-                stderr=errors,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "AUSCULT_LOG_FORMAT": "json", **self._environment},
-                start_new_session=True,  # Ctrl-C is for us; we end the server in order
-            )
+            self._child = await launch(arguments, errors, environment)
         try:
             with anyio.fail_after(START_TIMEOUT_S):
                 await self._read_announcement(self._child)
@@ -173,7 +204,7 @@ class RunningServer:
             await self._child.aclose()
             self._child = None
 
-    async def _read_announcement(self, child: Process) -> None:
+    async def _read_announcement(self, child: Child) -> None:
         """Standard output until the URL; the pipe then holds all the little that may still come."""
         assert child.stdout is not None
         lines = BufferedByteReceiveStream(child.stdout)
@@ -189,7 +220,7 @@ class RunningServer:
                 self.base_url = url[1]
                 return
 
-    async def _until_ready(self, child: Process) -> None:
+    async def _until_ready(self, child: Child) -> None:
         async with httpx.AsyncClient(base_url=self.base_url, trust_env=False) as http:
             while not await _answers_ready(http):
                 if child.returncode is not None:

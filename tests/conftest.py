@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import bench.server
+from tests import preforked
 from tests.postgresql import Cluster, running_cluster
 
 settings.register_profile(
@@ -34,6 +36,14 @@ def _room_for_every_stream() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUSCULT_LIMITS_MAX_STREAMS", "1000")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_starts() -> Iterator[None]:
+    """Servers under test do not wait for their imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.server, "launch", preforked.launch)
         yield
 
 

@@ -1,8 +1,5 @@
 """A real server process for each recogniser, started once, and clients of two tenants."""
 
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +14,7 @@ from bench.server import RunningServer, running_server
 from tests.acceptance.browser import found_chromium, serving_pages
 from tests.acceptance.leaks import nothing_left_here, nothing_left_in
 from tests.postgresql import running_cluster
+from tests.preforked import auscult
 
 LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
 
@@ -117,7 +115,7 @@ def client(url: str, key: str) -> httpx.Client:
 
 def make_key(server: RunningServer, tenant: str) -> str:
     """A key as an operator makes one, beside the running server."""
-    command = [sys.executable, "-m", "server.cli", "keys", "create", "--tenant", tenant]
-    command += ["--data-dir", str(server.data_dir)]
-    environment = {**os.environ, **server.environment}
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+    options = ("--tenant", tenant, "--data-dir", str(server.data_dir))
+    made = auscult("keys", "create", *options, environment=server.environment)
+    made.check_returncode()
+    return made.stdout.strip()

@@ -14,7 +14,7 @@ from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, post
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, END, dialled, read, say
-from tests.acceptance.test_operations import auscult
+from tests.preforked import auscult
 
 PAGE = "https://app.example.org"
 ANOTHER = "http://127.0.0.1:3000"

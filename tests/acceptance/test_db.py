@@ -11,7 +11,7 @@ from bench.server import running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, poll, post, wait
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_operations import auscult
+from tests.preforked import auscult
 
 KEPT = {"AUSCULT_TASKS_KEEP_AFTER_FETCH": "true"}
 

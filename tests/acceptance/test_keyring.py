@@ -1,7 +1,5 @@
 """`auscult keyring rotate` beside a running server: nobody notices, and the old key is gone."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import anyio
@@ -13,13 +11,15 @@ from server.store.key_sources import KeyFile
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, post, wait
 from tests.acceptance.test_haidy import wav
+from tests.preforked import auscult
 
 pytestmark = pytest.mark.slow
 
 
 def rotate(data_dir: Path) -> str:
-    command = [sys.executable, "-m", "server.cli", "keyring", "rotate", "--wait", "0", "--data-dir", str(data_dir)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = auscult("keyring", "rotate", "--wait", "0", "--data-dir", str(data_dir))
+    done.check_returncode()
+    return done.stdout
 
 
 async def test_sessions_before_during_and_after_a_rotation_are_all_read(tmp_path: Path, headache: Recording) -> None:

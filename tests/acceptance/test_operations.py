@@ -1,7 +1,6 @@
 """What the person who runs the server meets: commands, keys, TLS, health, and errors that say what to do."""
 
 import json
-import os
 import signal
 import socket
 import ssl
@@ -29,13 +28,9 @@ from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, dialled, play, read, say
+from tests.preforked import auscult
 
 pytestmark = pytest.mark.slow  # nearly every test starts a server or a command of its own
-
-
-def auscult(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "server.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
 
 
 def test_a_second_server_on_the_same_data_directory_refuses_to_start(scripted_server: RunningServer) -> None:
@@ -150,7 +145,7 @@ def test_what_cannot_be_done_is_one_line_that_says_what_to_do(
 
 
 def test_a_misspelt_variable_names_the_nearest_setting() -> None:
-    failed = auscult("doctor", AUSCULT_SERVER_PROT="1")
+    failed = auscult("doctor", environment={"AUSCULT_SERVER_PROT": "1"})
     assert failed.returncode == 1
     assert "AUSCULT_SERVER_PORT" in failed.stderr
 

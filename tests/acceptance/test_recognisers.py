@@ -25,6 +25,7 @@ from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import send, wait
 from tests.acceptance.test_haidy import wav
+from tests.preforked import auscult
 
 TOKEN = "only-for-this-test"
 WORKER = {"AUSCULT_SERVER_ROLE": "recogniser", "AUSCULT_INTERNAL_TOKEN": TOKEN}
@@ -132,13 +133,7 @@ def test_a_worker_that_anybody_could_call_does_not_start() -> None:
 
 def run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     with_data = {"AUSCULT_SERVER_DATA_DIR": f"/tmp/auscult-test-{os.getpid()}-{os.urandom(4).hex()}"}
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        env={**os.environ, **with_data, **environment},
-    )
+    return auscult(*arguments, environment={**with_data, **environment})
 
 
 @pytest.mark.long

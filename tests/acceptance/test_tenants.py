@@ -16,7 +16,7 @@ from tests.acceptance.haidy import chunk, poll, post, wait
 from tests.acceptance.recorded import finished, sent, upload
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, dialled, read, say
-from tests.acceptance.test_operations import auscult
+from tests.preforked import auscult
 
 
 @pytest.mark.long

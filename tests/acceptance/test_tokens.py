@@ -26,7 +26,7 @@ from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
 from tests.acceptance.test_haidy import wav
 from tests.acceptance.test_nabla import CONFIG, END, dialled, finals, pcm, play, read, say
-from tests.acceptance.test_operations import auscult
+from tests.preforked import auscult
 
 USER = "/v1/copilot-api/user/listen-ws"
 STREAM = {"scope": "stream"}

@@ -1,9 +1,6 @@
 """Webhooks and callbacks, received by real servers; on both databases."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,6 +21,7 @@ from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_nabla import pcm
 from tests.postgresql import running_cluster
+from tests.preforked import auscult
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +35,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
 
 def webhooks(server: RunningServer, *arguments: str, ok: bool = True) -> str:
     """`auscult webhooks …`; what it prints."""
-    command = [sys.executable, "-m", "server.cli", "webhooks", *arguments, "--data-dir", str(server.data_dir)]
-    environment = {**os.environ, **server.environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    options = ("--data-dir", str(server.data_dir))
+    done = auscult("webhooks", *arguments, *options, environment=server.environment)
     assert (done.returncode == 0) is ok, done.stderr + done.stdout
     return done.stdout + done.stderr
 
