@@ -67,7 +67,7 @@ async def measure(database: Literal["sqlite", "postgresql"], *, minutes: float, 
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="auscult-bench-", ignore_cleanup_errors=True)))
         url = ""
         if database == "postgresql":
-            url = stack.enter_context(stack.enter_context(running_cluster(flushes=True)).database("durability"))
+            url = stack.enter_context(stack.enter_context(running_cluster(flushes=True)).database())
         sink = await stack.enter_async_context(webhook_sink())
         servers = await stack.enter_async_context(processes(folder, _environment(folder, url), ROLES[database]))
         await anyio.to_thread.run_sync(set_webhook, folder, url, sink.url)

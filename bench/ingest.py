@@ -84,7 +84,7 @@ async def run(options: IngestOptions, console: Console) -> Report:
     async with AsyncExitStack() as stack:
         if options.database == "postgresql":
             cluster = stack.enter_context(running_cluster(flushes=True))
-            environment["AUSCULT_STORE_URL"] = stack.enter_context(cluster.database("ingest"))
+            environment["AUSCULT_STORE_URL"] = stack.enter_context(cluster.database())
         server = await stack.enter_async_context(
             running_server(recogniser="scripted", parent=options.directory, environment=environment)
         )

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from pipeline.errors import AuscultError
 
 DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps each version's programs outside PATH
 UNPRIVILEGED = ("postgres", "nobody")  # who runs it where the tests run as root, whom PostgreSQL refuses
-OPTIONS = "-c listen_addresses='' -c max_connections=100 -c unix_socket_directories="
+OPTIONS = "-c listen_addresses='' -c max_connections=300 -c unix_socket_directories="
 
 
 class PostgresqlMissing(AuscultError):
@@ -44,8 +45,9 @@ class Cluster:
         self.running = False
 
     @contextmanager
-    def database(self, name: str) -> Iterator[str]:
+    def database(self) -> Iterator[str]:
         """The URL of a new database."""
+        name = f"auscult{uuid4().hex}"
         self._run("createdb", "--host", str(self._folder), "--username", "auscult", name, data=False)
         yield f"postgresql://auscult@/{name}?host={self._folder}"
 

@@ -47,8 +47,8 @@ def _quick_starts() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL; tests that ask for it are skipped where it is not installed."""
+    """A PostgreSQL, which goes on running; tests that ask for it are skipped where it is not installed."""
     with running_cluster() as running:
         yield running

@@ -1,8 +1,8 @@
 """A real server process for each recogniser, started once, and clients of two tenants."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import aioice.ice
 import httpx
@@ -13,7 +13,6 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.browser import found_chromium, serving_pages
 from tests.acceptance.leaks import nothing_left_here, nothing_left_in
-from tests.postgresql import running_cluster
 from tests.preforked import auscult
 
 LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
@@ -25,13 +24,20 @@ def start(recogniser: str, environment: Mapping[str, str] | None = None) -> Iter
         yield server
 
 
-def start_on(database: str, environment: Mapping[str, str]) -> Iterator[RunningServer]:
-    """A server with made-up words on SQLite or on PostgreSQL."""
+@contextmanager
+def store_on(database: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The setting of a new store on SQLite or on PostgreSQL."""
     if database == "sqlite":
-        yield from start("scripted", environment)
+        yield {}
         return
-    with running_cluster() as cluster, cluster.database(f"auscult{uuid4().hex}") as url:
-        yield from start("scripted", {**environment, "AUSCULT_STORE_URL": url})
+    with request.getfixturevalue("cluster").database() as url:
+        yield {"AUSCULT_STORE_URL": url}
+
+
+def start_on(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> Iterator[RunningServer]:
+    """A server with made-up words on SQLite or on PostgreSQL, as the fixture's parameter says."""
+    with store_on(request.param, request) as store:
+        yield from start("scripted", {**environment, **store})
 
 
 @pytest.fixture(scope="session")

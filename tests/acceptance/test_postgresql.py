@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import anyio
 import pytest
@@ -16,17 +15,24 @@ from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
 from tests.acceptance.test_kill import bubbles
 from tests.acceptance.test_nabla import pcm
-from tests.postgresql import Cluster
+from tests.postgresql import Cluster, running_cluster
 
 pytestmark = pytest.mark.slow
 
 WAIT_S = 30
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """One that may be stopped: nobody else has it."""
+    with running_cluster() as running:
+        yield running
+
+
 @pytest.fixture
 def environment(cluster: Cluster) -> Iterator[dict[str, str]]:
     """Settings that name a database of its own."""
-    with cluster.database(f"auscult{uuid4().hex}") as url:
+    with cluster.database() as url:
         yield {"AUSCULT_STORE_URL": url}
 
 

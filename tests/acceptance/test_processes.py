@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import anyio
 import anyio.to_thread
@@ -34,7 +33,7 @@ PATIENCE_S = 60
 @pytest.fixture
 def environment(cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Settings of processes that share a database of their own."""
-    with cluster.database(f"auscult{uuid4().hex}") as url:
+    with cluster.database() as url:
         yield shared(tmp_path, url)
 
 

@@ -19,12 +19,11 @@ import pytest
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from pipeline.types import SAMPLE_RATE
-from tests.acceptance.conftest import client, make_key, start_on
+from tests.acceptance.conftest import client, make_key, start_on, store_on
 from tests.acceptance.following import all_of
 from tests.acceptance.recorded import finished, said, sent, upload
 from tests.acceptance.test_haidy import encoded
 from tests.audio import RECIPES, Recipe, encode, wav
-from tests.postgresql import running_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +38,7 @@ INDEX_LAST = Recipe(container="mp4", codec="aac", rate=16_000, live=False)
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    yield from start_on(request.param, LIMITS)
+    yield from start_on(request, LIMITS)
 
 
 @pytest.fixture
@@ -251,12 +250,10 @@ def test_a_length_that_lies_changes_nothing(server: RunningServer, headache: Rec
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 async def test_one_in_work_outlives_kills_and_says_what_it_would_have_said(
-    database: str, tmp_path: Path, headache: Recording
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, headache: Recording
 ) -> None:
-    environment = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "150"}
-    with running_cluster() as cluster, cluster.database("auscult") as url:
-        if database == "postgresql":
-            environment["AUSCULT_STORE_URL"] = url
+    with store_on(database, request) as store:
+        environment = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "150"} | store
         files = [encoded(headache, "webm"), encode(headache.mono(), INDEX_LAST), encoded(headache, "finished mp3")]
         async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:
             with client(server.base_url, server.key) as api:

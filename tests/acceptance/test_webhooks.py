@@ -15,12 +15,11 @@ from standardwebhooks import Webhook
 from bench.receiver import Got, answering, hanging, in_turn, receiving
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
-from tests.acceptance.conftest import client, make_key, start_on
+from tests.acceptance.conftest import client, make_key, start_on, store_on
 from tests.acceptance.haidy import chunk, post
 from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_nabla import pcm
-from tests.postgresql import running_cluster
 from tests.preforked import auscult
 
 pytestmark = pytest.mark.slow
@@ -30,7 +29,7 @@ ALLOWED = {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1"}
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    yield from start_on(request.param, ALLOWED)
+    yield from start_on(request, ALLOWED)
 
 
 def webhooks(server: RunningServer, *arguments: str, ok: bool = True) -> str:
@@ -218,15 +217,12 @@ async def test_an_operator_sets_tests_and_rotates(server: RunningServer, custome
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 async def test_a_delivery_that_a_kill_interrupted_is_made_with_the_same_key(
-    database: str, tmp_path: Path, headache: Recording
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, headache: Recording
 ) -> None:
-    environment = dict(ALLOWED)
-    with running_cluster() as cluster, cluster.database("auscult") as url:
-        if database == "postgresql":
-            environment["AUSCULT_STORE_URL"] = url
+    with store_on(database, request) as store:
         async with (
             receiving(in_turn(hanging, answering(200))) as receiver,
-            running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server,
+            running_server(recogniser="scripted", data_dir=tmp_path, environment=ALLOWED | store) as server,
         ):
             webhooks(server, "set", "default", receiver.url)
             with client(server.base_url, server.key) as api:

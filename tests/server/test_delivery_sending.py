@@ -35,7 +35,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "sqlite":
         yield from migrated("", tmp_path)
         return
-    with request.getfixturevalue("cluster").database(f"auscult{uuid4().hex}") as url:
+    with request.getfixturevalue("cluster").database() as url:
         yield from migrated(url, tmp_path)
 
 

@@ -19,7 +19,7 @@ from server.store import usage
 from server.store.database import Reader, migrate, open_engine
 from server.tenants import Tenants
 from tests.clock import Clock
-from tests.postgresql import running_cluster
+from tests.postgresql import Cluster
 from tests.server.test_tenants import make
 
 times = st.lists(st.floats(0, 400), max_size=300).map(sorted)
@@ -141,8 +141,8 @@ def test_a_month_is_a_calendar_month_in_utc() -> None:
 
 
 @pytest.mark.slow
-def test_audio_is_added_up_on_postgresql_too(tmp_path: Path) -> None:
-    with running_cluster() as cluster, cluster.database("usage") as url:
+def test_audio_is_added_up_on_postgresql_too(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.database() as url:
         engine = open_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         migrate(engine)
         tenant = make(engine, "practice")

@@ -12,7 +12,7 @@ from server.store import tables as t
 from server.store.blobs import DirectoryBlobs
 from server.store.database import Reader, migrate, open_engine
 from server.store.retention import forget_pages
-from tests.postgresql import running_cluster
+from tests.postgresql import Cluster
 
 HOUR_S = 3600.0
 NOW = 1_800_000_000.0
@@ -153,8 +153,8 @@ async def test_sqlites_log_is_empty_behind_it_and_a_reader_is_waited_for_later(e
 
 
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[Engine]:
-    with running_cluster() as cluster, cluster.database("retention") as url:
+def postgresql(cluster: Cluster) -> Iterator[Engine]:
+    with cluster.database() as url:
         engine = open_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         migrate(engine)
         yield engine

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from server.errors import DatabaseUnusable, NotFound, StoreUnavailable
 from server.store.database import Reader, database_url, migrate, newest_version, schema_version
 from server.store.tables import metadata
-from tests.postgresql import running_cluster
+from tests.postgresql import Cluster
 
 
 def test_the_migrations_make_exactly_the_tables(engine: Engine) -> None:
@@ -79,9 +79,9 @@ def test_processes_that_start_at_once_on_a_new_database_all_come_up(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_processes_that_start_at_once_on_a_new_postgresql_database_all_come_up() -> None:
+def test_processes_that_start_at_once_on_a_new_postgresql_database_all_come_up(cluster: Cluster) -> None:
     newest = newest_version()
-    with running_cluster() as cluster, cluster.database("new") as url:
+    with cluster.database() as url:
         assert start_at_once(database_url(url, Path())) == [f"{newest} {newest}"] * 3
 
 

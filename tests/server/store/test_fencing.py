@@ -12,7 +12,6 @@ from server.errors import EpochLost
 from server.store import encounters as sql
 from server.store import tables as t
 from server.store.database import database_url, migrate, open_engine
-from tests.postgresql import running_cluster
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -23,7 +22,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield made
         made.dispose()
         return
-    with running_cluster() as cluster, cluster.database("fencing") as url:
+    with request.getfixturevalue("cluster").database() as url:
         made = open_engine(database_url(url, Path()))
         migrate(made)
         yield made
