@@ -20,14 +20,13 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve doctor test test-all check lint clean moved browser
+.PHONY: help setup demo serve doctor test check lint clean moved browser
 
 help:
 	@echo "make demo     play a consultation through the live API and print transcript and note (SPEED=4: faster)"
 	@echo "make serve    run the server (ARGS='--port 9000': pass flags on)"
 	@echo "make doctor   say what is installed, which recogniser would run, and what is missing"
 	@echo "make test     the tests that every change has to pass"
-	@echo "make test-all … and those that say the same at length (20 minutes on two cores)"
 	@echo "make check    the quick tests, without those of a whole server"
 	@echo "make setup    only set up .venv, and the browser that tests run in"
 	@echo "make clean    remove .venv and caches; data is kept"
@@ -46,13 +45,10 @@ doctor: .venv/.stamp
 	@.venv/bin/auscult doctor
 
 test: lint browser
-	@$(PYTHON) -m pytest -m "not long" -n $(WORKERS) --dist worksteal
-
-test-all: lint browser
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint browser
-	@$(PYTHON) -m pytest -m "not slow and not long" --ignore tests/acceptance -n $(WORKERS) --dist worksteal
+	@$(PYTHON) -m pytest -m "not slow" --ignore tests/acceptance -n $(WORKERS) --dist worksteal
 
 lint: .venv/.stamp
 	@$(PYTHON) -m ruff check --quiet --output-format concise

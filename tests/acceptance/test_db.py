@@ -35,7 +35,6 @@ def test_an_empty_place_is_upgraded_and_then_found_in_order(tmp_path: Path) -> N
     assert "synchronous=2, secure_delete=1" in said
 
 
-@pytest.mark.long
 def test_a_newer_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
     auscult("db", "upgrade", "--data-dir", str(tmp_path))
     with sqlite3.connect(tmp_path / "auscult.db") as connection:
@@ -47,7 +46,6 @@ def test_a_newer_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
         assert "made by a newer Auscult" in " ".join((refused.stdout + refused.stderr).split())
 
 
-@pytest.mark.long
 async def test_a_backup_of_a_running_server_is_restored_with_everything_in_it(
     tmp_path: Path, headache: Recording
 ) -> None:

@@ -114,7 +114,6 @@ def bubbles(task: Task) -> list[tuple[str, int, int, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.long
 async def test_kills_lose_no_acknowledged_byte_and_change_no_final(tmp_path: Path, headache: Recording) -> None:
     raw = pcm(headache, headache.seconds)
     webm = encoded(headache, "webm")

@@ -63,7 +63,6 @@ async def calls(worker: RunningServer) -> float:
     return float(line.split()[1])
 
 
-@pytest.mark.long
 async def test_words_from_workers_are_those_of_a_model_at_home(
     headache: Recording, sphinx_server: RunningServer
 ) -> None:
@@ -95,7 +94,6 @@ async def until_busy(worker: RunningServer) -> None:
             await anyio.sleep(0.02)
 
 
-@pytest.mark.long
 async def test_while_all_workers_are_away_a_session_waits_and_then_completes(headache: Recording) -> None:
     async with workers() as both, running_server(environment=asking(both)) as server:
         expected = await anyio.to_thread.run_sync(transcribed, server, headache)
@@ -111,7 +109,6 @@ async def test_while_all_workers_are_away_a_session_waits_and_then_completes(hea
         assert work.result() == expected
 
 
-@pytest.mark.long
 async def test_a_server_whose_token_is_wrong_says_so_and_ends() -> None:
     async with workers(1) as one:
         refused = await anyio.to_thread.run_sync(run, ("serve", "--port", "0"), asking(one, token="wrong"))
@@ -136,7 +133,6 @@ def run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> subproces
     return auscult(*arguments, environment={**with_data, **environment})
 
 
-@pytest.mark.long
 async def test_certificates_let_in_who_has_one_and_nobody_else(tmp_path: Path, headache: Recording) -> None:
     for name in ("worker", "server"):
         certify(tmp_path, name)

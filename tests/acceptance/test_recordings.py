@@ -36,7 +36,7 @@ LIMITS = {
 INDEX_LAST = Recipe(container="mp4", codec="aac", rate=16_000, live=False)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     yield from start_on(request, LIMITS)
 
@@ -248,7 +248,7 @@ def test_a_length_that_lies_changes_nothing(server: RunningServer, headache: Rec
 # What dies
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 async def test_one_in_work_outlives_kills_and_says_what_it_would_have_said(
     database: str, request: pytest.FixtureRequest, tmp_path: Path, headache: Recording
 ) -> None:

@@ -19,7 +19,6 @@ from tests.acceptance.test_nabla import CONFIG, dialled, read, say
 from tests.preforked import auscult
 
 
-@pytest.mark.long
 def test_an_operator_sets_reads_and_resets_what_holds_for_a_tenant(tmp_path: Path) -> None:
     there = ("--data-dir", str(tmp_path))
     assert auscult("keys", "create", "--tenant", "practice [b]", *there).returncode == 0
@@ -140,7 +139,6 @@ def test_a_recording_has_its_tenant_s_priority(scripted_server: RunningServer, h
     engine.dispose()
 
 
-@pytest.mark.long
 async def test_audio_is_counted_once_whatever_dies_while_it_is_heard(tmp_path: Path, headache: Recording) -> None:
     raw = (headache.mono() * 32767).astype("<i2").tobytes().ljust(2 * 16_000 * 60, b"\0")  # a minute
     async with running_server(recogniser="scripted", data_dir=tmp_path) as server:

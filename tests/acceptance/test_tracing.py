@@ -106,7 +106,6 @@ async def test_requests_recognition_and_job_steps_are_spans_without_a_word_of_wh
         assert secret.encode() not in everything
 
 
-@pytest.mark.long
 async def test_a_collector_that_is_away_costs_spans_and_nothing_else(tmp_path: Path, headache: Recording) -> None:
     environment = {"AUSCULT_TRACING_ENDPOINT": "http://127.0.0.1:9"}
     async with running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server:

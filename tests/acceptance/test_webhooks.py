@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 ALLOWED = {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1"}
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     yield from start_on(request, ALLOWED)
 
@@ -101,7 +101,6 @@ async def test_every_attempt_has_the_same_key_and_body(
             Webhook(secret).verify(got.body, got.headers)
 
 
-@pytest.mark.long
 async def test_what_is_gone_is_a_dead_letter_until_somebody_says_otherwise(
     server: RunningServer, customer: Customer, headache: Recording
 ) -> None:
@@ -195,7 +194,6 @@ async def test_a_callback_inside_is_never_called(
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
-@pytest.mark.long
 async def test_an_operator_sets_tests_and_rotates(server: RunningServer, customer: Customer) -> None:
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving(in_turn(answering(200), answering(200), answering(500))))
@@ -215,7 +213,7 @@ async def test_an_operator_sets_tests_and_rotates(server: RunningServer, custome
         assert "auscult keys create" in await run(lambda: webhooks(server, "set", "nobody", receiver.url, ok=False))
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 async def test_a_delivery_that_a_kill_interrupted_is_made_with_the_same_key(
     database: str, request: pytest.FixtureRequest, tmp_path: Path, headache: Recording
 ) -> None:
