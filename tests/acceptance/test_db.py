@@ -4,8 +4,6 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-import pytest
-
 from bench.recordings import Recording
 from bench.server import running_server
 from tests.acceptance.conftest import client

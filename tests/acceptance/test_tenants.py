@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server

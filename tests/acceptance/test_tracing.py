@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Thread
 
 import anyio.to_thread
-import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
