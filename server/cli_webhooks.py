@@ -10,12 +10,13 @@ import typer
 from msgspec import structs
 from rich.table import Table
 
+from server.addresses import AllowedHosts
 from server.commands import ConfigFile, DataDir, date, out, read_settings, store
 from server.deliveries.dialect import Dialect
 from server.deliveries.sending import send
 from server.dialects import DIALECTS
 from server.errors import BadRequest, NotFound, ServerError
-from server.outgoing import Outgoing, check_url
+from server.outgoing import Outgoing
 from server.settings import Settings
 from server.store import deliveries as sql
 from server.store import tenants
@@ -48,7 +49,7 @@ def set_webhook(
             if not sql.remove_webhook(connection, owner, name):
                 raise _no_webhook(tenant, name)
             return
-        check_url(url)
+        AllowedHosts(settings.outgoing.allow_hosts).check_url(url)
         known = sql.get_webhook(connection, keyring, owner, name)
         made = None if known is not None else _new_secret()
         hook = Webhook(url=url, secrets=(Secret(secret=made),)) if made else structs.replace(_known(known), url=url)

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -23,6 +22,7 @@ import httpx
 import msgspec
 
 from pipeline.errors import AuscultError
+from server.addresses import Address, AddressRefused, AllowedHosts, addresses_of, read_url
 from server.errors import TooLarge
 
 ANSWER_BYTES = 65_536  # of an answer that are read; nothing in it matters but that it came
@@ -30,18 +30,9 @@ LOOKUPS = 64  # names that are resolved at the same time
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 LATER = frozenset({408, 425, 429, *range(500, 600)})  # statuses of what may work another time
-NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
-WELL_KNOWN = (80, 443)  # ports; others below 1024 belong to services that are no web servers
 
-Address: TypeAlias = IPv4Address | IPv6Address
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host name."""
-
-
-class AddressRefused(AuscultError):
-    """The address is not one that this server calls: an operator can allow its host with outgoing.allow_hosts."""
-
-    code = "address_refused"
 
 
 class FetchFailed(AuscultError):
@@ -61,39 +52,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None  # code of what went wrong where nothing came
     retry_after: str | None
     duration_ms: int
-
-
-class AllowedHosts:
-    """What the operator allows although it is not public: names, "name:port", addresses, networks."""
-
-    def __init__(self, entries: Iterable[str]) -> None:
-        self._names: set[str] = set()
-        self._networks: list[IPv4Network | IPv6Network] = []
-        for entry in entries:
-            try:
-                self._networks.append(ip_network(entry.strip("[]"), strict=False))
-            except ValueError:
-                self._names.add(entry.lower())
-
-    def named(self, host: str, port: int) -> bool:
-        """Whether this host is allowed by name."""
-        return host.lower() in self._names or f"{host.lower()}:{port}" in self._names
-
-    def addressed(self, address: Address) -> bool:
-        """Whether this address is allowed."""
-        return any(address in network for network in self._networks if network.version == address.version)
-
-
-def public(address: Address) -> bool:
-    """Whether it is a unicast address of the public internet, also where it wraps another one."""
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is None and address in NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return public(inner)
-    site_local = isinstance(address, IPv6Address) and address.is_site_local  # of old (RFC 3879), and still routed
-    return address.is_global and not (site_local or address.is_multicast or address.is_reserved)
 
 
 class Resolver:
@@ -155,15 +113,10 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     async def checked(self, host: str, port: int) -> list[Address]:
         """Every address of a host, all of them fit to be called. Raises `AddressRefused`, `httpcore.ConnectError`."""
         try:
-            addresses = [ip_address(each.partition("%")[0]) for each in await self._resolve(host, port)]
+            addresses = addresses_of(await self._resolve(host, port))
         except (OSError, ValueError) as exc:
             raise httpcore.ConnectError("The name is not known.") from exc
-        if self._allowed.named(host, port):
-            return addresses
-        if not all(self._allowed.addressed(address) or public(address) for address in addresses):
-            raise AddressRefused
-        if port not in WELL_KNOWN and port < 1024:
-            raise AddressRefused("The address has a port below 1024 that is neither 80 nor 443.")
+        self._allowed.check(host, port, addresses)
         return addresses
 
 
@@ -183,8 +136,13 @@ class Outgoing:
         self._connect_timeout_s = connect_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._fetch_timeout_s = fetch_timeout_s
-        self._backend = _Guarded(AllowedHosts(allow_hosts), lookup or Resolver())
+        self._allowed = AllowedHosts(allow_hosts)
+        self._backend = _Guarded(self._allowed, lookup or Resolver())
         self._tls = tls or httpx.create_ssl_context()  # once: reading the authorities takes longer than a call
+
+    def check(self, url: str) -> None:
+        """What can be told before a call: raises `AddressRefused` where none will ever be made."""
+        self._allowed.check_url(url)
 
     async def fetch(self, url: str, *, max_bytes: int) -> AsyncGenerator[bytes]:
         """A file, in pieces. Raises `AddressRefused`, `FetchFailed`, `TooLarge`."""
@@ -237,7 +195,7 @@ class Outgoing:
         self, method: str, url: str, stall_s: float, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[httpcore.Response]:
         """One request over a connection of its own. Raises `AddressRefused`, `FetchFailed`."""
-        check_url(url)
+        read_url(url)
         timeout = {"connect": self._connect_timeout_s, "read": stall_s, "write": stall_s, "pool": stall_s}
         sent = {"Accept-Encoding": "identity", "User-Agent": "Auscult", **(headers or {})}
         if method == "POST":
@@ -256,23 +214,6 @@ class Outgoing:
             raise FetchFailed("The address did not answer in time.", retryable=True) from exc
         except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as exc:
             raise FetchFailed("The address could not be reached, or broke off.", retryable=True) from exc
-
-
-def check_url(url: str) -> None:
-    """Whether it has the form of an address that may be called. Raises `AddressRefused`."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise AddressRefused("The address is not a valid http or https URL.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AddressRefused("The address is not a valid http or https URL.")
-    if parts.username is not None or parts.password is not None:
-        raise AddressRefused("The address must not carry a user name or password.")
-    if port == 0 or any(not 32 < ord(char) < 127 for char in url):
-        raise AddressRefused(
-            "The address is not a valid http or https URL: write special characters as %XX, and names in Punycode."
-        )
 
 
 def _redirected(url: str, response: httpcore.Response) -> str:

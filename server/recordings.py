@@ -42,6 +42,10 @@ HEAD_BYTES = 64  # looked at before anything is stored
 class Fetcher(Protocol):
     """Files at addresses that clients gave (`server.outgoing`)."""
 
+    def check(self, url: str) -> None:
+        """Raises `AddressRefused` for an address that will never be called: a file's, or a callback's."""
+        ...
+
     def fetch(self, url: str, *, max_bytes: int) -> AsyncGenerator[bytes]:
         """The file, in pieces. Raises errors whose `retryable` says whether it is worth another try."""
         ...
@@ -144,6 +148,10 @@ class Recordings:
             self._studio.metrics.sessions_opened.labels(api=options.api).inc()
             await self._executors.tell(QUEUED, opened)
         return opened
+
+    def check_address(self, url: str) -> None:
+        """See `Fetcher.check`."""
+        self._fetcher.check(url)
 
     # Steps of the job
 
@@ -263,10 +271,16 @@ class Receiving:
         await self._recordings.keep(self, pieces)
 
     def url(self, url: str) -> None:
-        """The next file, which is to be fetched."""
+        """The next file, which is to be fetched. Raises `AddressRefused`."""
+        self._recordings.check_address(url)
         self.parts.append(Part(ordinal=len(self.parts), blob=None, size=0, url=url))
 
     async def accept(self, options: EncounterOptions, client_key: str | None = None, callback_url: str = "") -> str:
-        """Everything is here: returns the id of the encounter, once it is stored. Its API tells `callback_url`."""
+        """Everything is here: returns the id of the encounter, once it is stored. Its API tells `callback_url`.
+
+        Raises `BadRequest`, `AddressRefused`, `QuotaExceeded`.
+        """
+        if callback_url:
+            self._recordings.check_address(callback_url)
         callback = Callback(url=callback_url) if callback_url else None
         return await self._recordings.store(self, options, client_key, callback)

@@ -17,7 +17,7 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client, make_key, start_on, store_on
 from tests.acceptance.haidy import chunk, post
-from tests.acceptance.recorded import finished, sent
+from tests.acceptance.recorded import finished, sent, upload
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_nabla import pcm
 from tests.preforked import auscult
@@ -169,28 +169,28 @@ async def test_a_recording_is_fetched_from_its_address(customer: Customer, heada
         assert done["items"]
 
 
-@pytest.mark.parametrize(
-    ("url", "code"),
-    [("http://169.254.169.254/latest/meta-data", "address_refused"), ("http://127.0.0.2:{port}/x", "address_refused")],
-)
-async def test_a_recording_is_not_fetched_from_inside(customer: Customer, url: str, code: str) -> None:
-    async with receiving() as inside:
-        target = url.format(port=inside.port)
-        answer = await anyio.to_thread.run_sync(lambda: customer.api.post("/api/recordings", json={"urls": [target]}))
+async def test_a_recording_is_not_fetched_from_inside(customer: Customer) -> None:
+    async with receiving() as inside, receiving(answering(302, Location=f"http://127.0.0.2:{inside.port}/")) as outside:
+        answer = await anyio.to_thread.run_sync(
+            lambda: customer.api.post("/api/recordings", json={"urls": [outside.url]})
+        )
         over = await anyio.to_thread.run_sync(finished, customer.api, answer.json()["encounter_id"])
-        assert over["error"]["code"] == code
+        assert over["error"]["code"] == "address_refused"
         assert not inside.got
 
 
-async def test_a_callback_inside_is_never_called(
-    server: RunningServer, customer: Customer, headache: Recording
+@pytest.mark.parametrize("url", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.2:8080/x"])
+def test_an_address_inside_is_refused_at_once(
+    server: RunningServer, customer: Customer, headache: Recording, url: str
 ) -> None:
-    async with receiving() as inside:
-        url = f"http://127.0.0.2:{inside.port}/x"
-        await anyio.to_thread.run_sync(lambda: sent(customer.api, encoded(headache, "webm", 2), callback_url=url))
-        await anyio.to_thread.run_sync(until_listed, server, customer.name, "address_refused")
-        assert not inside.got
-        assert url not in server.log()
+    fetched = customer.api.post("/api/recordings", json={"urls": ["http://127.0.0.1:8080/a.wav", url]})
+    told = upload(customer.api, encoded(headache, "webm", 2), callback_url=url)
+    for answer in (fetched, told):
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["code"] == "address_refused"
+        assert "outgoing.allow_hosts" in answer.json()["error"]["message"]
+    assert "outgoing.allow_hosts" in webhooks(server, "set", customer.name, url, ok=False)
+    assert url not in server.log()
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the database does not matter here
