@@ -1,5 +1,6 @@
 """Which addresses that somebody else gave may be called: public ones, and what the operator allows besides."""
 
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -10,6 +11,8 @@ from pipeline.errors import AuscultError
 
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
 PORTS = {"http": 80, "https": 443}  # where no other is named; others below 1024 belong to services that are no web
+NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # what ends in one is an IPv4 address, or wrong (WHATWG URL, host parsing)
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -24,17 +27,18 @@ class AllowedHosts:
     """What the operator allows although it is not public: names, "name:port", addresses, networks."""
 
     def __init__(self, entries: Iterable[str]) -> None:
-        self._names: set[str] = set()
+        """Raises `ValueError`, which says what is none of these."""
+        self._hosts: set[tuple[str, int | None]] = set()  # without a port: each of them
         self._networks: list[IPv4Network | IPv6Network] = []
         for entry in entries:
             try:
                 self._networks.append(ip_network(entry.strip("[]"), strict=False))
             except ValueError:
-                self._names.add(entry.lower())
+                self._hosts.add(_host(entry))
 
     def named(self, host: str, port: int) -> bool:
         """Whether this host is allowed by name."""
-        return not self._names.isdisjoint({host.lower(), f"{host.lower()}:{port}"})
+        return not self._hosts.isdisjoint({(host.lower(), None), (host.lower(), port)})
 
     def addressed(self, address: Address) -> bool:
         """Whether this address is allowed."""
@@ -98,3 +102,19 @@ def _literal(host: str) -> list[Address]:
     except (OSError, UnicodeError):
         return []
     return addresses_of(str(entry[4][0]) for entry in found)
+
+
+def _host(entry: str) -> tuple[str, int | None]:
+    """A name or an address in an operator's entry, and the port behind it. Raises `ValueError`."""
+    try:
+        parts = urlsplit(f"//{entry}")
+        host, port = parts.hostname or "", parts.port
+        if parts.netloc != entry or parts.username is not None:
+            raise ValueError
+        if ":" in host or NUMBER.fullmatch(host.rpartition(".")[2]):
+            ip_address(host)
+        elif not NAME.fullmatch(host):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{entry!r} is no host name, HOST:PORT, address or network") from None
+    return host, port

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, inspect
 
 from pipeline.errors import AuscultError
+from server.addresses import AllowedHosts
 
 VARIABLE_PREFIX = "AUSCULT_"
 NOT_SETTINGS = frozenset({"AUSCULT_API_KEY", "AUSCULT_CONFIG", "AUSCULT_TEST_DATA"})  # ours, but read elsewhere
@@ -471,6 +472,10 @@ def _checked(given: _Given) -> object:
     except msgspec.ValidationError as exc:
         shown = "" if _is_secret(kind) else f" is {given.value!r}, but"
         raise SettingsError(given.source, f"{given.spelled}{shown} must be {expectation(kind)}") from exc
+    try:
+        AllowedHosts(settings.outgoing.allow_hosts)
+    except ValueError as exc:
+        raise SettingsError(given.source, f"{given.spelled}: {exc}") from exc
     checked: object = getattr(getattr(settings, table), key)
     return checked
 

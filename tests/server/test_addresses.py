@@ -62,9 +62,13 @@ def test_an_operator_allows_an_address_that_a_url_names(allowed: str) -> None:
 
 
 def test_an_allowed_host_is_no_prefix() -> None:
-    allowed = AllowedHosts(["hospital.example", "10.0.0.0/8", "[fd00::1]"])
+    allowed = AllowedHosts(["hospital.example", "emr_db:8443", "10.0.0.0/8", "[fd00::1]", "[fd00::2]:8443"])
     assert allowed.named("hospital.example", 80)
     assert not allowed.named("evil-hospital.example", 80)
+    assert allowed.named("EMR_db", 8443)
+    assert not allowed.named("emr_db", 80)
+    assert allowed.named("fd00::2", 8443)
+    assert not allowed.named("fd00::2", 80)
     assert allowed.addressed(ip_address("10.9.9.9"))
     assert allowed.addressed(ip_address("fd00::1"))
     assert not allowed.addressed(ip_address("11.0.0.1"))

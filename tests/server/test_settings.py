@@ -205,6 +205,29 @@ def test_a_variable_that_cannot_be_used_is_named_as_the_operator_wrote_it() -> N
         load_settings(environment={"AUSCULT_SERVER_PORT": "http"})
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "10.0.0.0/99",
+        "10.0.0.256",
+        "10.0",
+        "fd00::/129",
+        "*.example.org",
+        "http://emr",
+        "emr:0x50",
+        "a b",
+        "exämple",
+        ":80",
+    ],
+)
+def test_an_allowed_host_that_is_none_is_an_error_and_not_taken_for_a_name(entry: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(environment={"AUSCULT_OUTGOING_ALLOW_HOSTS": f"10.0.0.0/8,{entry}"})
+    assert str(error.value) == (
+        f"environment: AUSCULT_OUTGOING_ALLOW_HOSTS: {entry!r} is no host name, HOST:PORT, address or network"
+    )
+
+
 def test_every_number_has_a_range() -> None:
     for name in NAMES:
         with pytest.raises(SettingsError) as error:
