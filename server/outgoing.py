@@ -86,16 +86,19 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Raises `AddressRefused`, `httpcore.ConnectError`."""
-        with anyio.fail_after(timeout):
+        """Each address in turn, within the time for all. Raises `AddressRefused`, `httpcore.ConnectError`, or that it
+        took too long: `httpcore.ConnectTimeout`, `TimeoutError`.
+        """
+        with anyio.fail_after(timeout) as limit:
             addresses = await self.checked(host, port)
-            failed: httpcore.ConnectError | None = None
-            for address in addresses:
+            failed: Exception = httpcore.ConnectError("no address")
+            for number, address in enumerate(addresses):
+                share_s = (limit.deadline - anyio.current_time()) / (len(addresses) - number)  # the next get theirs
                 try:
-                    return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
-                except httpcore.ConnectError as exc:
+                    return await self._inner.connect_tcp(str(address), port, share_s, local_address, socket_options)
+                except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
                     failed = exc
-            raise failed or httpcore.ConnectError("no address")
+            raise failed
 
     async def connect_unix_socket(
         self,

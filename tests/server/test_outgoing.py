@@ -1,8 +1,9 @@
 import asyncio
 import datetime
+import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,30 @@ async def test_the_operator_allows_names_and_networks() -> None:
         with pytest.raises(AddressRefused):
             await fetched(Outgoing(["files.hospital:1"], lookup=names), url)
         assert receiver.got[0].headers["host"] == f"files.hospital:{receiver.port}"
+
+
+async def test_an_address_that_takes_no_connection_is_not_the_last_to_be_tried() -> None:
+    async def both(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    async with receiving(answering(200, b"audio")) as receiver:
+        url = f"http://a.example:{receiver.port}/"
+        with taking_no_connection("127.0.0.2", receiver.port):
+            assert await fetched(Outgoing(LOOPBACK, lookup=both, connect_timeout_s=1.0), url) == b"audio"
+            with pytest.raises(FetchFailed, match="in time"):
+                await fetched(Outgoing(LOOPBACK, connect_timeout_s=0.2), f"http://127.0.0.2:{receiver.port}/")
+
+
+@contextmanager
+def taking_no_connection(host: str, port: int) -> Iterator[None]:
+    """A server whose backlog is full: the system leaves whoever knocks without an answer (tcp(7), listen(2))."""
+    with ExitStack() as stack:
+        stack.enter_context(socket.create_server((host, port), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((host, port))
+        yield
 
 
 async def test_redirects_are_followed_without_what_was_sent_before() -> None:
