@@ -29,6 +29,7 @@ ANSWER_BYTES = 65_536  # of an answer that are read; nothing in it matters but t
 LOOKUPS = 64  # names that are resolved at the same time
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
+LATE = "The address did not answer in time."
 LATER = frozenset({408, 425, 429, *range(500, 600)})  # statuses of what may work another time
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -153,10 +154,11 @@ class Outgoing:
         for _ in range(MAX_REDIRECTS + 1):
             async with AsyncExitStack() as stack:
                 try:
-                    with anyio.fail_after(until - anyio.current_time()):  # whoever trickles headers, too
+                    head_s = min(self._stall_timeout_s, until - anyio.current_time())
+                    with anyio.fail_after(head_s):  # for all of the head, which may come byte by byte
                         response = await stack.enter_async_context(self._call("GET", url, self._stall_timeout_s))
                 except TimeoutError as exc:
-                    raise FetchFailed("Fetching the file took too long.", retryable=False) from exc
+                    raise FetchFailed(LATE, retryable=anyio.current_time() < until) from exc
                 if response.status in REDIRECTS:
                     url = _redirected(url, response)
                     continue
@@ -214,7 +216,7 @@ class Outgoing:
             ):
                 yield response
         except (httpcore.TimeoutException, TimeoutError) as exc:
-            raise FetchFailed("The address did not answer in time.", retryable=True) from exc
+            raise FetchFailed(LATE, retryable=True) from exc
         except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as exc:
             raise FetchFailed("The address could not be reached, or broke off.", retryable=True) from exc
 

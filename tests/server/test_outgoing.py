@@ -252,9 +252,10 @@ async def test_a_redirect_may_be_written_carelessly() -> None:
 
 async def test_a_file_whose_headers_never_end_is_given_up() -> None:
     async with receiving(trickling) as there:
-        with pytest.raises(FetchFailed):
+        with pytest.raises(FetchFailed, match="in time") as failed:
             async with asyncio.timeout(20):
-                await fetched(Outgoing(LOOPBACK, fetch_timeout_s=0.3), there.url)
+                await fetched(Outgoing(LOOPBACK, stall_timeout_s=0.3), there.url)
+        assert failed.value.retryable
 
 
 async def trickling(_: Got, writer: asyncio.StreamWriter) -> None:
