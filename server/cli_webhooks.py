@@ -11,7 +11,7 @@ from msgspec import structs
 from rich.table import Table
 
 from server.addresses import AllowedHosts
-from server.commands import ConfigFile, DataDir, date, out, read_settings, store
+from server.commands import ConfigFile, DataDir, date, moment, out, read_settings, store
 from server.deliveries.dialect import Dialect
 from server.deliveries.sending import send
 from server.dialects import DIALECTS
@@ -62,6 +62,7 @@ def set_webhook(
 def list_webhooks(
     deliveries: Annotated[bool, typer.Option("--deliveries", help="The newest deliveries instead.")] = False,
     dead: Annotated[bool, typer.Option("--dead", help="Only those that were given up.")] = False,
+    attempts: Annotated[str | None, typer.Option(metavar="ID", help="All attempts of this delivery instead.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
@@ -70,6 +71,9 @@ def list_webhooks(
     settings = read_settings(config, {"server.data_dir": data_dir})
     with store(settings) as connection:
         owner = None if tenant is None else tenants.named(connection, tenant).id
+        if attempts is not None:
+            out.print(_attempts(sql.attempts(connection, attempts)))
+            return
         if deliveries or dead:
             out.print(_deliveries(sql.listing(connection, owner, dead=dead)))
             return
@@ -146,12 +150,23 @@ def redeliver(
 def _deliveries(lines: list[sql.DeliveryLine]) -> Table:
     table = Table("id", "tenant", "event", "state", "attempts", "last", "created", "next", box=None, pad_edge=False)
     for line in lines:
-        last = line.error or ("" if line.status is None else str(line.status))
+        last = _came(line.status, line.error)
         due = date(line.next_at) if line.state == "pending" else ""
         table.add_row(
             line.id, line.tenant, line.event, line.state, str(line.attempts), last, date(line.created_at), due
         )
     return table
+
+
+def _attempts(made: list[sql.Attempt]) -> Table:
+    table = Table("attempt", "at", "came", "ms", box=None, pad_edge=False)
+    for each in made:
+        table.add_row(str(each.number), moment(each.at), _came(each.status, each.error), str(each.duration_ms))
+    return table
+
+
+def _came(status: int | None, error: str | None) -> str:
+    return error or ("" if status is None else str(status))
 
 
 def _keyring(settings: Settings) -> KeyRing:

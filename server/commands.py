@@ -54,3 +54,8 @@ def prepared(settings: Settings) -> Engine:
 def date(at: float | None) -> str:
     """A time in UTC, to the minute; empty for none."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def moment(at: float) -> str:
+    """A time in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -77,6 +77,16 @@ class DeliveryLine(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one attempt to deliver."""
+
+    number: int  # from 1
+    at: float  # when it was over
+    status: int | None
+    error: str | None
+    duration_ms: int
+
+
 # Webhooks
 
 
@@ -289,6 +299,17 @@ def listing(connection: Connection, tenant: str | None, *, dead: bool, most: int
     ]
 
 
+def attempts(connection: Connection, delivery: str) -> list[Attempt]:
+    """All attempts of a delivery, in order. Raises `NotFound`."""
+    if connection.execute(select(t.deliveries.c.id).where(t.deliveries.c.id == delivery)).one_or_none() is None:
+        raise _no_delivery(delivery)
+    query = select(t.attempts).where(t.attempts.c.delivery_id == delivery).order_by(t.attempts.c.number)
+    return [
+        Attempt(number=row.number, at=row.at, status=row.status, error=row.error, duration_ms=row.duration_ms)
+        for row in connection.execute(query)
+    ]
+
+
 def redeliver(connection: Connection, at: float, *, delivery: str | None, tenant: str | None) -> int:
     """Have one delivery, or all dead ones (of a tenant), attempted anew; returns how many. Raises `NotFound`."""
     c = t.deliveries.c
@@ -298,5 +319,9 @@ def redeliver(connection: Connection, at: float, *, delivery: str | None, tenant
     values = {"state": State.PENDING, "next_at": at, "created_at": at, "ended_at": None}
     count = connection.execute(update(t.deliveries).where(*wanted, c.claimed_by == "").values(**values)).rowcount
     if delivery is not None and not count:
-        raise NotFound(f"There is no delivery with the id {delivery}: `auscult webhooks list --deliveries` shows them.")
+        raise _no_delivery(delivery)
     return count
+
+
+def _no_delivery(delivery: str) -> NotFound:
+    return NotFound(f"There is no delivery with the id {delivery}: `auscult webhooks list --deliveries` shows them.")

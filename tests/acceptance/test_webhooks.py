@@ -86,6 +86,8 @@ async def test_a_session_s_end_is_told_once_and_signed(
         await anyio.sleep(0.5)
         assert len(receiver.got) == 1
         assert "delivered" in webhooks(server, "list", "--deliveries", "--tenant", customer.name)
+        (attempt,) = webhooks(server, "list", "--attempts", got.headers["webhook-id"]).splitlines()[1:]
+        assert " 200 " in attempt
 
 
 async def test_every_attempt_has_the_same_key_and_body(

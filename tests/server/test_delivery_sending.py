@@ -1,5 +1,6 @@
 """The outbox at work, on SQLite and on PostgreSQL, with real receivers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ import anyio
 import pytest
 from sqlalchemy import Connection, Engine, insert, update
 
-from bench.receiver import answering, hanging, in_turn, receiving
+from bench.receiver import Got, answering, hanging, in_turn, receiving
 from server.deliveries.dialect import Message
 from server.deliveries.sending import AT_ONCE_PER_TENANT, Deliveries
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, State, StreamSpec
+from server.errors import NotFound
 from server.executors import Alone
 from server.facades.auscult.callbacks import AuscultDialect
 from server.metrics import Metrics
@@ -194,6 +196,35 @@ async def test_what_falls_due_while_it_is_looked_is_sent_at_once(engine: Engine)
         here.deliveries.wake()
         with anyio.fail_after(5):
             await there.until(2)
+
+
+async def test_every_attempt_of_a_delivery_is_listed(engine: Engine) -> None:
+    async with receiving(in_turn(answering(503), closing, answering(200))) as there, office(engine) as here:
+        await here.tenant("a", there.url)
+        await here.complete("a")
+        (line,) = await here.until(lambda lines: lines[0].attempts == 1)
+        here.clock[0] = line.next_at
+        here.deliveries.wake()
+        (line,) = await here.until(lambda lines: lines[0].attempts == 2)
+        here.clock[0] = line.next_at
+        here.deliveries.wake()
+        await here.until(lambda lines: lines[0].state == "delivered")
+        with engine.connect() as connection:
+            made = sql.attempts(connection, line.id)
+            with pytest.raises(NotFound, match="--deliveries"):
+                sql.attempts(connection, "unknown")
+    assert [(each.number, each.status, each.error) for each in made] == [
+        (1, 503, None),
+        (2, None, "fetch_failed"),
+        (3, 200, None),
+    ]
+    assert made[0].at < made[1].at < made[2].at == here.clock[0]
+    assert all(each.duration_ms >= 0 for each in made)
+
+
+async def closing(_: Got, writer: asyncio.StreamWriter) -> None:
+    """Without an answer."""
+    writer.close()
 
 
 def test_room_goes_to_who_has_the_least_of_it(engine: Engine) -> None:
