@@ -15,6 +15,7 @@ from server.domain import StoredChunk, StreamSpec, StreamState
 from server.errors import ServerError
 from server.store import encounters as sql
 from server.store.database import Reader
+from server.store.encounters import SealedChunk
 from server.store.seal import Seal
 from server.store.writer import Writer
 
@@ -145,28 +146,19 @@ class ChunkLog:
 
         Raises `EpochLost`, `DuplicateChunk`, `StoreUnavailable`; then nothing is logged.
         """
-        entries = list(zip(chunks, self._stored(chunks), strict=True))
-        sealed = [self.seal.seal(f"chunk/{new.channel.ordinal}/{chunk.seq}", chunk.body) for new, chunk in entries]
+        sealed = list(self._sealed(chunks))
 
         def operation(connection: Connection) -> None:
-            for (new, chunk), body in zip(entries, sealed, strict=True):
-                sql.append_chunk(
-                    connection,
-                    self.encounter,
-                    self.epoch,
-                    new.channel.ordinal,
-                    chunk,
-                    client_key=new.client_key,
-                    sealed=body,
-                )
+            if sealed:
+                sql.append_chunks(connection, self.encounter, self.epoch, sealed)
             if final:
                 sql.close(connection, self.encounter, self.epoch, self.now(), last_key)
 
         if chunks or final:
             await self.writer.write(operation)
-        for new, chunk in entries:
+        for new in chunks:
             new.channel.seq += 1
-            new.channel.offset += len(chunk.body)
+            new.channel.offset += len(new.body)
 
     async def has(self, client_key: str | None) -> bool:
         """Whether a chunk with this key was logged."""
@@ -203,11 +195,14 @@ class ChunkLog:
                 yield chunk
                 begin = chunk.offset + len(chunk.body)
 
-    @staticmethod
-    def _stored(chunks: Sequence[NewChunk]) -> Iterator[StoredChunk]:
+    def _sealed(self, chunks: Sequence[NewChunk]) -> Iterator[SealedChunk]:
         """Each behind what is logged of its stream, and behind the ones before it."""
         ends: dict[int, tuple[int, int]] = {}
         for new in chunks:
-            seq, offset = ends.get(new.channel.ordinal, (new.channel.seq, new.channel.offset))
-            ends[new.channel.ordinal] = (seq + 1, offset + len(new.body))
-            yield StoredChunk(seq=seq, offset=offset, body=new.body)
+            stream, size = new.channel.ordinal, len(new.body)
+            seq, offset = ends.get(stream, (new.channel.seq, new.channel.offset))
+            ends[stream] = (seq + 1, offset + size)
+            sealed = self.seal.seal(f"chunk/{stream}/{seq}", new.body)
+            yield SealedChunk(
+                stream=stream, seq=seq, offset=offset, size=size, client_key=new.client_key, sealed=sealed
+            )

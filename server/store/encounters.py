@@ -48,6 +48,17 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     client_key: str | None
 
 
+class SealedChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk to be appended to the log of a stream: its fields are columns."""
+
+    stream: int
+    seq: int
+    offset: int
+    size: int  # bytes, unsealed
+    client_key: str | None
+    sealed: bytes
+
+
 class DuplicateChunk(AlreadyFinal):
     """This chunk was stored before."""
 
@@ -149,37 +160,22 @@ def take_over(connection: Connection, encounter: str, owner: str, epoch: int) ->
     return epoch + 1
 
 
-def append_chunk(
-    connection: Connection,
-    encounter: str,
-    epoch: int,
-    stream: int,
-    chunk: StoredChunk,
-    *,
-    client_key: str | None,
-    sealed: bytes,
-) -> None:
-    """Append to the log. Raises `EpochLost` unless the encounter is live and ours, `DuplicateChunk` on a known key."""
+def append_chunks(connection: Connection, encounter: str, epoch: int, chunks: Sequence[SealedChunk]) -> None:
+    """Append to the log. Raises `EpochLost` unless the encounter is live and ours, `DuplicateChunk` on a known key.
+
+    Then none of them is appended.
+    """
     own(connection, encounter, epoch, state=State.LIVE)
-    if (
-        client_key is not None
-        and connection.execute(
-            select(literal(1)).where(
-                t.chunks.c.encounter_id == encounter, t.chunks.c.stream == stream, t.chunks.c.client_key == client_key
-            )
-        ).scalar()
-    ):
-        raise DuplicateChunk
-    values = {
-        "encounter_id": encounter,
-        "stream": stream,
-        "seq": chunk.seq,
-        "offset": chunk.offset,
-        "size": len(chunk.body),
-        "client_key": client_key,
-        "sealed": sealed,
-    }
-    connection.execute(insert(t.chunks).values(**values))
+    c = t.chunks.c
+    keys = {(chunk.stream, chunk.client_key) for chunk in chunks if chunk.client_key is not None}
+    if keys:
+        known = select(c.stream, c.client_key).where(
+            c.encounter_id == encounter, c.client_key.in_([key for _, key in keys])
+        )
+        if not keys.isdisjoint((row.stream, row.client_key) for row in connection.execute(known)):
+            raise DuplicateChunk
+    rows = [{"encounter_id": encounter, **msgspec.structs.asdict(chunk)} for chunk in chunks]
+    connection.execute(insert(t.chunks), rows)
 
 
 def has_chunk(connection: Connection, encounter: str, key: str) -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from server.domain import StoredChunk
 from server.errors import EpochLost
 from server.store import encounters as sql
 from server.store import tables as t
 from server.store.database import database_url, migrate, open_engine
+from server.store.encounters import SealedChunk
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -40,21 +40,33 @@ def encounter(engine: Engine, request: pytest.FixtureRequest) -> str:
     return name
 
 
-def append(engine: Engine, encounter: str, epoch: int, seq: int) -> None:
-    chunk = StoredChunk(seq=seq, offset=seq, body=b"x")
+def chunk(seq: int, key: str | None = None, *, stream: int = 0) -> SealedChunk:
+    return SealedChunk(stream=stream, seq=seq, offset=seq, size=1, client_key=key, sealed=b"sealed")
+
+
+def append(engine: Engine, encounter: str, epoch: int, *chunks: SealedChunk) -> None:
     with engine.begin() as connection:
-        sql.append_chunk(connection, encounter, epoch, 0, chunk, client_key=None, sealed=b"sealed")
+        sql.append_chunks(connection, encounter, epoch, chunks)
 
 
 def test_a_former_owner_appends_nothing(engine: Engine, encounter: str) -> None:
-    append(engine, encounter, 1, 0)
+    append(engine, encounter, 1, chunk(0))
     with engine.begin() as connection:
         assert sql.take_over(connection, encounter, "second", 1) == 2
     with pytest.raises(EpochLost):
-        append(engine, encounter, 1, 1)
-    append(engine, encounter, 2, 1)
+        append(engine, encounter, 1, chunk(1), chunk(2))
+    append(engine, encounter, 2, chunk(1))
     with engine.connect() as connection:
         assert sql.log_ends(connection, encounter)[0].seq == 2
+
+
+def test_with_a_known_key_among_them_no_chunk_is_appended(engine: Engine, encounter: str) -> None:
+    append(engine, encounter, 1, chunk(0, "a"), chunk(0, "b", stream=1))
+    with engine.begin() as connection, pytest.raises(sql.DuplicateChunk):  # its group goes on, and is committed
+        sql.append_chunks(connection, encounter, 1, [chunk(1, "new"), chunk(2, "a")])
+    append(engine, encounter, 1, chunk(1, "b"), chunk(1, "a", stream=1))  # keys are a stream's own
+    with engine.connect() as connection:
+        assert {stream: end.seq for stream, end in sql.log_ends(connection, encounter).items()} == {0: 2, 1: 2}
 
 
 def test_only_one_takes_over(engine: Engine, encounter: str) -> None:
@@ -75,8 +87,7 @@ def test_what_is_being_appended_is_seen_by_who_takes_over_meanwhile(engine: Engi
             ends.append(sql.log_ends(connection, encounter)[0].seq)
 
     with engine.begin() as connection:
-        chunk = StoredChunk(seq=0, offset=0, body=b"x")
-        sql.append_chunk(connection, encounter, 1, 0, chunk, client_key=None, sealed=b"sealed")
+        sql.append_chunks(connection, encounter, 1, [chunk(0)])
         heir = threading.Thread(target=take_over)
         heir.start()
         heir.join(0.3)
