@@ -287,7 +287,7 @@ class Server:
         self._studio = self._make_studio()
         self._keyring = open_keyring(settings)
         self._blobs = open_blobs(settings)
-        self._tenants = Tenants(self._reader, time.time)
+        self._tenants = Tenants(self._reader, time.monotonic)
         self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
         self._encounters = self._make_encounters()
         outgoing = settings.outgoing
@@ -387,6 +387,7 @@ class Server:
             reader=self._reader,
             metrics=self.metrics,
             now=time.time,
+            steady=time.monotonic,
             gather_ms=settings.live.gather_ms,
             max_session_ms=settings.limits.max_session_minutes * 60_000,
             max_recording_ms=settings.limits.max_recording_minutes * 60_000,
@@ -421,7 +422,9 @@ class Server:
     def _make_app(self) -> ASGIApp:
         settings = self._settings
         signing = self._signing
-        authenticator = Authenticator(self._reader, signing, time.time, self._quotas.count_request)
+        authenticator = Authenticator(
+            self._reader, signing, time.time, self._quotas.count_request, steady=time.monotonic
+        )
         lifetimes = Lifetimes(default_s=settings.tokens.expires_s, max_s=settings.tokens.max_expires_s)
         tokens = Tokens(signing, self._writer, time.time, lifetimes)
         haidy = Haidy(
@@ -636,6 +639,7 @@ class Server:
             retention(self._settings),
             partial(forget_pages, self._engines),
             time.time,
+            time.monotonic,
         )
         while True:
             try:

@@ -25,12 +25,16 @@ class Authenticator:
         signing: Signing,
         now: Callable[[], float],
         admit: Callable[[Caller], Awaitable[None]] | None = None,
+        *,
+        steady: Callable[[], float],
     ) -> None:
-        """`admit` is awaited for each request; what it raises is what the request is told."""
+        """`now`: seconds since 1970; `steady`: seconds of a clock that never goes back. `admit` is awaited for each
+        request; what it raises is what the request is told.
+        """
         self._signing = signing
         self._now = now
         self._admit = admit
-        self._owners = Remembered[Caller](reader, now)  # by a key's digest, and by its id
+        self._owners = Remembered[Caller](reader, steady)  # by a key's digest, and by its id
 
     async def caller(self, credential: str | None) -> Caller:
         """Whose request this is; to be called once for each. Raises what `identify` raises, and `RateLimited`."""

@@ -85,7 +85,8 @@ class Studio:
     writer: Writer
     reader: Reader
     metrics: Metrics
-    now: Callable[[], float]
+    now: Callable[[], float]  # seconds since 1970
+    steady: Callable[[], float]  # seconds of a clock that never goes back
     gather_ms: int
     max_session_ms: int
     max_recording_ms: int
@@ -137,7 +138,9 @@ class LiveEncounter:
         self._advanced = anyio.Event()  # more of a recording was heard; replaced when it was
         self._channels = list(channels)
         self._attendances = Attendances()
-        self._began: float | None = row.created_at if any(channel.offset for channel in channels) else None
+        self._began: float | None = None  # of the steady clock: the other one may jump in the middle of a talk
+        if any(channel.offset for channel in channels):
+            self._began = studio.steady() - max(0.0, studio.now() - row.created_at)
         self._ended = anyio.Event()  # the last chunk was received
         self._streams: TaskGroup | None = None  # they listen in it, once this runs
         self._log = ChunkLog(
@@ -202,7 +205,7 @@ class LiveEncounter:
             raise EpochLost
         self._check_length(channel)
         if self._began is None:
-            self._began = self._studio.now()
+            self._began = self._studio.steady()
         channel.gather(body, number)
         self._gathering.set()
         self.active.set()
@@ -225,7 +228,7 @@ class LiveEncounter:
 
     def elapsed_s(self) -> float:
         """Seconds since its first audio was heard (after a takeover: since it was opened); 0 before."""
-        return 0.0 if self._began is None else max(0.0, self._studio.now() - self._began)
+        return 0.0 if self._began is None else self._studio.steady() - self._began
 
     async def log_heard(self) -> None:
         """Log what `hear` took so far; returns after the commit. What comes meanwhile is for the next call.

@@ -31,9 +31,10 @@ class Remembered(Generic[T]):
     overtakes another.
     """
 
-    def __init__(self, reader: Reader, now: Callable[[], float]) -> None:
+    def __init__(self, reader: Reader, steady: Callable[[], float]) -> None:
+        """`steady`: seconds of a clock that never goes back, or what was revoked would be known for as long again."""
         self._reader = reader
-        self._now = now
+        self._steady = steady
         self._known: OrderedDict[str, tuple[float, T]] = OrderedDict()
         self._lines: dict[str, _Line] = {}
 
@@ -68,10 +69,10 @@ class Remembered(Generic[T]):
 
     def _remembered(self, name: str) -> tuple[float, T] | None:
         known = self._known.get(name)
-        return known if known is not None and self._now() < known[0] else None
+        return known if known is not None and self._steady() < known[0] else None
 
     def _remember(self, name: str, found: T) -> None:
-        self._known[name] = (self._now() + REMEMBERED_S, found)
+        self._known[name] = (self._steady() + REMEMBERED_S, found)
         self._known.move_to_end(name)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)

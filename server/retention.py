@@ -17,6 +17,8 @@ from server.store.database import Reader
 log = structlog.get_logger()
 
 HOUR_S = 3600.0
+HELD_S = HOUR_S  # for which a clock that has jumped ahead is not believed
+JUMP_S = 60.0  # ahead of what has passed: less is the clock being set right bit by bit
 LEFT_S = HOUR_S  # a blob that nothing refers to for so long belongs to nothing: see `Blobs.sweep`
 
 
@@ -56,6 +58,32 @@ def keeps_files(retention: Retention, tenant: TenantSettings) -> bool:
     return (retention.upload_audio if own is None else own) > 0
 
 
+class HeldTime:
+    """Time for what cannot be undone: where the clock jumps ahead, as before it did, until it has stayed there for an
+    hour. It may have been set wrong, and what is erased meanwhile is gone. Back it is followed at once.
+    """
+
+    def __init__(self, now: Callable[[], float], steady: Callable[[], float]) -> None:
+        """`now`: seconds since 1970; `steady`: seconds of a clock that never goes back."""
+        self._now = now
+        self._steady = steady
+        self._offset = now() - steady()  # of the one clock from the other, as believed
+        self._jumped: float | None = None  # when the clock was first seen ahead, by the steady one
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        steady = self._steady()
+        offset = self._now() - steady
+        if offset - self._offset <= JUMP_S:
+            self._offset, self._jumped = offset, None
+        elif self._jumped is None:
+            self._jumped = steady
+            log.warning("clock.jumped", ahead_s=round(offset - self._offset))
+        elif steady - self._jumped >= HELD_S:
+            self._offset, self._jumped = offset, None
+        return steady + self._offset
+
+
 class Erases(Protocol):
     """Use-cases that erase (`server.encounters`)."""
 
@@ -84,15 +112,18 @@ class Sweeper:
         retention: Retention,
         compact: Callable[[], Awaitable[bool]],
         now: Callable[[], float],
+        steady: Callable[[], float],
     ) -> None:
+        """`now`: seconds since 1970; `steady`: seconds of a clock that never goes back."""
         self._encounters = encounters
         self._blobs = blobs
         self._reader = reader
         self._retention = retention
         self._compact = compact
-        self._now = now
+        self._now = HeldTime(now, steady)
+        self._steady = steady
         self._compacted_at = -1  # erasures that the database has forgotten; at the start nobody knows of any
-        self._next_blobs = 0.0
+        self._next_blobs = steady()
 
     async def sweep(self) -> int:
         """One round; returns how many encounters were erased. Raises `StoreUnavailable`.
@@ -106,9 +137,9 @@ class Sweeper:
             erased += await self._each(await self._reader.read(read), self._encounters.erase)
             audio = partial(sql.audio_before, tenant=tenant.id, live=due.live_audio, uploads=due.upload_audio)
             await self._each(await self._reader.read(audio), self._encounters.erase_audio)
-        if now >= self._next_blobs:
+        if self._steady() >= self._next_blobs:
             await self._blobs.sweep(self._referenced, now - LEFT_S)
-            self._next_blobs = now + LEFT_S
+            self._next_blobs = self._steady() + LEFT_S
         erasures = self._encounters.erasures
         if erasures != self._compacted_at and await self._compact():
             self._compacted_at = erasures

@@ -19,9 +19,9 @@ COMMAND_LINE = "command line"
 class Tenants:
     """What is set for tenants, as of a moment ago at most: see `REMEMBERED_S`."""
 
-    def __init__(self, reader: Reader, now: Callable[[], float]) -> None:
-        self._settings = Remembered[TenantSettings](reader, now)
-        self._origins = Remembered[frozenset[str]](reader, now)
+    def __init__(self, reader: Reader, steady: Callable[[], float]) -> None:
+        self._settings = Remembered[TenantSettings](reader, steady)
+        self._origins = Remembered[frozenset[str]](reader, steady)
 
     async def settings(self, tenant_id: str) -> TenantSettings:
         """What is set for a tenant. Raises `StoreUnavailable`."""

@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
 from server.deliveries.policy import State, Verdict
 from server.errors import NotFound
 from server.outgoing import Answer
 from server.store import tables as t
 from server.store.seal import KeyRing, Seal
+
+AHEAD_S = 300.0  # by which the clocks of processes may differ; whoever checks webhooks allows as much
 
 _encode = msgspec.json.encode
 
@@ -187,7 +189,7 @@ def claim(connection: Connection, executor: str, at: float, *, most: int, most_p
     rank = func.row_number().over(partition_by=c.tenant_id, order_by=c.next_at).label("rank")
     ranked = (
         select(c.id, c.tenant_id, c.next_at, rank)
-        .where(c.state == State.PENDING, c.claimed_by == "", c.next_at <= at, c.tenant_id.not_in(full))
+        .where(c.state == State.PENDING, c.claimed_by == "", _due(at), c.tenant_id.not_in(full))
         .subquery()
     )
     query = select(ranked).where(ranked.c.rank <= most_per_tenant)
@@ -218,6 +220,13 @@ def claim(connection: Connection, executor: str, at: float, *, most: int, most_p
     ]
 
 
+def _due(at: float) -> ColumnElement[bool]:
+    """Its time has come; or it was set by a clock that was far ahead of this one, so that it may be any time."""
+    c, a = t.deliveries.c, t.attempts.c
+    last = select(a.at).where(a.delivery_id == c.id, a.number == c.attempts).scalar_subquery()
+    return or_(c.next_at <= at, func.coalesce(last, c.created_at) > at + AHEAD_S)
+
+
 def settle(connection: Connection, executor: str, due: Due, answer: Answer, verdict: Verdict, at: float) -> bool:
     """Record an attempt and what it means; False where the delivery is gone, or another process has it."""
     c = t.deliveries.c
@@ -230,6 +239,7 @@ def settle(connection: Connection, executor: str, due: Due, answer: Answer, verd
             attempts=due.attempts + 1,
             claimed_by="",
             next_at=at + verdict.wait_s,
+            created_at=min(due.created_at, at),  # else one from the future would be attempted until then
             ended_at=None if pending else at,
         )
     )

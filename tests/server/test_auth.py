@@ -39,7 +39,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def authenticator(engine: Engine, clock: Clock) -> Authenticator:
-    return Authenticator(Reader(engine), Signing(SECRET, clock), clock)
+    return Authenticator(Reader(engine), Signing(SECRET, clock), clock, steady=clock)
 
 
 def practice(engine: Engine, clock: Clock, name: str = "practice") -> Practice:
@@ -135,6 +135,19 @@ async def test_an_expired_token_is_told_apart_from_a_wrong_one(
     clock.at += 60
     with pytest.raises(TokenExpired):
         await authenticator.caller(made.token)
+
+
+async def test_a_revoked_key_is_forgotten_also_where_the_clock_is_set_back(engine: Engine, clock: Clock) -> None:
+    steady = Clock(0.0)
+    authenticator = Authenticator(Reader(engine), Signing(SECRET, clock), clock, steady=steady)
+    made = practice(engine, clock)
+    await authenticator.caller(made.key)
+    clock.at -= 3 * 3600
+    steady.at += REMEMBERED_S
+    with engine.begin() as connection:
+        keys.revoke(connection, made.owner.key_id, clock())
+    with pytest.raises(Unauthorized):
+        await authenticator.caller(made.key)
 
 
 async def test_who_waits_for_the_expiry_of_a_token_is_told(authenticator: Authenticator, clock: Clock) -> None:

@@ -24,7 +24,7 @@ PAGE = "https://app.example.org"
 def layer(engine: Engine) -> Layer:
     """What puts the layer around an application."""
     clock = Clock()
-    authenticator = Authenticator(Reader(engine), Signing(bytes(32), clock), clock)
+    authenticator = Authenticator(Reader(engine), Signing(bytes(32), clock), clock, steady=clock)
     return lambda app: Pages(app, [PAGE], Tenants(Reader(engine), clock), authenticator)
 
 

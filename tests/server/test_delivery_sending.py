@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -225,6 +226,37 @@ async def test_every_attempt_of_a_delivery_is_listed(engine: Engine) -> None:
 async def closing(_: Got, writer: asyncio.StreamWriter) -> None:
     """Without an answer."""
     writer.close()
+
+
+async def test_what_was_tried_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
+    engine: Engine,
+) -> None:
+    """And not again and again, until the time that it was at."""
+    async with receiving(in_turn(answering(503), answering(503), answering(200))) as there, office(engine) as here:
+        right = here.clock[0]
+        await here.tenant("a", there.url)
+        here.clock[0] = right + 6 * 3600
+        await here.complete("a")
+        await here.until(lambda lines: lines[0].attempts == 1)
+        here.clock[0] = right
+        here.deliveries.wake()
+        (line,) = await here.until(lambda lines: lines[0].attempts == 2)
+        assert right < line.next_at < right + 60
+        claim = partial(sql.claim, executor="another", at=right, most=9, most_per_tenant=9)
+        assert await here.writer.write(claim) == []
+        here.clock[0] = line.next_at
+        here.deliveries.wake()
+        await here.until(lambda lines: lines[0].state == "delivered")
+
+
+def test_one_from_the_future_is_due_and_one_that_waits_is_not(engine: Engine) -> None:
+    values = {"tenant_id": "a", "dialect": "auscult", "event": "test", "state": "pending", "sealed": b""}
+    with engine.begin() as connection:
+        connection.execute(insert(t.tenants).values(id="a", name="a", created_at=0.0))
+        for name, at in {"future": 100.0 + 6 * 3600, "waits": 110.0}.items():
+            connection.execute(insert(t.deliveries).values(id=name, next_at=at, created_at=at, **values))
+        claimed = sql.claim(connection, EXECUTOR, 100.0, most=9, most_per_tenant=4)
+    assert [each.id for each in claimed] == ["future"]
 
 
 def test_room_goes_to_who_has_the_least_of_it(engine: Engine) -> None:

@@ -1,17 +1,19 @@
 """What is due, for whom, and that what cannot be erased keeps no other."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, text
 
 from server.domain import TenantSettings
-from server.retention import Cutoffs, Retention, Sweeper, cutoffs, keeps_files
+from server.retention import HELD_S, JUMP_S, Cutoffs, HeldTime, Retention, Sweeper, cutoffs, keeps_files
 from server.store import tables as t
 from server.store.blobs import DirectoryBlobs
 from server.store.database import Reader, migrate, open_engine
 from server.store.retention import forget_pages
+from tests.clock import Clock
 from tests.postgresql import Cluster
 
 HOUR_S = 3600.0
@@ -90,12 +92,19 @@ class Notebook:
         self.silenced.append(encounter)
 
 
-def sweeper(engine: Engine, folder: Path, notebook: Notebook, compactions: list[int]) -> Sweeper:
+def sweeper(
+    engine: Engine,
+    folder: Path,
+    notebook: Notebook,
+    compactions: list[int],
+    now: Callable[[], float] = lambda: NOW,
+    steady: Callable[[], float] = lambda: 0.0,
+) -> Sweeper:
     async def compact() -> bool:
         compactions.append(notebook.erasures)
         return True
 
-    return Sweeper(notebook, DirectoryBlobs(folder), Reader(engine), RETENTION, compact, lambda: NOW)
+    return Sweeper(notebook, DirectoryBlobs(folder), Reader(engine), RETENTION, compact, now, steady)
 
 
 async def test_each_kind_goes_in_its_time_for_each_tenant(engine: Engine, tmp_path: Path) -> None:
@@ -131,6 +140,58 @@ async def test_the_database_forgets_at_the_start_and_once_behind_erasures(engine
     await sweeping.sweep()
     await sweeping.sweep()
     assert compactions == [0, 3]
+
+
+@pytest.mark.parametrize("jump_h", [30, -30])
+async def test_while_the_clock_is_wrong_nothing_is_erased_before_its_time(
+    engine: Engine, tmp_path: Path, jump_h: int
+) -> None:
+    """Hours are wrong for some minutes: 30 more than what is kept for 24, or less."""
+    clock, steady, notebook = Clock(NOW), Clock(500.0), Notebook()
+    add(engine, "fresh", 23, audio="live")
+    sweeping = sweeper(engine, tmp_path / "blobs", notebook, [], clock, steady)
+    await sweeping.sweep()
+    clock.at += jump_h * HOUR_S
+    for _ in range(30):
+        clock.at, steady.at = clock.at + 60, steady.at + 60
+        await sweeping.sweep()
+    clock.at -= jump_h * HOUR_S
+    await sweeping.sweep()
+    assert notebook.silenced == []
+    clock.at, steady.at = clock.at + HOUR_S, steady.at + HOUR_S
+    await sweeping.sweep()
+    clock.at, steady.at = clock.at + HOUR_S, steady.at + HOUR_S
+    await sweeping.sweep()
+    assert notebook.silenced[:1] == ["fresh"]
+
+
+async def test_an_upload_outlives_a_jump_of_the_clock(engine: Engine, tmp_path: Path) -> None:
+    """What is just being written looks old, and nothing refers to it yet."""
+    clock, steady = Clock(NOW), Clock(500.0)
+    sweeping = sweeper(engine, tmp_path / "blobs", Notebook(), [], clock, steady)
+    await sweeping.sweep()
+    blob = tmp_path / "blobs" / "upload-part0"
+    blob.write_bytes(b"sealed")
+    clock.at, steady.at = clock.at + HOUR_S, steady.at + HOUR_S
+    os.utime(blob, (clock.at, clock.at))
+    clock.at += 6 * HOUR_S
+    await sweeping.sweep()
+    assert blob.exists()
+    clock.at -= 6 * HOUR_S
+    clock.at, steady.at = clock.at + 2 * HOUR_S, steady.at + 2 * HOUR_S
+    await sweeping.sweep()  # the hours for which the clock was ahead keep no sweep away
+    assert not blob.exists()
+
+
+def test_a_clock_that_stays_ahead_is_believed_in_the_end_and_one_that_is_set_right_bit_by_bit_at_once() -> None:
+    clock, steady = Clock(NOW), Clock(500.0)
+    held = HeldTime(clock, steady)
+    clock.at += JUMP_S
+    assert held() == clock()
+    clock.at += 40 * HOUR_S
+    assert held() == clock() - 40 * HOUR_S
+    clock.at, steady.at = clock.at + HELD_S, steady.at + HELD_S
+    assert held() == clock()
 
 
 def test_every_commit_is_flushed_and_what_is_deleted_overwritten(engine: Engine) -> None:
