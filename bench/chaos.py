@@ -22,7 +22,8 @@ import msgspec
 from sqlalchemy import select
 
 from bench.haidy import chunk
-from bench.postgresql import Cluster, running_cluster
+from bench.killing import Killer
+from bench.postgresql import running_cluster
 from bench.processes import processes, shared
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
@@ -39,9 +40,10 @@ from server.store.seal import KeyRing
 Database = Literal["sqlite", "postgresql"]
 
 ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs", "jobs")}
-PAUSES_S = (0.05, 0.8)  # between a process that is back and the next kill
+PAUSE_S = {"sqlite": 0.5, "postgresql": 2.0}  # between two kills, on average, were processes back at once
 CHUNK_S = 0.5  # of audio
 PACE_S = 0.15  # between chunks: so that kills meet sessions at work
+UPLOAD_S = 5.0  # between recordings, once those in work are as many as they are to be
 PATIENCE_S = 180.0  # for one request, and for everything to come to its end
 RECOGNITION_MS = 100
 TOKEN = "processes-of-one-run"
@@ -54,7 +56,9 @@ class Report(msgspec.Struct, kw_only=True):
     database: str
     processes: int
     kills: int
+    kills_per_minute: float
     database_restarts: int
+    failed_starts: int  # of processes, while the database was away: they were started once more
     sessions: int
     recordings: int
     acknowledged_bytes: int
@@ -154,7 +158,7 @@ async def chaos(
 
     Raises `ServerFailed`, `PostgresqlMissing`, and `TimeoutError` where something never comes to its end.
     """
-    began, chance = time.monotonic(), random.Random(seed)
+    began = time.monotonic()
     visit = Recording.load("headache")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="auscult-chaos-", ignore_cleanup_errors=True)))
@@ -178,7 +182,9 @@ async def chaos(
             for slot in range(sessions):
                 clients.start_soon(_talk_on, stage, slot, raw)
             clients.start_soon(_upload_on, stage, file, recordings)
-            restarts = await _kill(stage, [*servers, *recognisers], cluster, kills, chance)
+            victims, chance = [*servers, *recognisers], random.Random(seed)
+            killer = Killer(cluster=cluster, kills=kills, pause_s=PAUSE_S[database] * len(victims), chance=chance)
+            await killer.run(victims)
             stage.ending = True
         live, uploaded = stage.sessions, stage.uploaded
         ended = {id: await _ended(stage, id) for id in [*(session.task for session in live), *uploaded]}
@@ -192,7 +198,9 @@ async def chaos(
             database=database,
             processes=len(servers) + len(recognisers),
             kills=kills,
-            database_restarts=restarts,
+            kills_per_minute=round(kills / killer.seconds * 60, 1),
+            database_restarts=killer.restarts,
+            failed_starts=killer.failed_starts,
             sessions=len(live),
             recordings=len(uploaded),
             acknowledged_bytes=sum(len(session.acknowledged) for session in live) + len(uploaded) * len(file),
@@ -252,33 +260,18 @@ async def _talk(stage: _Stage, session: _Session) -> None:
 
 
 async def _upload_on(stage: _Stage, file: bytes, recordings: int) -> None:
-    """So many recordings, one after the other; each is in work for longer than it takes to send the next."""
-    for number in range(recordings):
+    """So many recordings at once, all but; then one now and then, so that there are some in work until the kills end."""
+    for number in count():
+        if number >= recordings and stage.ending:
+            return
         stage.uploaded.append(await _upload(stage, file, f"recording-{number}"))
-        await anyio.sleep(PACE_S)
+        await anyio.sleep(PACE_S if number < recordings else UPLOAD_S)
 
 
 async def _upload(stage: _Stage, file: bytes, key: str) -> str:
     files, headers = {"audio": ("visit", file)}, {"Idempotency-Key": key}
     answer = await stage.ask("POST", "/api/recordings", files=files, headers=headers)
     return str(answer.json()["encounter_id"])
-
-
-async def _kill(
-    stage: _Stage, servers: list[RunningServer], cluster: Cluster | None, kills: int, chance: random.Random
-) -> int:
-    """Kill and restart; returns how often the database was killed, too."""
-    restarts = 0
-    for number in range(kills):
-        await anyio.sleep(chance.uniform(*PAUSES_S))
-        if cluster is not None and number % 10 == 5:
-            await anyio.to_thread.run_sync(cluster.stop)
-            await anyio.to_thread.run_sync(cluster.start)
-            restarts += 1
-        victim = chance.choice(servers)
-        await victim.kill()
-        await victim.start()
-    return restarts
 
 
 async def _ended(stage: _Stage, encounter: str) -> dict[str, Any]:

@@ -477,6 +477,7 @@ def chaos(
     kills: Annotated[int, typer.Option(min=1, help="On each database.")] = 200,
     sessions: Annotated[int, typer.Option(min=1, max=100, help="Live sessions in work.")] = 10,
     recordings: Annotated[int, typer.Option(min=0, max=200, help="Recordings in work.")] = 20,
+    workers: Annotated[int, typer.Option(min=0, max=16, help="Recognisers of their own, on PostgreSQL.")] = 2,
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of audio in each session.")] = 120,
     seed: Annotated[int, typer.Option(help="The same kills at the same moments.")] = 0,
     json: Json = None,
@@ -485,9 +486,8 @@ def chaos(
     from bench.chaos import chaos as run_chaos
 
     for each in ("sqlite", "postgresql") if database == "both" else (database,):
-        report = anyio.run(
-            partial(run_chaos, each, kills=kills, sessions=sessions, recordings=recordings, seconds=seconds, seed=seed)
-        )
+        many = {"kills": kills, "sessions": sessions, "recordings": recordings, "workers": workers}
+        report = anyio.run(partial(run_chaos, each, **many, seconds=seconds, seed=seed))
         out.print_json(msgspec.json.encode(report).decode())
         _write(report, json)
         if not report.kept:
@@ -503,10 +503,13 @@ def durability(
 ) -> None:
     """Measure a long upload, polls beside it, webhooks, fairness, an idle server; with PostgreSQL takeovers, too."""
     from bench.durability import measure
+    from bench.durability_report import held, show
 
     report = anyio.run(partial(measure, database, minutes=minutes, queued=queued))
-    out.print_json(msgspec.json.encode(report).decode())
+    show(report, out)
     _write(report, json)
+    if not held(report):
+        raise typer.Exit(1)
 
 
 @app.command()

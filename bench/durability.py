@@ -4,25 +4,26 @@ The recogniser is the scripted one, so that what is measured is all but recognit
 """
 
 import os
-import struct
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import anyio.to_thread
 import httpx
 import msgspec
-import numpy as np
 
 from bench.chaos import set_webhook
+from bench.durability_report import Between, Queued, Report, Uploads
 from bench.haidy import chunk
+from bench.long_upload import Upload
+from bench.polls import Poll, polling
 from bench.postgresql import running_cluster
 from bench.processes import processes, shared
 from bench.recordings import Recording
@@ -32,33 +33,16 @@ from bench.server import RunningServer
 from bench.sink import WebhookSink, webhook_sink
 
 ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs")}
+UPLOADS = 5  # one behind the other, so that there are enough polls beside them for a p99
 POLLS_PER_S = 200
+SETTLE_S = 3.0  # after the start, until it is idle
 IDLE_S = 20.0
 PIECE = 1 << 20
 CHUNK_S = 0.5
 ROUNDS = 100
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What was measured."""
-
-    database: str
-    processes: int
-    idle_cpu: float  # of a core, all processes together
-    upload_mb: float
-    upload_mb_per_s: float
-    disk_mb_per_s: float  # the same bytes written to a file and flushed, in the same run
-    upload_memory_mb: float  # more than before, at the most
-    poll_ms: Spread | None  # status polls while it was uploaded
-    polls_per_s: float
-    webhook_ms: (
-        Spread | None
-    )  # from the moment a poll (every 10 ms) sees the end to the webhook's arrival; 0: it was sooner
-    alone_s: float  # one recording of a tenant, while nobody else has any
-    beside_s: float  # … while another tenant has so many in line
-    takeover_ms: Spread | None = None  # the first chunk behind the kill of its holder, answered
-    chunk_ms: Spread | None = None  # sent to the holder
-    forwarded_ms: Spread | None = None  # sent to another process
+PACE_S = 0.05  # between chunks: each meets a server that is done with the one before
+RECORDINGS = 3  # of the tenant that has to wait for another one
+KILLS = 5
 
 
 async def measure(database: Literal["sqlite", "postgresql"], *, minutes: float, queued: int) -> Report:
@@ -72,36 +56,27 @@ async def measure(database: Literal["sqlite", "postgresql"], *, minutes: float, 
         servers = await stack.enter_async_context(processes(folder, _environment(folder, url), ROLES[database]))
         await anyio.to_thread.run_sync(set_webhook, folder, url, sink.url)
         http = await stack.enter_async_context(_client(servers[0], servers[0].key))
-        idle = await _idle(servers)
-        file = Recording.load("headache").mono_path.read_bytes()
-        webhook = [await _webhook(http, sink, file) for _ in range(10)]
-        long = await _long_upload(servers[0], http, minutes)
         other = await stack.enter_async_context(_client(servers[0], _key(servers[0], "other", url)))
-        alone = await _recorded(other, file)
-        for _ in range(queued):
-            (await http.post("/api/recordings", files={"audio": ("a", file)})).raise_for_status()
-        beside = await _recorded(other, file)
-        report = Report(
+        file = Recording.load("headache").mono_path.read_bytes()
+        idle = await _idle(servers)
+        webhook = [await _webhook(http, sink, file) for _ in range(10)]
+        return Report(
             database=database,
-            processes=len(servers),
             idle_cpu=idle,
-            webhook_ms=Spread.of(webhook),
-            alone_s=alone,
-            beside_s=beside,
-            **long,
+            webhook_ms=_spread(webhook),
+            uploads=await _long_uploads(servers[0], await _upload(http, file), minutes),
+            between=await _between(servers) if len(servers) > 1 else None,
+            queued=await _queued(http, other, file, queued),
         )
-        if database == "postgresql":
-            await _between(servers, report)
-        return report
 
 
-async def _idle(servers: list[RunningServer]) -> float:
-    meters = [Meter(server) for server in servers]
-    began = time.monotonic()
+async def _idle(servers: Sequence[RunningServer]) -> list[float]:
+    await anyio.sleep(SETTLE_S)
+    meters, began = [Meter(server) for server in servers], time.monotonic()
     await anyio.sleep(IDLE_S)
     for meter in meters:
         meter.sample()
-    return sum(meter.cpu_s for meter in meters) / (time.monotonic() - began)
+    return [round(meter.cpu_s / (time.monotonic() - began), 4) for meter in meters]
 
 
 async def _webhook(http: httpx.AsyncClient, sink: WebhookSink, file: bytes) -> float:
@@ -113,59 +88,35 @@ async def _webhook(http: httpx.AsyncClient, sink: WebhookSink, file: bytes) -> f
     return max(0.0, (at - done) * 1000)
 
 
-async def _long_upload(server: RunningServer, http: httpx.AsyncClient, minutes: float) -> dict[str, Any]:
-    """An hour, say, in one upload, while others ask how far theirs are."""
-    polled = await _upload(http, Recording.load("headache").mono_path.read_bytes())
-    await anyio.sleep(1)
+async def _long_uploads(server: RunningServer, polled: str, minutes: float) -> Uploads:
+    """An hour, say, in one upload, while others ask how far theirs (`polled`) is."""
     size = int(minutes * 60 * 32_000)
     disk = await anyio.to_thread.run_sync(_written, server.data_dir, size)
+    polls: list[Poll] = []
     meter = Meter(server)
     before = meter.peak_rss
-    took: list[float] = []
-    latencies: list[float] = []
-    sending = threading.Thread(target=_send_long, args=(server, size, took))
-
-    async def poll(number: int) -> None:
-        begun = time.perf_counter()
-        (await http.get(f"/api/encounters/{polled}")).raise_for_status()
-        latencies.append((time.perf_counter() - begun) * 1000)
-
-    sending.start()
-    began = time.monotonic()
-    async with anyio.create_task_group() as polls:
-        number = 0
-        while sending.is_alive():
-            while number < (time.monotonic() - began) * POLLS_PER_S:
-                polls.start_soon(poll, number)
-                number += 1
-            meter.sample()
-            await anyio.sleep(0.005)
-    seconds = time.monotonic() - began
-    return {
-        "upload_mb": size / 1e6,
-        "upload_mb_per_s": size / 1e6 / took[0],
-        "disk_mb_per_s": disk,
-        "upload_memory_mb": (meter.peak_rss - before) / 1e6,
-        "poll_ms": Spread.of(latencies),
-        "polls_per_s": number / seconds,
-    }
-
-
-def _send_long(server: RunningServer, size: int, took: list[float]) -> None:
-    """In a process of its own, so that it does not slow the polls' client down."""
-    command = [sys.executable, "-m", "bench.long_upload", server.base_url, server.key, str(size)]
-    took.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-
-
-def wav_pieces(size: int) -> Iterator[bytes]:
-    """A WAV file of so many bytes of quiet noise."""
-    yield (
-        b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16)
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(meter.watch)
+        beside.start_soon(polling, server, f"/api/encounters/{polled}", POLLS_PER_S, polls)
+        uploads = await _sent(server, size)
+        beside.cancel_scope.cancel()
+    seconds = [upload.ended - upload.began for upload in uploads]
+    met = [poll for poll in polls if any(upload.began <= poll.due <= upload.ended for upload in uploads)]
+    return Uploads(
+        mb=size / 1e6,
+        mb_per_s=round(size / 1e6 / median(seconds), 1),
+        disk_mb_per_s=round(disk, 1),
+        memory_mb=round((meter.peak_rss - before) / 1e6, 1),
+        poll_ms=_spread([poll.ms for poll in met]),
+        polls_per_s=round(len(met) / sum(seconds), 1),
     )
-    yield b"data" + struct.pack("<I", size)
-    noise = np.random.default_rng(0).integers(-300, 300, PIECE // 2).astype("<i2").tobytes()
-    for at in range(0, size, PIECE):
-        yield noise[: min(PIECE, size - at)]
+
+
+async def _sent(server: RunningServer, size: int) -> list[Upload]:
+    """In a process of its own, so that it does not slow the polls' client down."""
+    command = [sys.executable, "-m", "bench.long_upload", server.base_url, server.key, str(size), str(UPLOADS)]
+    done = await anyio.run_process(command, stderr=None)
+    return msgspec.json.decode(done.stdout, type=list[Upload])
 
 
 def _written(folder: Path, size: int) -> float:
@@ -182,47 +133,63 @@ def _written(folder: Path, size: int) -> float:
     return size / 1e6 / took
 
 
+async def _queued(http: httpx.AsyncClient, other: httpx.AsyncClient, file: bytes, count: int) -> Queued:
+    alone = median([await _recorded(other, file) for _ in range(RECORDINGS)])
+    line = [await _upload(http, file) for _ in range(count)]
+    beside = median([await _recorded(other, file) for _ in range(RECORDINGS)])
+    states = [await _status(http, encounter) for encounter in line]
+    return Queued(alone_s=round(alone, 3), beside_s=round(beside, 3), waiting=states.count("queued"))
+
+
 async def _recorded(http: httpx.AsyncClient, file: bytes) -> float:
     """Seconds from an upload to its end."""
     began = time.monotonic()
-    encounter = await _upload(http, file)
-    await _over(http, encounter)
+    await _over(http, await _upload(http, file))
     return time.monotonic() - began
 
 
 async def _over(http: httpx.AsyncClient, encounter: str) -> None:
     """Until a poll sees the end."""
     while True:
-        shown = (await http.get(f"/api/encounters/{encounter}")).raise_for_status().json()
-        if shown["status"] == "done":
+        if await _status(http, encounter) == "done":
             return
         await anyio.sleep(0.01)  # as a client polls
 
 
-async def _between(servers: list[RunningServer], report: Report) -> None:
+async def _status(http: httpx.AsyncClient, encounter: str) -> str:
+    return str((await http.get(f"/api/encounters/{encounter}")).raise_for_status().json()["status"])
+
+
+async def _between(servers: Sequence[RunningServer]) -> Between:
     """Chunks at their holder, at another process, and behind the holder's death."""
+    audio = bytes(int(CHUNK_S * 32_000))
+    direct: list[float] = []
+    forwarded: list[float] = []
+    takeovers: list[float] = []
     async with _client(servers[0], servers[0].key) as first, _client(servers[1], servers[0].key) as second:
-        audio = bytes(int(CHUNK_S * 32_000))
         task = await _chunk(first, audio, "NEW")
         await _chunk(second, audio, task)
-        direct: list[float] = []
-        forwarded: list[float] = []
         for _ in range(ROUNDS):
             direct.append(await _timed(first, audio, task))
             forwarded.append(await _timed(second, audio, task))
-        takeovers: list[float] = []
-        for _ in range(5):
+        for _ in range(KILLS):
             task = await _chunk(first, audio, "NEW")
             for _ in range(20):
                 await _chunk(first, audio, task)
             await servers[0].kill()
             takeovers.append(await _timed(second, audio, task))
             await servers[0].start()
-    report.chunk_ms, report.forwarded_ms = Spread.of(direct), Spread.of(forwarded)
-    report.takeover_ms = Spread.of(takeovers)
+    return Between(chunk_ms=_spread(direct), forwarded_ms=_spread(forwarded), takeover_ms=_spread(takeovers))
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    spread = Spread.of(values)
+    assert spread is not None, "nothing was measured"
+    return spread
 
 
 async def _timed(http: httpx.AsyncClient, audio: bytes, task: str) -> float:
+    await anyio.sleep(PACE_S)
     begun = time.perf_counter()
     await _chunk(http, audio, task)
     return (time.perf_counter() - begun) * 1000

@@ -19,5 +19,5 @@ async def test_kills_at_random_moments_lose_nothing(database: Literal["sqlite", 
         pytest.skip(str(exc))
     assert report.kept, report
     assert report.sessions >= 10
-    assert report.recordings == 20
+    assert report.recordings >= 20
     assert report.database_restarts == (0 if database == "sqlite" else 1)
