@@ -260,7 +260,7 @@ async def _talk(stage: _Stage, session: _Session) -> None:
 
 
 async def _upload_on(stage: _Stage, file: bytes, recordings: int) -> None:
-    """So many recordings at once, all but; then one now and then, so that there are some in work until the kills end."""
+    """So many recordings at once; then one now and then, so that there are some in work until the kills end."""
     for number in count():
         if number >= recordings and stage.ending:
             return
