@@ -6,6 +6,7 @@ ServerError (pipeline's AuscultError)
 │   └── AlreadyFinal     audio after the end
 ├── SessionTooLong       more audio than one session may have
 ├── Cancelled            the recording was cancelled by its owner
+├── RecordingBroken      work on it broke off again and again
 ├── ResumeTokenInvalid   it continues no session of this caller
 ├── ResumeTokenUsed      a newer one continues that session
 ├── Unauthorized         no key or token, or not a valid one
@@ -25,7 +26,11 @@ ServerError (pipeline's AuscultError)
 └── Conflict             the data directory or the database is in use
 """
 
+from typing import TypeVar
+
 from pipeline.errors import AuscultError, Overloaded
+
+E = TypeVar("E", bound=BaseException)
 
 
 class ServerError(AuscultError):
@@ -62,6 +67,12 @@ class Cancelled(ServerError):
     """The recording was cancelled."""
 
     code = "cancelled"
+
+
+class RecordingBroken(ServerError):
+    """Work on this recording broke off again and again: its files may be damaged, or the server has a fault."""
+
+    code = "recording_broken"
 
 
 class ResumeTokenInvalid(ServerError):
@@ -177,3 +188,9 @@ class Conflict(ServerError):
 
 FULL = (Overloaded, RateLimited, StreamsExceeded)
 """Nothing is wrong with the request; there is no room for it at present."""
+
+
+def first(group: BaseExceptionGroup[E]) -> E:
+    """The first error in a group of them, of which each may be another group."""
+    head = group.exceptions[0]
+    return first(head) if isinstance(head, BaseExceptionGroup) else head

@@ -9,7 +9,6 @@ then this process takes the encounter over.
 import ssl
 from collections import deque
 from contextlib import suppress
-from typing import Any
 
 import anyio
 import httpx
@@ -19,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
+from server.errors import first
 from server.executors import Executors, HeldElsewhere
 from server.metrics import Metrics
 from server.store.executors import Executor
@@ -73,7 +73,7 @@ class Forwarding:
                 found, others = group.split(HeldElsewhere)
                 if found is None or others is not None:
                     raise
-                executor = _first(found).executor
+                executor = first(found).executor
             try:
                 await self._forward(scope, kept, executor)
                 return
@@ -270,8 +270,3 @@ def _target(scope: Scope) -> str:
 
 def _sendable(code: int) -> int:
     return 1000 if code in NOT_SENT else code
-
-
-def _first(group: BaseExceptionGroup[HeldElsewhere]) -> HeldElsewhere:
-    head: Any = group.exceptions[0]
-    return _first(head) if isinstance(head, BaseExceptionGroup) else head

@@ -40,7 +40,7 @@ from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
-from server.errors import AlreadyFinal, EpochLost, SessionTooLong
+from server.errors import AlreadyFinal, EpochLost, SessionTooLong, first
 from server.following import LiveTranscript, doubt
 from server.metrics import Metrics
 from server.outbox import Outbox
@@ -126,6 +126,7 @@ class LiveEncounter:
         self.transcript = LiveTranscript(items)
         self.transcribed = anyio.Event()  # every final is stored
         self.gone = anyio.Event()  # this process no longer holds the encounter
+        self.fault: Exception | None = None  # what broke it, where it is gone
         self.active = anyio.Event()  # audio came; replaced by whoever waits for it
         self.scope = anyio.CancelScope()  # whoever runs it runs it in here
         self._studio = studio
@@ -385,6 +386,9 @@ class LiveEncounter:
                 await self._outbox.store()
                 owner.cancel_scope.cancel()
             self.transcribed.set()
+        except* Exception as group:
+            self.fault = first(group)
+            raise
         finally:
             self.gone.set()
             self._advanced.set()

@@ -7,7 +7,7 @@ job does the steps, each of which may run again after a crash and does then what
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 import msgspec
@@ -21,8 +21,18 @@ from server.access import Action, record
 from server.closing import Closing
 from server.domain import Caller, EncounterOptions, EncounterRow, Failure, Stage, State
 from server.encounters import FINISHED, Encounters, check_head
-from server.errors import BadRequest, Cancelled, Conflict, EpochLost, Forbidden, NotFound, StoreUnavailable, TooLarge
-from server.executors import QUEUED, Executors
+from server.errors import (
+    BadRequest,
+    Cancelled,
+    Conflict,
+    EpochLost,
+    Forbidden,
+    NotFound,
+    RecordingBroken,
+    StoreUnavailable,
+    TooLarge,
+)
+from server.executors import QUEUED, Executors, HeldElsewhere
 from server.live import Studio
 from server.store import encounters as encounter_sql
 from server.store import recordings as sql
@@ -32,10 +42,13 @@ from server.store.deliveries import Callback, put_callback
 from server.store.recordings import Part
 from server.store.seal import Seal
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 STEP_MS = 600_000  # of audio in one step of the job: a crash repeats no more, and mostly much less
 FETCH_AGAIN_S = (1.0, 3.0, 9.0)  # between tries of an address that may answer later
+TRIES = 5  # of work that breaks off by what is not expected to mend itself
 HEAD_BYTES = 64  # looked at before anything is stored
 
 
@@ -81,6 +94,7 @@ class Recordings:
         self._executors = executors
         self.limits = limits
         self._keeps_files = keeps_files
+        self._broken: dict[str, int] = {}  # how often work on a recording broke off in this process
 
     # Use-cases
 
@@ -158,9 +172,11 @@ class Recordings:
     async def fetch(self, encounter: str) -> None:
         """Get the files that are elsewhere."""
         row = await self._encounters.row(encounter)
-        if row.state in FINISHED:
-            return
-        seal = self._encounters.seal(row)
+        if row.state not in FINISHED:
+            await self._bounded(row, self._fetch(row))
+
+    async def _fetch(self, row: EncounterRow) -> None:
+        encounter, seal = row.id, self._encounters.seal(row)
         parts = await self._studio.reader.read(partial(sql.parts, seal=seal, encounter=encounter))
         left = self.limits.max_bytes - sum(part.size for part in parts)
         for part in parts:
@@ -182,13 +198,31 @@ class Recordings:
         row = await self._encounters.row(encounter)
         if row.state in FINISHED or Stage.TRANSCRIBED in row.stages:
             return True
+        return await self._bounded(row, self._heard(row, step)) is not False
+
+    async def _heard(self, row: EncounterRow, step: int) -> bool:
         live = await self._encounters.work_on(row)
         if live is None:
             raise NotFound
         await live.reached(to_samples(step * STEP_MS))
         if live.gone.is_set() and not live.transcribed.is_set():
-            raise EpochLost
+            raise live.fault or EpochLost()
         return live.transcribed.is_set()
+
+    async def _bounded(self, row: EncounterRow, work: Awaitable[T]) -> T | None:
+        """What the work returns; None where it broke too often, and with that the recording has failed."""
+        try:
+            return await work
+        except Exception as exc:
+            if not _breaks(exc):
+                raise
+            tries = self._broken[row.id] = self._broken.get(row.id, 0) + 1
+            log.error("recording.broken", encounter=row.id, tries=tries, exc_info=exc)
+            if tries < TRIES:
+                raise
+        await self._fail(row, RecordingBroken())
+        del self._broken[row.id]
+        return None
 
     async def drop_files(self, encounter: str) -> None:
         """The audio of a recording goes once it is transcribed, where it is not to be kept longer."""
@@ -284,3 +318,10 @@ class Receiving:
             self._recordings.check_address(callback_url)
         callback = Callback(url=callback_url) if callback_url else None
         return await self._recordings.store(self, options, client_key, callback)
+
+
+def _breaks(exc: Exception) -> bool:
+    """Whether the recording itself, or a fault of ours, is the reason, and not what is away for a while."""
+    if isinstance(exc, AuscultError):
+        return not (exc.retryable or isinstance(exc, NotFound))
+    return not isinstance(exc, (OSError, HeldElsewhere))

@@ -9,7 +9,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pipeline.errors import AuscultError
-from server.errors import TooLarge
+from server.errors import TooLarge, first
 from server.wire import reading_json
 
 Inbound = TypeVar("Inbound")
@@ -174,9 +174,4 @@ async def first_error() -> AsyncIterator[None]:
         ours, others = group.split(AuscultError)
         if ours is None or others is not None:
             raise
-        raise _first(ours) from None
-
-
-def _first(group: BaseExceptionGroup[AuscultError]) -> AuscultError:
-    head = group.exceptions[0]
-    return _first(head) if isinstance(head, BaseExceptionGroup) else head
+        raise first(ours) from None

@@ -1,5 +1,6 @@
 """Whole recordings: taken, worked on in the background, and not lost; on both databases."""
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
+from bench.receiver import Got, receiving
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from pipeline.types import SAMPLE_RATE
@@ -281,3 +283,37 @@ def test_no_file_is_ever_in_the_clear_on_the_disk(
         stored = Path(path).read_bytes().hex() if Path(path).exists() else ""
         assert not any(mark in stored for mark in marks), path
     assert json.dumps(marks) not in server.log()
+
+
+async def test_one_that_cannot_be_worked_on_fails_with_the_reason_and_holds_up_no_other(
+    tmp_path: Path, headache: Recording
+) -> None:
+    environment = {"AUSCULT_JOBS_WORKERS": "1", "AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1"}
+    damaged = anyio.Event()
+
+    async def waiting(_: Got, writer: asyncio.StreamWriter) -> None:
+        await damaged.wait()
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    async with (
+        receiving(waiting) as files,
+        receiving() as customer,
+        running_server(recogniser="scripted", data_dir=tmp_path, environment=environment) as server,
+    ):
+        run = anyio.to_thread.run_sync
+        with client(server.base_url, server.key) as api:
+            await run(lambda: api.post("/api/recordings", json={"urls": [files.url]}).raise_for_status())
+            await files.until(1)  # it has the only worker until there is an answer
+            octets = encoded(headache, "webm", 2)
+            broken = await run(lambda: sent(api, octets, callback_url=customer.url))
+            whole = await run(sent, api, octets)
+            (blob,) = (tmp_path / "blobs").rglob(f"{broken}*")
+            sealed = bytearray(blob.read_bytes())
+            sealed[len(sealed) // 2] ^= 1
+            blob.write_bytes(sealed)
+            damaged.set()
+            assert (await run(finished, api, broken))["error"]["code"] == "recording_broken"
+            assert (await run(finished, api, whole))["status"] == "done"
+            (told,) = await customer.until(1)
+    assert json.loads(told.body)["type"] == "encounter.failed"
+    assert json.loads(told.body)["data"]["encounter_id"] == broken
