@@ -89,6 +89,17 @@ class Batcher:
         self._hang_s = hang_s
         self._schedule: Schedule[_Asked] = Schedule(self.costs, dropped=lambda asked: asked.superseded())
         self._changed = anyio.Event()  # a request arrived, or a lane is free
+        self._started = anyio.Event()  # the engine is there
+
+    @property
+    def met(self) -> bool:
+        """Whether it is known what the engine can do. Some say so from the first, others once they are loaded."""
+        return bool(self.recogniser.languages) or self._started.is_set()
+
+    async def meet(self) -> None:
+        """Wait until it is known what the engine can do."""
+        if not self.met:
+            await self._started.wait()
 
     @property
     def superseded(self) -> int:
@@ -149,6 +160,7 @@ class Batcher:
     async def calibrate(self) -> None:
         """Measure the loaded engine with a few calls, so that it is known what it carries before anybody comes."""
         self._meet_engine()
+        self._started.set()
         engine = self.recogniser
         language = "en" if "en" in engine.languages else min(engine.languages, default="en")
         made = list(probes(engine.max_batch, language, engine.capacity))

@@ -60,6 +60,7 @@ class Closing:
         if row.state in FINISHED:
             return
         items = await self._encounters.items(row)
+        await self._studio.batcher.meet()  # it may have been restarted since, and could not say why nothing came out
         await self.conclude(row, self._failure(row, items), items)
 
     async def conclude(self, row: EncounterRow, failure: Failure | None, items: Sequence[Utterance]) -> None:

@@ -318,8 +318,9 @@ class Encounters:
                 self._holding.let_go(live)
 
     def check_language(self, options: EncounterOptions) -> None:
-        """Raises `LanguageUnsupported`, naming the recogniser and the command that mends it."""
-        check_language(self.recogniser, options.language)
+        """Raises `LanguageUnsupported`, naming the recogniser and the command that mends it; not before that is met."""
+        if self._studio.batcher.met:
+            check_language(self.recogniser, options.language)
 
     # For connections and the closing job
 

@@ -167,7 +167,6 @@ class Holding:
             channels=channels,
             items=await read(partial(sql.read_items, seal=seal, encounter=row.id)),
             conversation=await read(partial(sql.get_conversation, seal=seal, encounter=row.id)),
-            listens=row.options.base_language in self._studio.batcher.recogniser.languages,
             parts=parts,
         )
 

@@ -80,7 +80,7 @@ class Studio:
     voice_activity: VoiceActivityModel
     open_decoder: DecoderFactory
     probe: Probe
-    live_options: Callable[[], SessionOptions]  # what the recogniser can do shows only once it is there
+    live_options: Callable[[], SessionOptions]  # to be asked once the recogniser is met (`Batcher.meet`)
     file_options: Callable[[], SessionOptions]  # of recordings, for which nobody waits
     writer: Writer
     reader: Reader
@@ -95,7 +95,7 @@ class Studio:
 
     @property
     def session(self) -> SessionOptions:
-        """How live streams are cut and recognised, as far as it is known now."""
+        """How live streams are cut and recognised."""
         return self.live_options()
 
     @property
@@ -118,7 +118,6 @@ class LiveEncounter:
         channels: Sequence[Channel],
         items: Sequence[Utterance],
         conversation: bytes,
-        listens: bool,
         parts: Parts | None = None,
     ) -> None:
         self.id = row.id
@@ -133,7 +132,7 @@ class LiveEncounter:
         self._seal = seal
         self._epoch = epoch
         self._glossary = glossary
-        self._listens = listens  # whether the recogniser knows the language
+        self._listens = False  # whether the recogniser knows the language
         self._parts = parts  # of a recording, which has no log
         self._fed = 0  # bytes of it
         self._advanced = anyio.Event()  # more of a recording was heard; replaced when it was
@@ -369,6 +368,8 @@ class LiveEncounter:
                 owner.start_soon(self._outbox.keep_storing)
                 if self.row.options.attended:
                     owner.start_soon(self._keep_logging)
+                await self._studio.batcher.meet()  # what comes meanwhile is logged
+                self._listens = self.row.options.base_language in self._studio.batcher.recogniser.languages
                 async with anyio.create_task_group() as streams:
                     self._streams = streams
                     for channel in self._channels:

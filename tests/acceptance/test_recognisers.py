@@ -23,7 +23,8 @@ from cryptography.x509.oid import NameOID
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client
-from tests.acceptance.haidy import send, wait
+from tests.acceptance.haidy import Task, send, wait
+from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import wav
 from tests.preforked import auscult
 
@@ -52,8 +53,12 @@ def asking(those: list[RunningServer], token: str = TOKEN) -> dict[str, str]:
 
 def transcribed(server: RunningServer, recording: Recording, seconds: float = 12) -> list[tuple[object, ...]]:
     with client(server.base_url, server.key) as api:
-        heard = wait(api, send(api, [wav(recording, seconds)]))
-    return [(bubble["start_ms"], bubble["end_ms"], bubble["text"]) for bubble in heard[-1]["result"]["bubbles"]]
+        return bubbles(wait(api, send(api, [wav(recording, seconds)])))
+
+
+def bubbles(seen: list[Task]) -> list[tuple[object, ...]]:
+    """When was said what, as the last answer has it."""
+    return [(bubble["start_ms"], bubble["end_ms"], bubble["text"]) for bubble in seen[-1]["result"]["bubbles"]]
 
 
 async def calls(worker: RunningServer) -> float:
@@ -107,6 +112,26 @@ async def test_while_all_workers_are_away_a_session_waits_and_then_completes(hea
             assert not work.done()
             await both[1].start()
         assert work.result() == expected
+
+
+async def test_what_a_restart_finds_before_a_worker_answers_is_heard_when_one_does(headache: Recording) -> None:
+    run = anyio.to_thread.run_sync
+    async with workers(1) as (worker,), running_server(environment=asking([worker])) as server:
+        expected = await run(transcribed, server, headache)
+        await worker.kill()
+        with client(server.base_url, server.key) as api:
+            audio = wav(headache, 12)
+            recording, session = await run(sent, api, audio), await run(send, api, [audio])
+            await server.kill()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(server.start())
+                with anyio.fail_after(30):
+                    while "encounter.taken_over" not in server.log():  # noqa: ASYNC110 (another process)
+                        await anyio.sleep(0.05)
+                await worker.start()
+            assert bubbles(await run(wait, api, session)) == expected
+            heard = await run(finished, api, recording)
+            assert [(item["start_ms"], item["end_ms"], item["text"]) for item in heard["items"]] == expected
 
 
 async def test_a_server_whose_token_is_wrong_says_so_and_ends() -> None:
