@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline.agreement import LocalAgreement
-from pipeline.attribution import role_of
 from pipeline.drafting import Draft, Speculation
 from pipeline.errors import AuscultError
 from pipeline.events import (
@@ -94,7 +93,7 @@ class Session:
         self._hearing = Hearing(options.segmenter, voice_activity, checkpoint)
         self._draft = self._new_draft()
         self._settling = Settling(options.pack)
-        self._role = role_of(stream)
+        self._role = stream.role
         self._context = checkpoint.context
         self._language = stream.language or checkpoint.language
         self._spoken: Counter[str] = Counter()  # language → samples of speech, until one is settled on

@@ -1,11 +1,5 @@
-"""Word → speaker → role, surest source first: declared stream role → audio channel → voice → wording.
+"""Who is the doctor and who the patient: by what each speaker says (`roles`, over `wording` and, in other languages,
+`cues`), and of a whole stream once more by what a diarisation of all of it finds (`review`).
 
-So far only the first source exists: the role that the client declared for the stream.
+A role that the client declared for a stream stands; which words are whose is told by channels and voices before.
 """
-
-from pipeline.types import Role, StreamOptions
-
-
-def role_of(options: StreamOptions) -> Role:
-    """Who speaks on a stream."""
-    return options.role

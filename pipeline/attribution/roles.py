@@ -84,12 +84,12 @@ def _score(free: Sequence[Evidence], way: Sequence[Role], taken: set[Role]) -> f
 def _without_doubles(
     roles: dict[str, Role], given: Mapping[str, Role], evidence: Sequence[Evidence]
 ) -> dict[str, Role]:
-    """A role that is kept and newly given at once stays with who had it."""
+    """A role that several have stays with who declared it, or else with who had it before."""
     declared = {each.speaker for each in evidence if each.declared is not Role.UNSPECIFIED}
     for role in (Role.DOCTOR, Role.PATIENT):
-        holders = [speaker for speaker, held in roles.items() if held is role and speaker not in declared]
-        before = [speaker for speaker in holders if given.get(speaker) is role]
-        if len(holders) > 1 or (holders and any(roles[speaker] is role for speaker in declared)):
-            keeps = set(before[:1]) if not any(roles[speaker] is role for speaker in declared) else set()
-            roles |= {speaker: Role.UNSPECIFIED for speaker in holders if speaker not in keeps}
+        holders = [speaker for speaker, held in roles.items() if held is role]
+        if len(holders) > 1:
+            rightful = [speaker for speaker in holders if speaker in declared]
+            kept = rightful or [speaker for speaker in holders if given.get(speaker) is role][:1]
+            roles |= {speaker: Role.UNSPECIFIED for speaker in holders if speaker not in kept}
     return roles
