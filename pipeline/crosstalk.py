@@ -106,7 +106,7 @@ class Crosstalk:
                     if any(self._may_be_same(stream, event, other) for other in others):
                         break
                     stream.held.popleft()
-                    yield from self._own(stream, event, others)
+                    yield from _own(stream, event, others)
                 else:
                     yield stream.held.popleft()
 
@@ -124,27 +124,24 @@ class Crosstalk:
             return any(alike)
         return True
 
-    def _own(self, stream: _Stream, event: Committed, others: Sequence[_Stream]) -> Iterator[Event]:
-        """The event without what was only overheard."""
-        kept, dropped = [], 0
-        for item in event.utterances:
-            foreign = [False] * len(item.words)
-            for other in others:
-                foreign = [a or b for a, b in zip(foreign, _overheard(event, item, other), strict=True)]
-            words = tuple(word for word, other_ones in zip(item.words, foreign, strict=True) if not other_ones)
-            dropped += len(words) < len(item.words)
-            if words or not item.words:
-                together = any(_together(words, other) for other in others)
-                kept.append(
-                    _with(item, words) if together is item.overlap else replace(_with(item, words), overlap=together)
-                )
-        shown = event.utterances[0].id
-        if not kept and shown in stream.shown:
-            yield PartialWithdrawn(id=shown, stream=event.stream)
-        stream.shown.difference_update(item.id for item in event.utterances)
-        if dropped:
-            yield BleedDropped(stream=event.stream, items=dropped)
-        yield replace(event, utterances=tuple(kept)) if event.utterances != tuple(kept) else event
+
+def _own(stream: _Stream, event: Committed, others: Sequence[_Stream]) -> Iterator[Event]:
+    """The event without what was only overheard."""
+    kept: list[Utterance] = []
+    dropped = 0
+    for item in event.utterances:
+        overheard_on = [_overheard(event, item, other) for other in others]
+        words = tuple(word for word, *elsewhere in zip(item.words, *overheard_on, strict=True) if not any(elsewhere))
+        dropped += len(words) < len(item.words)
+        if words or not item.words:
+            kept.append(replace(_with(item, words), overlap=any(_together(words, other) for other in others)))
+    shown = event.utterances[0].id
+    if not kept and shown in stream.shown:
+        yield PartialWithdrawn(id=shown, stream=event.stream)
+    stream.shown.difference_update(item.id for item in event.utterances)
+    if dropped:
+        yield BleedDropped(stream=event.stream, items=dropped)
+    yield replace(event, utterances=tuple(kept))
 
 
 def _overheard(event: Committed, item: Utterance, other: _Stream) -> list[bool]:
