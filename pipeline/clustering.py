@@ -159,6 +159,12 @@ class Clustering:
         self._sums[at] += vector
         self._weights[at] = min(INERTIA, self._weights[at] + 1)
 
+    def _add_speaker(self, heard: Vectors) -> None:
+        """Somebody new, of whom these windows were heard."""
+        self.speakers.append(next(self._numbers))
+        self._sums = np.concatenate([self._sums, heard.sum(axis=0, keepdims=True)])
+        self._weights.append(float(len(heard)))
+
     def _welcome(self, vectors: Vectors, smooth: Vectors) -> None:
         """Voices that are near nobody: make them speakers, if enough is heard of one."""
         left = np.ones(len(vectors), bool)
@@ -172,9 +178,7 @@ class Clustering:
             found = self._alike(pool if not missing else smooth[left], pool)
             if len(found) < (ENOUGH if missing else PLENTY):
                 break
-            self.speakers.append(next(self._numbers))
-            self._sums = np.concatenate([self._sums, found.sum(axis=0, keepdims=True)])
-            self._weights.append(float(len(found)))
+            self._add_speaker(found)
             if not missing:
                 self._strangers = self._strangers[:0]
         if len(self.speakers) >= self._scale.expected:
@@ -203,9 +207,7 @@ class Clustering:
             if second is not None:
                 self._sums[at] = kept[~second].sum(axis=0)
                 self._weights[at] = float((~second).sum())
-                self.speakers.append(next(self._numbers))
-                self._sums = np.concatenate([self._sums, kept[second].sum(axis=0, keepdims=True)])
-                self._weights.append(float(second.sum()))
+                self._add_speaker(kept[second])
                 self._kept.clear()
                 return
 
