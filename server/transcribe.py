@@ -227,7 +227,9 @@ def _lines(output: Output) -> Iterator[str]:
 
 def _who(item: Utterance) -> str:
     """The role, or else which speaker."""
-    return item.speaker or str(item.role) if item.role is Role.UNSPECIFIED else str(item.role)
+    if item.role is Role.UNSPECIFIED and item.speaker:
+        return item.speaker
+    return str(item.role)
 
 
 def clock(ms: int) -> str:
