@@ -24,7 +24,7 @@ def overheard(words: Sequence[Word], others: Sequence[Word]) -> list[bool]:
     for block in SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks():
         for at in range(block.size):
             word, other = words[block.a + at], others[block.b + at]
-            same[block.a + at] = bool(mine[block.a + at]) and abs(_middle(word) - _middle(other)) <= APART
+            same[block.a + at] = bool(mine[block.a + at]) and abs(word.middle - other.middle) <= APART
     if sum(same) >= COVERED * len(same):
         return [True] * len(same)
     return _runs(same)
@@ -47,10 +47,6 @@ def _runs(same: Sequence[bool]) -> list[bool]:
                 kept[begin:at] = [True] * (at - begin)
             begin = at + 1
     return kept
-
-
-def _middle(word: Word) -> float:
-    return (word.start + word.end) / 2
 
 
 def _plain(word: Word) -> str:

@@ -435,6 +435,6 @@ def _shared(turn: Turn, muddled: Sequence[tuple[int, int]]) -> bool:
     """Whether a turn lies in a stretch that holds two voices."""
 
     def within(word: Word) -> bool:
-        return any(start <= (word.start + word.end) / 2 < end for start, end in muddled)
+        return any(start <= word.middle < end for start, end in muddled)
 
     return any(within(word) for word in turn.words)

@@ -21,14 +21,10 @@ def unpacked(spans: Sequence[range], words: Sequence[Word]) -> list[tuple[Word, 
     for index, span in enumerate(spans):
         end = begin + len(span)
         first, last = index == 0, index == len(spans) - 1
-        inside = (w for w in words if (first or begin <= _middle(w)) and (last or _middle(w) < end))
+        inside = (w for w in words if (first or begin <= w.middle) and (last or w.middle < end))
         parts.append(tuple(_moved(word, span, span.start - begin) for word in inside))
         begin = end
     return parts
-
-
-def _middle(word: Word) -> int:
-    return (word.start + word.end) // 2
 
 
 def _moved(word: Word, span: range, offset: int) -> Word:

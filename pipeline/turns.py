@@ -28,8 +28,7 @@ def turns(words: Sequence[Word], prints: Voiceprints, log_likelihoods: NDArray[n
     """The most probable voices of words in order (Viterbi). Shapes: log_likelihoods `(n_windows, n_voices)`."""
     if not words:
         return []
-    middles = np.array([(first + behind) / 2 for first, behind in prints.spans])
-    at = np.array([(word.start + word.end) / 2 for word in words])
+    at, middles = np.array([word.middle for word in words]), prints.middles
     fit = np.stack([np.interp(at, middles, column) for column in log_likelihoods.T], axis=1)
     voices = _viterbi(fit, [_stay(before, after) for before, after in pairwise(words)])
     grouped = groupby(zip(voices, words, strict=True), key=lambda pair: pair[0])
@@ -79,7 +78,7 @@ def _viterbi(fit: NDArray[np.float64], stay: Sequence[float]) -> list[int]:
 
 def nearest(prints: Voiceprints, start: int, end: int) -> NDArray[np.float32]:
     """The mean voiceprint `(dimensions,)` of a stretch: of windows whose middles lie in it, or of the nearest one."""
-    middles = np.array([(first + behind) / 2 for first, behind in prints.spans])
+    middles = prints.middles
     inside = (middles >= start) & (middles < end)
     if not inside.any():
         inside[np.abs(middles - (start + end) / 2).argmin()] = True

@@ -44,6 +44,11 @@ class Word:
     end: int
     probability: float = 1.0  # 0..1; 1.0 where the recogniser has none
 
+    @property
+    def middle(self) -> float:
+        """Between its start and its end, in samples."""
+        return (self.start + self.end) / 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypothesis:
@@ -125,6 +130,11 @@ class Voiceprints:
 
     spans: tuple[tuple[int, int], ...]  # samples of the stream
     vectors: NDArray[np.float32] = field(repr=False)  # (n, dimensions), of unit length
+
+    @property
+    def middles(self) -> NDArray[np.float64]:
+        """Of the windows, in samples. Shape `(n,)`."""
+        return np.array([(first + behind) / 2 for first, behind in self.spans])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
