@@ -20,8 +20,8 @@ from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
-from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Forbidden, NotFound, StoreUnavailable
-from server.executors import ENDED, Executors, HeldElsewhere
+from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Erased, Forbidden, NotFound, StoreUnavailable
+from server.executors import ENDED, ERASED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
 from server.holding import IN_WORK, Holding
 from server.languages import check_language
@@ -191,7 +191,7 @@ class Encounters:
     async def follow(self, caller: Caller, encounter: str, after: int = 0) -> AsyncGenerator[Update]:
         """The transcript behind its first `after` finals, live or over: see `LiveTranscript.follow`.
 
-        Raises `NotFound`.
+        Raises `NotFound`, and `Erased` where that happens meanwhile.
         """
         row = await self.owned(caller, encounter)
         await self._record(caller, Action.FOLLOW, encounter)
@@ -200,6 +200,8 @@ class Encounters:
             async with aclosing(live.transcript.follow(after)) as updates:
                 async for update in updates:
                     yield update
+            if live.erased:
+                raise Erased
             return
         async with aclosing(self._stored(encounter, after)) as stored:
             async for update in stored:
@@ -288,7 +290,7 @@ class Encounters:
         with anyio.CancelScope(shield=True):  # who asked for it may leave; it is finished
             await self._studio.writer.write(operation)
             self.erasures += 1
-            await self._executors.tell(ENDED, encounter)
+            await self._executors.tell(ERASED, encounter)
             try:
                 for name in names:
                     await self._blobs.delete(name)
@@ -312,9 +314,10 @@ class Encounters:
 
     def hear(self, topic: str, about: str) -> None:
         """What another process tells."""
-        if topic == ENDED:
+        if topic in (ENDED, ERASED):
             self._tell_completed(about)
             if (live := self._holding.get(about)) is not None:
+                live.erased = topic == ERASED
                 self._holding.let_go(live)
 
     def check_language(self, options: EncounterOptions) -> None:

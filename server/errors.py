@@ -14,6 +14,7 @@ ServerError (pipeline's AuscultError)
 ├── Forbidden            a valid credential that may not do this
 ├── NotFound             unknown, expired, or somebody else's
 ├── EpochLost            another process took the session over
+│   └── Erased           it was deleted while it went on
 ├── DatabaseUnusable     it cannot be opened at start
 ├── StoreUnavailable     the database does not answer; retry later
 │   └── BlobsUnavailable the place for recordings does not
@@ -116,6 +117,13 @@ class EpochLost(ServerError):
 
     code = "epoch_lost"
     retryable = True
+
+
+class Erased(EpochLost):
+    """This session was erased: there is nothing to go on with."""
+
+    code = "erased"
+    retryable = False
 
 
 class StoreUnavailable(ServerError):

@@ -34,7 +34,7 @@ GRACE_S = 2.5  # after the database was away: the others have to come back, too
 KNOWN_S = 0.3  # for which the last census is believed where a request asks who holds its encounter
 KEEPALIVE = "SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3"
 
-ENDED, QUEUED, DELIVER, ORPHANS = "ended", "queued", "deliver", "orphans"  # topics
+ENDED, ERASED, QUEUED, DELIVER, ORPHANS = "ended", "erased", "queued", "deliver", "orphans"  # topics
 
 Heard: TypeAlias = Callable[[str, str], None]
 """What is called with what others tell: the topic, and the id it is about."""

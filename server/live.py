@@ -40,7 +40,7 @@ from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
-from server.errors import AlreadyFinal, EpochLost, SessionTooLong, first
+from server.errors import AlreadyFinal, EpochLost, Erased, SessionTooLong, first
 from server.following import LiveTranscript, doubt
 from server.metrics import Metrics
 from server.outbox import Outbox
@@ -126,6 +126,7 @@ class LiveEncounter:
         self.transcribed = anyio.Event()  # every final is stored
         self.gone = anyio.Event()  # this process no longer holds the encounter
         self.fault: Exception | None = None  # what broke it, where it is gone
+        self.erased = False  # which is why it is gone
         self.active = anyio.Event()  # audio came; replaced by whoever waits for it
         self.scope = anyio.CancelScope()  # whoever runs it runs it in here
         self._studio = studio
@@ -177,7 +178,7 @@ class LiveEncounter:
                     return
                 raise AlreadyFinal
             if self.gone.is_set():
-                raise EpochLost
+                raise self._lost()
             if body:
                 self._check_length(channel)
             new = [] if repeat or not body else [NewChunk(channel=channel, body=body, client_key=client_key)]
@@ -202,7 +203,7 @@ class LiveEncounter:
         if self.ended or channel.ended or (number is not None and number < channel.next_number):
             return
         if self.gone.is_set():
-            raise EpochLost
+            raise self._lost()
         self._check_length(channel)
         if self._began is None:
             self._began = self._studio.steady()
@@ -239,7 +240,8 @@ class LiveEncounter:
         try:
             async with self._taking:
                 await self._log_gathered()
-        except AuscultError:
+        except AuscultError as exc:
+            self.erased |= isinstance(exc, Erased)
             self.scope.cancel()
             raise
 
@@ -310,7 +312,7 @@ class LiveEncounter:
             if self.ended:
                 raise AlreadyFinal
             if self.gone.is_set():
-                raise EpochLost
+                raise self._lost()
             options = msgspec.structs.replace(self.row.options, streams=(*self.row.options.streams, spec))
 
             def store(connection: Connection) -> None:
@@ -324,6 +326,10 @@ class LiveEncounter:
             if self._streams is not None:
                 self._streams.start_soon(self._hears, channel)
         return channel.ordinal
+
+    def _lost(self) -> EpochLost:
+        """Why nothing can be done with it here."""
+        return Erased() if self.erased else EpochLost()
 
     def _check_length(self, channel: Channel) -> None:
         """Raises `SessionTooLong`, and `UndecodableAudio` for a stream that is mostly junk."""
@@ -389,6 +395,7 @@ class LiveEncounter:
             self.transcribed.set()
         except* Exception as group:
             self.fault = first(group)
+            self.erased |= group.subgroup(Erased) is not None  # before those who follow are let go
             raise
         finally:
             self.gone.set()

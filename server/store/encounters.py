@@ -21,7 +21,7 @@ from server.domain import (
     StreamSpec,
     StreamState,
 )
-from server.errors import AlreadyFinal, EpochLost, NotFound
+from server.errors import AlreadyFinal, EpochLost, Erased, NotFound
 from server.store import tables as t
 from server.store import usage
 from server.store.retention import delete_all
@@ -274,14 +274,16 @@ def commit(
 
 
 def own(connection: Connection, encounter: str, epoch: int, *, state: State | None = None) -> None:
-    """Raises `EpochLost` unless the encounter is still at this epoch (and in this state).
+    """Raises `EpochLost` unless the encounter is still at this epoch (and in this state), `Erased` where it is no more.
 
     Its row stays locked until the commit: no other process can take it over in between.
     """
     c = t.encounters.c
     query = select(c.epoch, c.state).where(c.id == encounter).with_for_update(key_share=True)
     found = connection.execute(query).one_or_none()
-    if found is None or found.epoch != epoch or (state is not None and found.state != state):
+    if found is None:
+        raise Erased
+    if found.epoch != epoch or (state is not None and found.state != state):
         raise EpochLost
 
 

@@ -308,6 +308,7 @@ STATUS = {
     "forbidden": 403,
     "address_refused": 400,
     "not_found": 404,
+    "erased": 404,
     "upload_stalled": 408,
     "already_final": 409,
     "conflict": 409,

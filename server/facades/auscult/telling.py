@@ -57,7 +57,7 @@ class Telling:
     async def tell(self, caller: Caller, encounter: str, after: int = 0) -> AsyncGenerator[Told]:
         """Everything behind the first `after` finals, live or over, then the note and `done`.
 
-        Raises `NotFound`, and `SessionLost` where this process cannot go on with it.
+        Raises `NotFound`, `Erased`, and `SessionLost` where this process cannot go on with it.
         """
         finals, complete = after, False
         problems: set[tuple[str, str]] = set()

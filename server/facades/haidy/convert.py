@@ -218,6 +218,7 @@ STATUS_CODES = {
     "token_expired": 401,
     "forbidden": 403,
     "not_found": 404,
+    "erased": 404,
     "too_large": 413,
     "session_too_long": 413,
     "rate_limited": 429,
