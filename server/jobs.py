@@ -6,6 +6,7 @@ workflow started here and one recovered after a crash run the same way.
 """
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -61,6 +62,7 @@ CLOSING, RECORDINGS = "closing", "recordings"  # queues, and the job that each i
 QUEUES = {"close_encounter": CLOSING, "transcribe_recording": RECORDINGS}
 POLL_S = 1.0  # they only hold jobs of processes that died: whatever else there is to do is started where it arises
 LAUNCH_LOCK = int.from_bytes(b"aus-dbos")  # one process at a time brings DBOS's tables to its version
+ASK_AGAIN_S = 0.1  # for that lock
 
 
 class DbosJobs:
@@ -190,12 +192,17 @@ def _workflow(kind: str, encounter: str) -> str:
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
-    """No other process does this at the same time."""
+    """No other process does this at the same time.
+
+    The lock is asked for, not waited for: a statement that waits counts as a transaction, and DBOS's `CREATE INDEX
+    CONCURRENTLY` waits for all of those, so that both would wait for ever.
+    """
     if engine.dialect.name != "postgresql":
         yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(select(func.pg_advisory_lock(LAUNCH_LOCK)))
+        while not connection.execute(select(func.pg_try_advisory_lock(LAUNCH_LOCK))).scalar():
+            time.sleep(ASK_AGAIN_S)
         try:
             yield
         finally:

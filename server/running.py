@@ -105,6 +105,5 @@ def _leave(code: int) -> NoReturn:
 
 def _first_key(settings: Settings) -> None:
     with store(settings) as connection:
-        if key_store.count(connection) == 0:
-            key = key_store.create(connection, "default", time.time())
+        if (key := key_store.first(connection, "default", time.time())) is not None:
             out.print(f"API key of the tenant 'default' (shown only now): {key}", markup=False)

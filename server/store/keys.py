@@ -11,6 +11,7 @@ from server.errors import NotFound
 from server.store import tables as t
 
 PREFIX = "auscult_sk_"
+FIRST_LOCK = int.from_bytes(b"1st-key")  # its number among the advisory locks of a PostgreSQL database
 
 
 class KeyLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,13 @@ def create(connection: Connection, tenant: str, at: float) -> str:
     values = {"id": secrets.token_hex(6), "tenant_id": tenant_id, "hash": digest(key), "hint": key[: len(PREFIX) + 4]}
     connection.execute(insert(t.api_keys).values(**values, created_at=at))
     return key
+
+
+def first(connection: Connection, tenant: str, at: float) -> str | None:
+    """As `create`, where there never was a key; of several processes that ask at once one gets it."""
+    if connection.dialect.name == "postgresql":  # else there is no other process
+        connection.execute(select(func.pg_advisory_xact_lock(FIRST_LOCK)))
+    return None if count(connection) else create(connection, tenant, at)
 
 
 def find(connection: Connection, key: str) -> Caller | None:
