@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -139,7 +138,7 @@ async def test_a_whip_client_s_peer_is_closed_and_its_followers_are_told(
 async def test_a_session_that_one_process_holds_is_erased_by_another_one(
     cluster: Cluster, tmp_path: Path, headache: Recording
 ) -> None:
-    with cluster.database(f"auscult{uuid4().hex}") as url:
+    with cluster.database() as url:
         async with processes(tmp_path, shared(tmp_path, url), ("web", "web")) as servers:
             holder, other = servers
             with nothing_left_in(holder), balanced([holder]) as to_holder, balanced([other]) as to_other:

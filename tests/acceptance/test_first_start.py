@@ -1,7 +1,6 @@
 """Several processes start at the same moment on an empty database: what is made once is made once."""
 
 from pathlib import Path
-from uuid import uuid4
 
 import anyio
 import httpx
@@ -27,7 +26,7 @@ PROCESSES = 3
 async def test_keys_secrets_and_tables_are_made_once_and_hold_in_every_process(
     cluster: Cluster, tmp_path: Path, headache: Recording
 ) -> None:
-    with cluster.database(f"auscult{uuid4().hex}") as url:
+    with cluster.database() as url:
         environment, stop = shared(tmp_path, url), anyio.Event()
         servers: list[RunningServer] = []
 

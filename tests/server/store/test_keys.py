@@ -51,7 +51,7 @@ def test_a_key_cannot_be_revoked_twice(engine: Engine) -> None:
 
 @pytest.mark.slow
 def test_of_processes_that_start_at_once_one_makes_the_first_key(cluster: Cluster) -> None:
-    with cluster.database("keys") as url:
+    with cluster.database() as url:
         engine = open_engine(database_url(url, Path()))
         migrate(engine)
         at_once = Barrier(PROCESSES)
