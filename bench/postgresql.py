@@ -51,6 +51,10 @@ class Cluster:
         self._run("createdb", "--host", str(self._folder), "--username", "auscult", name, data=False)
         yield f"postgresql://auscult@/{name}?host={self._folder}"
 
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs, of this version."""
+        return self._programs / name
+
     def _run(self, program: str, *arguments: str, data: bool = True) -> None:
         where = ["-D", str(self._folder / "data")] if data else []
         root = os.geteuid() == 0

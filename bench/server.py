@@ -88,7 +88,8 @@ class Launch(Protocol):
     async def __call__(self, arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child: ...
 
 
-async def _open_process(arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child:
+async def open_process(arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child:
+    """As everyone does: see `Launch`."""
     return await anyio.open_process(
         [sys.executable, "-m", "server.cli", *arguments],
         stdin=subprocess.DEVNULL,
@@ -98,7 +99,7 @@ async def _open_process(arguments: Sequence[str], errors: IO[bytes], environment
     )
 
 
-launch: Launch = _open_process
+launch: Launch = open_process
 """How servers are started; a test run has a quicker way, which a measurement must not."""
 
 

@@ -13,6 +13,7 @@ ServerError (pipeline's AuscultError)
 │   └── TokenExpired     it was valid; the client needs a new one
 ├── Forbidden            a valid credential that may not do this
 ├── NotFound             unknown, expired, or somebody else's
+│   └── AudioGone        the file of a recording is no longer stored
 ├── EpochLost            another process took the session over
 │   └── Erased           it was deleted while it went on
 ├── DatabaseUnusable     it cannot be opened at start
@@ -110,6 +111,12 @@ class NotFound(ServerError):
     """Not found."""
 
     code = "not_found"
+
+
+class AudioGone(NotFound):
+    """The audio of this recording is no longer here: send it again."""
+
+    code = "audio_gone"
 
 
 class EpochLost(ServerError):

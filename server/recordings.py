@@ -22,6 +22,7 @@ from server.closing import Closing
 from server.domain import Caller, EncounterOptions, EncounterRow, Failure, Stage, State
 from server.encounters import FINISHED, Encounters, check_head
 from server.errors import (
+    AudioGone,
     BadRequest,
     Cancelled,
     Conflict,
@@ -201,7 +202,11 @@ class Recordings:
         return await self._bounded(row, self._heard(row, step)) is not False
 
     async def _heard(self, row: EncounterRow, step: int) -> bool:
-        live = await self._encounters.work_on(row)
+        try:
+            live = await self._encounters.work_on(row)
+        except AudioGone as exc:  # such as in a backup that was restored: trying again brings nothing
+            await self._fail(row, exc)
+            return True
         if live is None:
             raise NotFound
         await live.reached(to_samples(step * STEP_MS))

@@ -19,6 +19,10 @@ from typing import IO
 import anyio
 from anyio.abc import ByteReceiveStream
 
+from bench.server import Child, open_process
+
+READ_AT_START = ("PYTHONPATH",)  # variables that come too late for a Python that runs
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["server.cli", "server.running"])
 
@@ -75,8 +79,10 @@ def auscult(
         return CompletedProcess(arguments, process.exitcode, *texts)
 
 
-async def launch(arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Preforked:
+async def launch(arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child:
     """Start `auscult` with these arguments; it gets no other environment."""
+    if any(environment.get(name) != os.environ.get(name) for name in READ_AT_START):
+        return await open_process(arguments, errors, environment)
     return await anyio.to_thread.run_sync(Preforked, arguments, errors, environment)
 
 

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from server.errors import BlobsUnavailable, NotFound, ServerError, StorageFull
+from server.errors import AudioGone, BlobsUnavailable, ServerError, StorageFull
 from server.store.records import Reblocker, SealedFile
 from server.store.seal import Seal
 
@@ -104,7 +104,7 @@ class Blobs(Protocol):
         ...
 
     def open(self, key: str, seal: Seal) -> SealedFile:
-        """A blob for reading, in any order. Blocks. Raises `NotFound`."""
+        """A blob for reading, in any order. Blocks. Raises `AudioGone`."""
         ...
 
     async def delete(self, key: str) -> None:
@@ -209,7 +209,7 @@ class _FileSource:
             try:
                 self._file = os.open(path, os.O_RDONLY)
             except FileNotFoundError as exc:
-                raise NotFound("This recording is no longer here.") from exc
+                raise AudioGone from exc
         self.size = os.fstat(self._file).st_size
 
     def read(self, offset: int, length: int) -> bytes:

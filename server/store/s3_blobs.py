@@ -18,7 +18,7 @@ import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from server.errors import BlobsUnavailable, NotFound, StorageFull
+from server.errors import AudioGone, BlobsUnavailable, StorageFull
 from server.store.blobs import LOOKED_UP, THREADS, BlobWriter, Referenced, checked_name
 from server.store.records import RECORD, SealedFile
 from server.store.seal import Seal
@@ -200,13 +200,13 @@ class _ObjectSource:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """What the store says, in our words; its code is logged for the operator. Raises `NotFound`, too."""
+    """What the store says, in our words; its code is logged for the operator. Raises `AudioGone`, too."""
     try:
         yield
     except ClientError as exc:
         code = str(exc.response.get("Error", {}).get("Code", ""))
         if code in MISSING:
-            raise NotFound("This recording is no longer here.") from exc
+            raise AudioGone from exc
         log.error("blobs.failed", reason=code)
         raise (StorageFull if code in FULL else BlobsUnavailable) from exc
     except (BotoCoreError, HTTPClientError) as exc:

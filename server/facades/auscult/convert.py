@@ -309,6 +309,7 @@ STATUS = {
     "address_refused": 400,
     "not_found": 404,
     "erased": 404,
+    "audio_gone": 404,
     "upload_stalled": 408,
     "already_final": 409,
     "conflict": 409,

@@ -219,6 +219,7 @@ STATUS_CODES = {
     "forbidden": 403,
     "not_found": 404,
     "erased": 404,
+    "audio_gone": 404,
     "too_large": 413,
     "session_too_long": 413,
     "rate_limited": 429,
