@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.recordings import Recording, names
 from bench.speaking import Sample, SpokenWord, spread
-from pipeline.types import SAMPLE_RATE, Audio, Pcm, Role
+from pipeline.types import SAMPLE_RATE, Audio, Pcm, Role, to_samples
 
 
 class MadeSample(Sample):
@@ -29,7 +29,9 @@ def oddities() -> Iterator[tuple[str, Sample]]:
     doctor, patient = ours.channels()
     mono = ours.mono()
     words = tuple(
-        word for item in ours.items for word in spread(item.text, item.speaker, _at(item.start_ms), _at(item.end_ms))
+        word
+        for item in ours.items
+        for word in spread(item.text, item.speaker, to_samples(item.start_ms), to_samples(item.end_ms))
     )
     theirs = {role: tuple(word for word in words if word.speaker == role) for role in (Role.DOCTOR, Role.PATIENT)}
     yield "one speaker only", _made(patient, theirs[Role.PATIENT])
@@ -54,10 +56,6 @@ def _made(audio: Audio, words: tuple[SpokenWord, ...]) -> Sample:
     return sample
 
 
-def _at(ms: int) -> int:
-    return ms * SAMPLE_RATE // 1000
-
-
 def _without_pauses(pcm: Pcm, words: tuple[SpokenWord, ...]) -> tuple[Pcm, tuple[SpokenWord, ...]]:
     frames = pcm[: len(pcm) // 320 * 320].reshape(-1, 320)
     loud = np.square(frames).mean(axis=1) > 1e-6
@@ -75,7 +73,7 @@ def _alike(ours: Recording) -> tuple[Pcm, tuple[SpokenWord, ...]]:
     doctor = ours.channels()[0].copy()
     words: list[SpokenWord] = []
     for turn, item in enumerate(item for item in ours.items if item.speaker is Role.DOCTOR):
-        start, end = _at(item.start_ms), _at(item.end_ms)
+        start, end = to_samples(item.start_ms), to_samples(item.end_ms)
         if turn % 2:
             doctor[start:end] = _lower(doctor[start:end], Fraction(26, 25))[: end - start]
         words += spread(item.text, Role.PATIENT if turn % 2 else Role.DOCTOR, start, end)
@@ -111,7 +109,7 @@ def _three(ours: Recording) -> tuple[Pcm, tuple[SpokenWord, ...]]:
     doctor, patient = (channel.copy() for channel in ours.channels())
     words: list[SpokenWord] = []
     for turn, item in enumerate(ours.items):
-        start, end = _at(item.start_ms), _at(item.end_ms)
+        start, end = to_samples(item.start_ms), to_samples(item.end_ms)
         third = item.speaker is Role.PATIENT and turn % 3 == 0
         if third:
             higher = _lower(patient[start:end], Fraction(3, 4))

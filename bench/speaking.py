@@ -6,7 +6,7 @@ next: what is told when depends on nothing but the audio.
 
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,18 @@ from pipeline.events import BleedDropped, Committed, Event, SpeakerRenamed, rela
 from pipeline.ports import Recogniser, VoiceActivityModel, VoiceEmbedder
 from pipeline.session import SessionOptions
 from pipeline.stereo import StereoSession
-from pipeline.types import SAMPLE_RATE, Audio, Hypothesis, RecognitionRequest, Role, StreamOptions, Utterance, Word
+from pipeline.types import (
+    SAMPLE_RATE,
+    Audio,
+    Hypothesis,
+    RecognitionRequest,
+    Role,
+    StreamOptions,
+    Utterance,
+    Word,
+    split_side,
+    to_samples,
+)
 
 PIECE = SAMPLE_RATE // 5
 STAND_IN = SAMPLE_RATE * 3 // 10  # samples of a word where it is only known who speaks when: three a second
@@ -138,12 +149,12 @@ def _sample(
     aligned: Sequence[dict[str, Any]] = (),
     stereo: bool = False,
 ) -> Sample:
-    spans = [(str(i["speaker"]), _samples(i["start_ms"]), _samples(i["end_ms"])) for i in truth["items"]]
+    spans = [(str(i["speaker"]), to_samples(i["start_ms"]), to_samples(i["end_ms"])) for i in truth["items"]]
     spoken = {"clinician": "doctor"}
     spans = [(spoken.get(who, who), start, end) for who, start, end in spans]
     if aligned:
         words = [
-            SpokenWord(text=text, start=_samples(start), end=_samples(end), speaker=item["speaker"])
+            SpokenWord(text=text, start=to_samples(start), end=to_samples(end), speaker=item["speaker"])
             for item in aligned
             for text, start, end in item["words"]
         ]
@@ -161,7 +172,7 @@ def turns(rttm: str) -> tuple[tuple[str, int, int], ...]:
     """Speaker, first sample and one behind the last of each line (NIST RT-09 evaluation plan, appendix A)."""
     lines = [line.split() for line in rttm.splitlines() if line.startswith("SPEAKER ")]
     return tuple(
-        (fields[7], _samples(1000 * float(fields[3])), _samples(1000 * (float(fields[3]) + float(fields[4]))))
+        (fields[7], to_samples(1000 * float(fields[3])), to_samples(1000 * (float(fields[3]) + float(fields[4]))))
         for fields in lines
     )
 
@@ -185,17 +196,13 @@ def spread(text: str, speaker: str, start: int, end: int) -> Iterator[SpokenWord
         yield SpokenWord(text=word, start=first, end=start + (end - start) * done // total, speaker=speaker)
 
 
-def _samples(ms: float) -> int:
-    return round(ms * SAMPLE_RATE / 1000)
-
-
 class TrueWords:
     """Answers recognition requests with the words of the truth whose middles lie in their audio, whoever says them."""
 
     def __init__(self, words: Sequence[SpokenWord], side: str = "") -> None:
         """`side`: of two channels, the speaker whose words are on this one."""
         self._words = sorted((w for w in words if not side or w.speaker == side), key=lambda w: w.start + w.end)
-        self._middles = [(word.start + word.end) // 2 for word in self._words]
+        self._middles = [(word.start + word.end) / 2 for word in self._words]
 
     def answer(self, request: RecognitionRequest) -> Hypothesis:
         """What is said in the request's audio."""
@@ -257,7 +264,7 @@ class Player:
             if not requests and not voiceprints:
                 return
             for request in requests:
-                side = request.stream_id.split("/")[1].partition(".")[2]
+                _, side = split_side(request.stream_id.split("/")[1])
                 session.receive_hypothesis(request, await self._recognised(request, truth[side]))
             for wanted in voiceprints:
                 assert self.embedder is not None
@@ -288,9 +295,3 @@ def _take(conversation: Conversation, events: Sequence[Event], outcome: Outcome)
                 known.item = relabelled(known.item, told)
         elif isinstance(told, BleedDropped):
             outcome.dropped += told.items
-
-
-async def outcomes(player: Player, chosen: Sequence[Sample]) -> AsyncIterator[tuple[Sample, Outcome]]:
-    """Each sample with what was told of it."""
-    for sample in chosen:
-        yield sample, await player.play(sample)

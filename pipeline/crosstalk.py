@@ -21,7 +21,7 @@ from pipeline.events import (
     PartialWithdrawn,
     StreamFinished,
 )
-from pipeline.types import SAMPLE_RATE, Utterance, Word
+from pipeline.types import SAMPLE_RATE, Utterance, Word, split_side
 
 ABSENT = 5 * SAMPLE_RATE  # samples that a stream may lag behind another before it counts as silent
 RECENT = 60 * SAMPLE_RATE  # samples for which it is known what was said
@@ -85,7 +85,7 @@ class Crosstalk:
     def _over(self, name: str) -> None:
         """Nothing more comes of a stream, nor of its channels."""
         for other, stream in self._streams.items():
-            stream.over = stream.over or other.partition(".")[0] == name
+            stream.over = stream.over or split_side(other)[0] == name
 
     def _remember(self, stream: _Stream, event: Committed) -> None:
         stream.said.append(event)

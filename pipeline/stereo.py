@@ -31,6 +31,7 @@ from pipeline.types import (
     StreamOptions,
     VoiceprintRequest,
     Voiceprints,
+    side_name,
 )
 
 EARS = {Verdict.ONE: (Ear.BOTH,), Verdict.OPPOSITE: (Ear.OPPOSED,), Verdict.TWO: (Ear.LEFT, Ear.RIGHT)}
@@ -215,7 +216,7 @@ class StereoSession:
             left, right = streams = [
                 replace(
                     self.stream,
-                    stream=f"{self.stream.stream}.{ear}",
+                    stream=side_name(self.stream.stream, ear),
                     role=role,
                     voices=self.stream.voices and role is Role.UNSPECIFIED,
                 )

@@ -27,6 +27,17 @@ def to_samples(ms: float) -> int:
     return round(ms * SAMPLE_RATE / 1000)
 
 
+def side_name(stream: str, side: str) -> str:
+    """What one channel of a stream is called where it is somebody's own: "stream0.left"."""
+    return f"{stream}.{side}"
+
+
+def split_side(name: str) -> tuple[str, str]:
+    """A stream's name, and which channel of it is meant; empty: all of it. See `side_name`."""
+    stream, _, side = name.partition(".")
+    return stream, side
+
+
 class Role(StrEnum):
     """Who speaks. The values are the ones Nabla's API prints."""
 

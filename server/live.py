@@ -33,6 +33,7 @@ from pipeline.types import (
     Role,
     StreamOptions,
     Utterance,
+    split_side,
     to_ms,
     to_samples,
 )
@@ -557,7 +558,7 @@ class LiveEncounter:
 
     def _channel(self, stream: str) -> Channel | None:
         """The channel that a stream, or one side of it, comes from."""
-        name = stream.partition(".")[0]
+        name, _ = split_side(stream)
         return next((channel for channel in self._channels if channel.spec.name == name), None)
 
 
