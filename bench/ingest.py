@@ -9,34 +9,24 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import anyio
 import msgspec
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 from rich.console import Console
 from rich.table import Table
 
 from bench.clients import CHUNK_MS
 from bench.ingest_client import CHUNK_BYTES, CONNECT_TIMEOUT_S, DRAIN_TIMEOUT_S, Line, Over, Plan, Seen, Steady
+from bench.lines import Lines
 from bench.postgresql import running_cluster
 from bench.resources import Meter, watch_flushes
 from bench.score import Spread
 from bench.server import RunningServer, running_server
-from pipeline.errors import AuscultError
-
-L = TypeVar("L", Steady, Over, Seen)
 
 LINE_BYTES = 65_536
 DEFAULT_LIMIT = 64  # the server's own limits, when fewer are wanted
 DEFAULT_STREAMS = 4
-
-
-class ClientFailed(AuscultError):
-    """The measuring client ended before it was done."""
-
-    code = "client_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,21 +96,21 @@ async def _measure(server: RunningServer, plan: Plan) -> Report:
     flushes: list[float] = []
     async with await anyio.open_process([sys.executable, "-m", "bench.ingest_client"], stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
-        assert child.stdout is not None
         await child.stdin.send(msgspec.json.encode(plan))
         await child.stdin.aclose()
-        lines = BufferedByteReceiveStream(child.stdout)
-        await _expect(child, lines, Steady)
+        lines = Lines(child, Line, most_bytes=LINE_BYTES)
+        await lines.next(Steady)
         meter = Meter(server)
         begun = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(meter.watch)
             tasks.start_soon(watch_flushes, server.data_dir, flushes)
-            await _expect(child, lines, Over)
+            await lines.arrival()
             tasks.cancel_scope.cancel()
+        await lines.next(Over)
         meter.sample()
         elapsed_s = anyio.current_time() - begun
-        seen = await _expect(child, lines, Seen)
+        seen = await lines.next(Seen)
     counters = await _counters(server)
     streams = plan.sessions * plan.streams
     received = round(counters.get("auscult_audio_bytes_total", 0.0)) // CHUNK_BYTES
@@ -143,19 +133,6 @@ async def _measure(server: RunningServer, plan: Plan) -> Report:
         client_lateness_ms=seen.lateness_ms,
         client_cpu=round(seen.cpu_s / plan.seconds, 3),
     )
-
-
-async def _expect(child: Process, lines: BufferedByteReceiveStream, kind: type[L]) -> L:
-    """The client's next line, which must be of this kind. Raises `ClientFailed` with what the client said last."""
-    try:
-        line = msgspec.json.decode(await lines.receive_until(b"\n", LINE_BYTES), type=Line)
-    except (anyio.EndOfStream, anyio.IncompleteRead):
-        assert child.stderr is not None
-        said = b"".join([piece async for piece in child.stderr]).decode(errors="replace").strip()
-        raise ClientFailed(f"The measuring client ended early. {said.splitlines()[-1] if said else ''}") from None
-    if not isinstance(line, kind):
-        raise ClientFailed(f"The measuring client said {type(line).__name__} where {kind.__name__} was due.")
-    return line
 
 
 async def _counters(server: RunningServer) -> dict[str, float]:

@@ -14,39 +14,27 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import anyio
 import msgspec
 import numpy as np
 import psutil
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 
 from bench.calls import Endpoint, Heard
 from bench.excerpts import Excerpt, excerpts
+from bench.lines import Lines
 from bench.load_client import Connected, Line, Plan, Spoken, WireName
 from bench.recordings import Recording, TruthItem
 from bench.resources import Meter
 from bench.score import Spread, final_delays, lost
 from bench.screens import Verdict, judge, settled, whole
 from bench.words import NO_ERRORS, Words
-from pipeline.errors import AuscultError
-
-L = TypeVar("L", Connected, Spoken, Heard)
-
-_LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 LINE_BYTES = 64 * 2**20  # a caller's whole transcript, as often as it changed
 MAY_BE_MISHEARD = 0.1  # share of the items: where more is missing, delays of the rest say little
 CALLED_AGAIN = 8  # callers at most: what others missed counts as lost
 PATIENCE_S = 300.0  # for connecting, warming up, falling silent and telling the rest
-
-
-class ClientFailed(AuscultError):
-    """The measuring client ended before it was done."""
-
-    code = "client_failed"
 
 
 class Serving(Protocol):
@@ -203,44 +191,24 @@ async def _call(server: Serving, plan: Plan) -> tuple[Cost, list[Heard]]:
     command = [sys.executable, "-m", "bench.load_client"]
     async with await anyio.open_process(command, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
-        assert child.stdout is not None
         await child.stdin.send(msgspec.json.encode(plan))
         await child.stdin.aclose()
-        lines = BufferedByteReceiveStream(child.stdout)
-        _expected(await _next(child, lines), Connected)
+        lines = Lines(child, Line, most_bytes=LINE_BYTES)
+        await lines.next(Connected)
         meter, begun, machine_s = Meter(server), time.monotonic(), _machine_s()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(meter.watch)
-            line = await _next(child, lines)
+            await lines.arrival()
             tasks.cancel_scope.cancel()
         meter.sample()
         cost = Cost(
             seconds=time.monotonic() - begun,
             server_s=meter.cpu_s,
-            client_s=_expected(line, Spoken).cpu_s,
+            client_s=(await lines.next(Spoken)).cpu_s,
             machine_s=_machine_s() - machine_s,
             peak_rss=meter.peak_rss,
         )
-        return cost, [_expected(await _next(child, lines), Heard) for _ in plan.calling]
-
-
-async def _next(child: Process, lines: BufferedByteReceiveStream) -> Line | str:
-    """The client's next line, or what it said last where it has ended."""
-    try:
-        return _LINES.decode(await lines.receive_until(b"\n", LINE_BYTES))
-    except (anyio.EndOfStream, anyio.IncompleteRead):
-        assert child.stderr is not None
-        said = b"".join([piece async for piece in child.stderr]).decode(errors="replace").strip()
-        return said.splitlines()[-1] if said else "It says nothing."
-
-
-def _expected(line: Line | str, kind: type[L]) -> L:
-    """The line, which must be of this kind. Raises: `ClientFailed`."""
-    if isinstance(line, str):
-        raise ClientFailed(f"The measuring client ended early. {line}")
-    if not isinstance(line, kind):
-        raise ClientFailed(f"The measuring client said {type(line).__name__} where {kind.__name__} was due.")
-    return line
+        return cost, [await lines.next(Heard) for _ in plan.calling]
 
 
 def _machine_s() -> float:

@@ -9,24 +9,19 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import anyio
 import msgspec
 import numpy as np
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 from rich.console import Console
 from rich.table import Table
 
-from bench.ingest import ClientFailed
+from bench.lines import Lines
 from bench.score import Spread
 from bench.webrtc_client import CONNECT_TIMEOUT_S, Connected, Line, Offered, Plan, Played
 from pipeline.types import SAMPLE_RATE
 from server.ingest.webrtc import Heard, Peer
 from server.settings import WebRtcSettings
-
-L = TypeVar("L", Offered, Connected, Played)
 
 LINE_BYTES = 1 << 20
 WARM_UP_S = 2.0
@@ -118,23 +113,22 @@ async def _measure(options: WebRtcOptions, loss: float) -> Round:
     plan = Plan(peers=options.peers, loss=loss, late=options.late, twice=options.twice, recording=options.recording)
     async with await anyio.open_process([sys.executable, "-m", "bench.webrtc_client"], stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
-        assert child.stdout is not None
         await child.stdin.send(msgspec.json.encode(plan) + b"\n")
-        lines = BufferedByteReceiveStream(child.stdout)
+        lines = Lines(child, Line, most_bytes=LINE_BYTES)
         ears = [Ear(Peer(WebRtcSettings(addresses=("127.0.0.1",)), split=options.split)) for _ in range(options.peers)]
         try:
             async with anyio.create_task_group() as tasks:
                 for ear in ears:
-                    answer = await ear.peer.answer((await _expect(child, lines, Offered)).sdp)
+                    answer = await ear.peer.answer((await lines.next(Offered)).sdp)
                     tasks.start_soon(ear.listen)
                     await child.stdin.send(msgspec.json.encode(answer) + b"\n")
-                connected = await _expect(child, lines, Connected)
+                connected = await lines.next(Connected)
                 await anyio.sleep(WARM_UP_S)
                 begun, begun_cpu = time.monotonic(), time.process_time()
                 await anyio.sleep(options.seconds)
                 ended, cpu_s = time.monotonic(), time.process_time() - begun_cpu
                 await child.stdin.aclose()
-                played = await _expect(child, lines, Played)
+                played = await lines.next(Played)
         finally:
             for ear in ears:
                 await ear.peer.aclose()
@@ -153,19 +147,6 @@ async def _measure(options: WebRtcOptions, loss: float) -> Round:
         restarts=sum(count.restarts for count in counts),
         client_cpu=played.cpu,
     )
-
-
-async def _expect(child: Process, lines: BufferedByteReceiveStream, kind: type[L]) -> L:
-    """The clients' next line, which must be of this kind. Raises `ClientFailed` with what they said last."""
-    try:
-        line = msgspec.json.decode(await lines.receive_until(b"\n", LINE_BYTES), type=Line)
-    except (anyio.EndOfStream, anyio.IncompleteRead):
-        assert child.stderr is not None
-        said = b"".join([piece async for piece in child.stderr]).decode(errors="replace").strip()
-        raise ClientFailed(f"The clients ended early. {said.splitlines()[-1] if said else ''}") from None
-    if not isinstance(line, kind):
-        raise ClientFailed(f"The clients said {type(line).__name__} where {kind.__name__} was due.")
-    return line
 
 
 def show(report: Report, console: Console) -> None:

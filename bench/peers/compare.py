@@ -15,13 +15,14 @@ import msgspec
 from rich.console import Console
 
 from bench.ladder import Carried, Ladder
+from bench.lines import ClientFailed
 from bench.load import Limits, median, p95, speaking, watched
 from bench.ours import OurTarget
 from bench.peers.catalogue import LEFT_OUT, PEERS, Peer, Setting
 from bench.peers.environments import PeerUnavailable, cache_directory, environment
 from bench.peers.servers import PeerTarget
 from bench.recordings import Recording
-from bench.rounds import ClientFailed, Round, Speech, Target
+from bench.rounds import Round, Speech, Target
 from bench.tables import number
 
 COMPUTE_TYPE = "int8"  # what all of them can be made to use on a CPU
