@@ -4,14 +4,14 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from bench.server import RunningServer
@@ -19,9 +19,9 @@ from server.domain import EncounterRow
 from server.store import encounters as sql
 from server.store import tables as t
 from server.store.database import open_engine
+from tests.acceptance import nabla
+from tests.acceptance.nabla import Message, say
 from tests.acceptance.test_kill import stored_bytes
-
-Message = dict[str, Any]
 
 PATH = "/v1/core/user/transcribe-ws"
 CONFIG: Message = {
@@ -39,31 +39,10 @@ CHUNK = CHUNK_MS * 32  # bytes
 WINDOW = 90  # chunks that the vendor's client has on their way at most
 
 
-@asynccontextmanager
-async def dialled(
-    server: RunningServer, path: str = PATH, key: str = "", **more: Any
-) -> AsyncIterator[ClientConnection]:
-    options: dict[str, Any] = {
-        "additional_headers": {"Authorization": f"Bearer {key or server.key}"},
-        "subprotocols": ["transcribe-protocol"],
-        "max_size": 2**24,
-    } | more
-    async with connect(server.base_url.replace("http", "ws", 1) + path, **options) as socket:
-        yield socket
-
-
-async def say(socket: ClientConnection, message: Message) -> None:
-    await socket.send(json.dumps(message))
-
-
-async def read(socket: ClientConnection, seconds: float = 60) -> list[Message]:
-    """Everything until the server closes."""
-    got: list[Message] = []
-    async with asyncio.timeout(seconds):
-        with suppress(ConnectionClosed):
-            async for message in socket:
-                got.append(json.loads(message))
-    return got
+def dialled(
+    server: RunningServer, path: str = PATH, *, key: str = "", **more: Any
+) -> AbstractAsyncContextManager[ClientConnection]:
+    return nabla.dialled(server, path, key=key, **{"subprotocols": ["transcribe-protocol"]} | more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

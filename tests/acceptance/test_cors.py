@@ -12,8 +12,8 @@ from bench.server import RunningServer, running_server
 from server.remembering import REMEMBERED_S
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, post
+from tests.acceptance.nabla import CONFIG, END, dialled, read, say
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_nabla import CONFIG, END, dialled, read, say
 from tests.preforked import auscult
 
 PAGE = "https://app.example.org"

@@ -15,10 +15,10 @@ from bench.recordings import Recording
 from bench.server import ServerFailed, running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, post, wait
+from tests.acceptance.nabla import pcm
 from tests.acceptance.recorded import upload
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_kill import bubbles
-from tests.acceptance.test_nabla import pcm
 
 pytestmark = pytest.mark.slow
 

@@ -26,8 +26,8 @@ from server.store.key_sources import KeyFile
 from server.store.seal import KeyRing
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import Task, chunk, pieces, post, wait
+from tests.acceptance.nabla import CHUNK, CONFIG, dialled, pcm, say
 from tests.acceptance.test_haidy import encoded
-from tests.acceptance.test_nabla import CHUNK, CONFIG, dialled, pcm, say
 
 KILLS = 8  # `test_chaos` kills more often, and more things
 SEED = 20

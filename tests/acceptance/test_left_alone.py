@@ -14,9 +14,9 @@ from server.store import tables as t
 from server.store.database import open_engine
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
+from tests.acceptance.nabla import CONFIG, dialled, play, say
+from tests.acceptance.nabla import pcm as channels
 from tests.acceptance.test_haidy import encoded, wav
-from tests.acceptance.test_nabla import CONFIG, dialled, play, say
-from tests.acceptance.test_nabla import pcm as channels
 
 
 def test_two_sessions_that_begin_with_the_same_chunk_number_stay_apart(api: httpx.Client, headache: Recording) -> None:

@@ -10,9 +10,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from bench.recordings import Recording
 from bench.server import RunningServer
 from server.domain import State
-from tests.acceptance.nabla_c import CONFIG, END, Client, Message, chunks, dialled, finals, read, say, sessions
+from tests.acceptance.nabla import Message, pcm, read, say
+from tests.acceptance.nabla_c import CONFIG, END, Client, chunks, dialled, finals, sessions
 from tests.acceptance.test_kill import finished
-from tests.acceptance.test_nabla import pcm
 
 pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
 

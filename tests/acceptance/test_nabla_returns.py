@@ -13,21 +13,9 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from server.domain import EncounterRow, State
 from tests.acceptance.conftest import client, make_key
-from tests.acceptance.nabla_c import (
-    CHUNK,
-    CONFIG,
-    Chunk,
-    Client,
-    archived,
-    chunks,
-    dialled,
-    finals,
-    read,
-    say,
-    sessions,
-)
+from tests.acceptance.nabla import pcm, read, say
+from tests.acceptance.nabla_c import CHUNK, CONFIG, Chunk, Client, archived, chunks, dialled, finals, sessions
 from tests.acceptance.test_kill import finished
-from tests.acceptance.test_nabla import pcm
 
 
 @asynccontextmanager

@@ -26,8 +26,8 @@ from server.store import tables as t
 from server.store.database import open_engine
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
+from tests.acceptance.nabla import CONFIG, dialled, play, read, say
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_nabla import CONFIG, dialled, play, read, say
 from tests.preforked import auscult
 
 pytestmark = pytest.mark.slow  # nearly every test starts a server or a command of its own

@@ -13,8 +13,8 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
+from tests.acceptance.nabla import pcm
 from tests.acceptance.test_kill import bubbles
-from tests.acceptance.test_nabla import pcm
 from tests.postgresql import Cluster, running_cluster
 
 pytestmark = pytest.mark.slow

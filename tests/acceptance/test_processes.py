@@ -17,11 +17,11 @@ from bench.server import RunningServer
 from tests.acceptance import live
 from tests.acceptance.following import followed
 from tests.acceptance.haidy import chunk, pieces, poll, post, wait
+from tests.acceptance.nabla import pcm
 from tests.acceptance.processes import balanced
 from tests.acceptance.recorded import finished, said, sent
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_kill import bubbles
-from tests.acceptance.test_nabla import pcm
 from tests.acceptance.whip import Voice, caller, calling
 from tests.postgresql import Cluster
 

@@ -14,8 +14,9 @@ from bench.server import running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.created import Created, watched
 from tests.acceptance.haidy import chunk, poll, post, send, wait
+from tests.acceptance.nabla import CONFIG, END, dialled, finals, pcm, play, read, say
 from tests.acceptance.test_haidy import encoded, wav
-from tests.acceptance.test_nabla import BAD_FRAMES, CONFIG, END, dialled, finals, pcm, play, read, say
+from tests.acceptance.test_nabla import BAD_FRAMES
 
 ROOT = Path(__file__).parent.parent.parent
 WORD = re.compile(rb"[a-z]{5,}")

@@ -12,9 +12,9 @@ from server.store import encounters as sql
 from server.store.database import database_url, open_engine
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, wait
+from tests.acceptance.nabla import CONFIG, dialled, read, say
 from tests.acceptance.recorded import finished, sent, upload
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_nabla import CONFIG, dialled, read, say
 from tests.preforked import auscult
 
 

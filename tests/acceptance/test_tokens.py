@@ -24,8 +24,8 @@ from server.store.seal import KeyRing
 from server.tokens import ALGORITHM, token_secret
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
+from tests.acceptance.nabla import CONFIG, END, dialled, finals, pcm, play, read, say
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_nabla import CONFIG, END, dialled, finals, pcm, play, read, say
 from tests.preforked import auscult
 
 USER = "/v1/copilot-api/user/listen-ws"

@@ -16,8 +16,8 @@ from bench.recordings import Recording
 from bench.server import running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, post, wait
+from tests.acceptance.nabla import dialled
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_nabla import dialled
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

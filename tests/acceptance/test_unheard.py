@@ -11,8 +11,8 @@ from bench.server import RunningServer, running_server
 from pipeline.types import SAMPLE_RATE, to_samples
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, post, send, wait
+from tests.acceptance.nabla import CONFIG, END, dialled, finals, pcm, play, read, say
 from tests.acceptance.test_haidy import wav
-from tests.acceptance.test_nabla import CONFIG, END, dialled, finals, pcm, play, read, say
 from tests.audio import wav as float_wav
 
 pytestmark = pytest.mark.slow

@@ -17,9 +17,9 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.conftest import client, make_key, start_on, store_on
 from tests.acceptance.haidy import chunk, post
+from tests.acceptance.nabla import pcm
 from tests.acceptance.recorded import finished, sent, upload
 from tests.acceptance.test_haidy import encoded
-from tests.acceptance.test_nabla import pcm
 from tests.preforked import auscult
 
 pytestmark = pytest.mark.slow

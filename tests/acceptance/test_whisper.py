@@ -7,7 +7,7 @@ import pytest
 
 from bench.recordings import Recording
 from bench.server import running_server
-from tests.acceptance.test_nabla import CONFIG, END, dialled, finals, pcm, play, read, say
+from tests.acceptance.nabla import CONFIG, END, dialled, finals, pcm, play, read, say
 
 MODEL = Path(__file__).parent.parent / "models" / "whisper-fixture-en"
 
