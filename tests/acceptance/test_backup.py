@@ -17,11 +17,11 @@ from bench.recordings import Recording
 from bench.server import running_server
 from tests.acceptance.conftest import client
 from tests.acceptance.haidy import chunk, pieces, post, wait
+from tests.acceptance.nabla import pcm
 from tests.acceptance.recorded import finished, said, sent
 from tests.acceptance.test_db import checked
 from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_kill import bubbles
-from tests.acceptance.test_nabla import pcm
 from tests.postgresql import Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]  # two servers each, and their work

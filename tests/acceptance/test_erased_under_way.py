@@ -14,7 +14,7 @@ from bench.recordings import Recording
 from bench.server import RunningServer
 from server.store import tables as t
 from server.store.database import database_url, open_engine
-from tests.acceptance import test_nabla as nabla
+from tests.acceptance import nabla
 from tests.acceptance.following import followed
 from tests.acceptance.haidy import chunk, poll, post
 from tests.acceptance.leaks import nothing_left_in
