@@ -69,6 +69,9 @@ async def run(options: IngestOptions, console: Console) -> Report:
     environment = {
         "AUSCULT_LIMITS_MAX_SESSIONS": str(max(DEFAULT_LIMIT, options.sessions)),
         "AUSCULT_LIMITS_MAX_STREAMS_PER_SESSION": str(max(DEFAULT_STREAMS, options.streams)),
+        "AUSCULT_LIMITS_MAX_STREAMS": str(
+            options.sessions * options.streams
+        ),  # else as many as this machine recognises
     }
     limit_s = CONNECT_TIMEOUT_S + options.warm_up_s + options.seconds + DRAIN_TIMEOUT_S
     async with AsyncExitStack() as stack:
