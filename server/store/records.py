@@ -48,7 +48,7 @@ class Reblocker:
         self._waiting = bytearray()
         self._index = 0
 
-    def take(self, piece: bytes) -> Iterator[bytes]:
+    def take(self, piece: bytes | bytearray) -> Iterator[bytes]:
         """The records that are full with `piece`."""
         self.size += len(piece)
         self._waiting += piece

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import NotFound
-from server.store.blobs import DirectoryBlobs
+from server.store.blobs import GATHERED, DirectoryBlobs
 from server.store.records import CACHED, LENGTH, PIECE, Reblocker, SealedFile
 from server.store.seal import KEY_BYTES, Seal, SealBroken
 
@@ -63,6 +63,18 @@ async def test_a_blob_is_read_as_it_was_written(tmp_path: Path) -> None:
     with blobs.open("e1-0", SEAL) as file:
         assert file.size == len(b"firstsecond")
         assert file.read() == b"firstsecond"
+
+
+async def test_pieces_are_gathered_and_written_in_their_order(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    pieces = [bytes([number]) * (GATHERED // 3 + number) for number in range(10)]
+    async with blobs.writer("e1-0", SEAL) as blob:
+        for piece in pieces:
+            await blob.write(piece)
+        written = sum(len(content) for content in contents(tmp_path).values())
+        assert written > sum(map(len, pieces)) - GATHERED - PIECE  # no more than that is held in memory
+        await blob.finish()
+    assert blobs.open("e1-0", SEAL).read() == b"".join(pieces)
 
 
 async def test_an_empty_blob_is_one_too(tmp_path: Path) -> None:
