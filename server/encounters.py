@@ -215,8 +215,23 @@ class Encounters:
         await self._holding.check_here(row)
 
     async def view(self, caller: Caller, encounter: str) -> EncounterView:
-        """Everything that is known so far. Raises `NotFound`, also for another tenant's encounter."""
-        return await self._view(await self.owned(caller, encounter))
+        """Everything that is known so far. Raises `NotFound`, also for another tenant's encounter.
+
+        One visit to the database: many ask now and then, and beside a long upload each visit has to wait its turn.
+        """
+        live = self._holding.get(encounter)
+        told = None if live is None else tuple(live.transcript.items)
+
+        def query(connection: Connection) -> EncounterView:
+            row = _reached(caller, sql.get(connection, encounter))
+            seal = self.seal(row)
+            if told is None or row.state in FINISHED:  # it may have ended since, with more to it
+                items = tuple(sql.read_items(connection, seal, encounter))
+            else:
+                items = told
+            return EncounterView(row=row, items=items, note=sql.get_note(connection, seal, encounter))
+
+        return await self._read(query)
 
     async def speakers(self, caller: Caller, encounter: str) -> tuple[Speaker, ...]:
         """Who spoke how much so far. Raises `NotFound`."""
@@ -329,10 +344,7 @@ class Encounters:
 
     async def owned(self, caller: Caller, encounter: str) -> EncounterRow:
         """An encounter as stored. Raises `NotFound`, also for one that this caller may not reach."""
-        row = await self.row(encounter)
-        if not caller.may_reach(row):
-            raise NotFound
-        return row
+        return _reached(caller, await self.row(encounter))
 
     async def fed(self, caller: Caller, encounter: str) -> EncounterRow:
         """See `owned`, for who is not only going to read. Raises `Forbidden`, too."""
@@ -519,10 +531,6 @@ class Encounters:
             warnings.append(str(exc))
         return warnings
 
-    async def _view(self, row: EncounterRow) -> EncounterView:
-        note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=row.id))
-        return EncounterView(row=row, items=tuple(await self.items(row)), note=note)
-
     async def _closed(self, encounter: str, caller: Caller | None) -> None:
         """Behind a stored end: whoever is waiting for this may leave, the closing job is started all the same."""
         with anyio.CancelScope(shield=True):
@@ -544,6 +552,13 @@ class Encounters:
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await self._studio.reader.read(query)
+
+
+def _reached(caller: Caller, row: EncounterRow) -> EncounterRow:
+    """The encounter, if this caller may reach it. Raises `NotFound`."""
+    if not caller.may_reach(row):
+        raise NotFound
+    return row
 
 
 def check_head(head: bytes) -> None:

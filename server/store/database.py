@@ -126,6 +126,8 @@ class Reader:
     """Runs reading functions in threads, so that the event loop never waits for the disk."""
 
     def __init__(self, engine: Engine) -> None:
+        if engine.dialect.name == "postgresql":  # there BEGIN and ROLLBACK are journeys of their own, and guard nothing
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._engine = engine
         self._threads = anyio.CapacityLimiter(READERS)
 
