@@ -163,7 +163,7 @@ async def chaos(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="auscult-chaos-", ignore_cleanup_errors=True)))
         cluster = stack.enter_context(running_cluster()) if database == "postgresql" else None
-        url = stack.enter_context(cluster.database()) if cluster is not None else ""
+        url = stack.enter_context(cluster.database("chaos")) if cluster is not None else ""
         sink = await stack.enter_async_context(webhook_sink())
         recognisers = await stack.enter_async_context(_recognisers(workers if database == "postgresql" else 0))
         servers = await stack.enter_async_context(
@@ -260,7 +260,7 @@ async def _talk(stage: _Stage, session: _Session) -> None:
 
 
 async def _upload_on(stage: _Stage, file: bytes, recordings: int) -> None:
-    """So many recordings at once; then one now and then, so that there are some in work until the kills end."""
+    """So many recordings quickly, then one now and then: some are in work until the kills end."""
     for number in count():
         if number >= recordings and stage.ending:
             return
