@@ -163,7 +163,7 @@ async def chaos(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="auscult-chaos-", ignore_cleanup_errors=True)))
         cluster = stack.enter_context(running_cluster()) if database == "postgresql" else None
-        url = stack.enter_context(cluster.database("chaos")) if cluster is not None else ""
+        url = stack.enter_context(cluster.database()) if cluster is not None else ""
         sink = await stack.enter_async_context(webhook_sink())
         recognisers = await stack.enter_async_context(_recognisers(workers if database == "postgresql" else 0))
         servers = await stack.enter_async_context(
