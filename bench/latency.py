@@ -22,7 +22,7 @@ from bench.resources import Meter
 from bench.server import running_server
 from pipeline.pcm import encoding_of
 from pipeline.types import SAMPLE_RATE, Pcm, Role
-from server.app import live_options
+from server.engines import live_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

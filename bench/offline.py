@@ -17,7 +17,7 @@ from pipeline.pcm import encoding_of
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.stereo import StereoSession
 from pipeline.types import SAMPLE_RATE, AudioFormat, Pcm, Role, StreamOptions, Utterance
-from server.app import file_options, make_recogniser, make_voice_activity, open_decoder
+from server.engines import file_options, make_recogniser, make_voice_activity, open_decoder
 from server.settings import Settings, load_settings
 from server.transcribe import PIECE, hear, pieces, working
 

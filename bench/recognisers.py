@@ -18,7 +18,7 @@ from bench.recordings import Recording
 from bench.server import running_server
 from pipeline.ports import Recogniser
 from pipeline.types import SAMPLE_RATE, Pcm, Purpose, RecognitionRequest
-from server.app import make_recogniser, make_remote
+from server.engines import make_recogniser, make_remote
 from server.settings import load_settings
 
 WARM_UP = 2  # calls of each that do not count

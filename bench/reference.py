@@ -18,7 +18,7 @@ from bench.offline import Track
 from pipeline.engines.models import locate
 from pipeline.errors import AuscultError
 from pipeline.types import SAMPLE_RATE, Pcm, Role
-from server.app import chosen, models_directory
+from server.engines import chosen, models_directory
 from server.settings import Settings
 
 BATCH_SIZES = (4, 8, 16)  # 8 is its default

@@ -19,7 +19,7 @@ from bench.speaking import SETS, Outcome, Player, samples
 from bench.tables import NOTHING, number, share
 from pipeline.errors import AuscultError
 from pipeline.ports import Recogniser
-from server.app import live_options, make_embedder, make_recogniser, make_voice_activity
+from server.engines import live_options, make_embedder, make_recogniser, make_voice_activity
 from server.settings import Settings
 
 TARGETS = {  # of the share of words with the right role, and of purity

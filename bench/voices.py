@@ -26,7 +26,7 @@ from pipeline.engines.ge2e_weights import read_weights, weights_path
 from pipeline.errors import AuscultError
 from pipeline.ports import VoiceEmbedder
 from pipeline.types import SAMPLE_RATE, Pcm, to_samples
-from server.app import find_embedder
+from server.engines import find_embedder
 from server.settings import Settings, SpeakerSettings
 
 BATCHES = (1, 2, 4, 8, 16, 32)  # windows

@@ -1,4 +1,4 @@
-"""What is pluggable, as protocols. Implementations live in `pipeline.engines`; `server.app` and `bench` name them."""
+"""What is pluggable, as protocols. Implementations live in `pipeline.engines`; who chooses among them names them."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol

@@ -1,14 +1,12 @@
 """The only constructor: settings → engines, store, jobs, use-cases, routes. Nothing is made at import."""
 
 import asyncio
-import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import anyio
 import structlog
@@ -18,26 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from pipeline.batching import Batcher, Observer
-from pipeline.endpointing import Thresholds, windows
-from pipeline.engines import models as models
-from pipeline.engines.ge2e import Ge2eEmbedder
-from pipeline.engines.ge2e_weights import weights_path
-from pipeline.engines.pyannote import PyannoteDiarizer, pyannote_embedder
-from pipeline.engines.pyav import open_decoder as open_decoder
-from pipeline.engines.pyav_probe import duration
-from pipeline.engines.scripted import ScriptedRecogniser
-from pipeline.engines.silero import SileroModel
-from pipeline.engines.sphinx import SphinxRecogniser
-from pipeline.engines.webrtc_vad import WebRtcModel
-from pipeline.engines.whisper_ct2 import WhisperRecogniser
-from pipeline.errors import AuscultError, VoicesUnavailable
+from pipeline.errors import AuscultError
 from pipeline.glossary import read_glossaries
 from pipeline.notes.templates import read_templates
-from pipeline.ports import Recogniser, VoiceActivityModel, VoiceEmbedder
-from pipeline.segmenter import SegmenterOptions
-from pipeline.session import SessionOptions
-from pipeline.types import SAMPLE_RATE, to_samples
 from pipeline.voicing import Voicing
 from server import ops
 from server.admission import Limits
@@ -49,7 +30,18 @@ from server.deliveries.sending import Deliveries
 from server.dialects import DIALECTS
 from server.dispatching import Dispatcher
 from server.encounters import Encounters
-from server.errors import Conflict, ServerError
+from server.engines import (
+    duration,
+    file_options,
+    live_options,
+    make_batcher,
+    make_embedder,
+    make_recogniser,
+    make_reviewer,
+    make_voice_activity,
+    open_decoder,
+)
+from server.errors import ServerError
 from server.executors import DELIVER, QUEUED, Alone, Company
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
@@ -64,8 +56,7 @@ from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.routes import Nabla
 from server.forwarding import Forwarding
 from server.ingest.sdp import read_ice_server
-from server.internal.credentials import client_context, token_header
-from server.internal.remote import RemoteRecogniser, hang_s
+from server.internal.remote import RemoteRecogniser
 from server.jobs import open_jobs
 from server.live import Studio
 from server.memory import give_back
@@ -76,7 +67,6 @@ from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
 from server.retention import Retention, Sweeper, keeps_files
-from server.reviewing import Reviewer
 from server.settings import Settings, config_directory
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.retention import forget_pages
@@ -91,176 +81,6 @@ from server.upkeep import upkeep
 log = structlog.get_logger()
 
 EXECUTOR = "embedded"  # the one process of a data directory: its unfinished jobs are its own after a restart
-FILE_BACKLOG = 120 * SAMPLE_RATE  # samples of a recording that wait for the recogniser: work for all of its batches
-
-
-def make_voice_activity(settings: Settings) -> VoiceActivityModel:
-    """The voice activity detector that the settings name."""
-    return SileroModel() if settings.voice_activity.kind == "silero" else WebRtcModel()
-
-
-def chosen(settings: Settings) -> models.Choice:
-    """Which recogniser runs under these settings, and why. Raises `RecogniserUnavailable`."""
-    return models.choose(settings.recogniser.kind, settings.recogniser.model, models_directory(settings))
-
-
-def models_directory(settings: Settings) -> Path | None:
-    """Where Whisper models are kept; None for the hub's own cache."""
-    return Path(settings.recogniser.models_dir) if settings.recogniser.models_dir else None
-
-
-def make_recogniser(settings: Settings) -> Recogniser:
-    """The recogniser that the settings name, not yet loaded. Raises `RecogniserUnavailable`, `ServerError`."""
-    wanted = settings.recogniser
-    if recognises_elsewhere(settings):
-        log.info("recogniser.chosen", kind="remote", model=f"{len(wanted.workers_at)} workers")
-        return make_remote(settings)
-    choice = chosen(settings)
-    log.info("recogniser.chosen", kind=choice.kind, model=choice.model, reason=choice.reason, hint=choice.hint)
-    if choice.kind == "whisper":
-        return WhisperRecogniser(
-            choice.model,
-            device=wanted.device,
-            compute_type=wanted.compute_type,
-            encoder_window=wanted.encoder_window,
-            beam_size=wanted.beam_size,
-            workers=wanted.workers,
-            threads=wanted.threads,
-            use_prompt=wanted.use_prompt,
-            download_root=models_directory(settings),
-        )
-    if choice.kind == "scripted":
-        every = wanted.scripted_fails_every
-        return ScriptedRecogniser(
-            delay_ms=wanted.scripted_delay_ms,
-            capacity=4,
-            fails=lambda request: every > 0 and request.segment % every == every - 1,
-        )
-    return SphinxRecogniser(workers=wanted.workers or None)
-
-
-def recognises_elsewhere(settings: Settings) -> bool:
-    """Whether workers recognise for this process."""
-    return bool(settings.recogniser.workers_at) and settings.server.role != "recogniser"
-
-
-def make_remote(settings: Settings) -> RemoteRecogniser:
-    """The recogniser that has the workers of the settings recognise. Raises `ServerError`."""
-    return RemoteRecogniser(
-        settings.recogniser.workers_at,
-        headers=token_header(settings.internal),
-        tls=client_context(settings.internal),
-        deadline_s=settings.recogniser.deadline_s,
-    )
-
-
-def make_batcher(settings: Settings, recogniser: Recogniser, observer: Observer | None = None) -> Batcher:
-    """The owner of a recogniser: one elsewhere ends its calls itself."""
-    if recognises_elsewhere(settings):
-        return Batcher(recogniser, observer, hang_s=hang_s(settings.recogniser.deadline_s))
-    return Batcher(recogniser, observer)
-
-
-def make_embedder(settings: Settings) -> VoiceEmbedder | None:
-    """What tells voices apart under these settings, not yet loaded. None: nothing does."""
-    try:
-        return find_embedder(settings)
-    except VoicesUnavailable as exc:  # whoever shares a stream with others stays unspecified, all else works
-        log.warning("voices.unavailable", reason=str(exc))
-        return None
-
-
-def find_embedder(settings: Settings) -> VoiceEmbedder | None:
-    """As `make_embedder`; None: the settings want nothing. Raises `VoicesUnavailable` that says how to mend it."""
-    match settings.speakers.embedder:
-        case "none":
-            return None
-        case "pyannote":
-            return pyannote_embedder(
-                settings.speakers.pyannote_model, settings.speakers.hub_token, device=settings.recogniser.device
-            )
-        case "auto" | "ge2e":
-            return Ge2eEmbedder(weights_path())
-
-
-def make_reviewer(settings: Settings) -> Reviewer | None:
-    """What looks at labels once more at the end; None where the settings name no pyannote pipeline for it."""
-    speakers = settings.speakers
-    if not speakers.review or not speakers.pyannote_model:
-        return None
-    return Reviewer(PyannoteDiarizer(speakers.pyannote_model, speakers.hub_token, device=settings.recogniser.device))
-
-
-def pyannote_missing(settings: Settings) -> str | None:
-    """What keeps the pyannote pipeline of the settings from running, and what mends it; None: nothing."""
-    try:
-        pyannote_embedder(settings.speakers.pyannote_model, settings.speakers.hub_token)
-    except VoicesUnavailable as exc:
-        return str(exc)
-    return None
-
-
-def live_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
-    """How live streams are cut and recognised, in the pipeline's units."""
-    ends = settings.endpointing
-    speculates = recogniser.speculates and ends.speculate_ms > 0
-    finished_ms = min(ends.finished_ms, ends.silence_ms)
-    return SessionOptions(
-        segmenter=segmenter_options(settings),
-        partial_interval=to_samples(ends.partial_interval_ms),
-        commits=recogniser.continues,
-        speculate_after=windows(ends.speculate_ms) if speculates else 0,
-        finished_after=windows(finished_ms) if speculates and finished_ms else 0,
-    )
-
-
-def file_options(settings: Settings, recogniser: Recogniser) -> SessionOptions:
-    """How recordings are cut and recognised: as live streams are, but nobody waits for a segment."""
-    return SessionOptions(
-        segmenter=segmenter_options(settings),
-        partial_interval=0,
-        pack=recogniser.window,
-        max_backlog=FILE_BACKLOG,
-    )
-
-
-def segmenter_options(settings: Settings) -> SegmenterOptions:
-    """How streams are cut, in windows."""
-    voice, ends = settings.voice_activity, settings.endpointing
-    return SegmenterOptions(
-        thresholds=Thresholds(
-            start=voice.start_threshold,
-            end=voice.end_threshold,
-            min_speech=windows(ends.min_speech_ms),
-            silence=windows(ends.silence_ms),
-        ),
-        pre_roll=windows(ends.pre_roll_ms),
-        hangover=windows(ends.hangover_ms),
-        max_segment=windows(ends.max_segment_ms),
-    )
-
-
-@contextmanager
-def hold(data_dir: Path) -> Iterator[None]:
-    """Be the only server of a data directory. Raises `Conflict`. The lock goes with the process, however it ends."""
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (data_dir / "lock").open("a+")
-    except OSError as exc:
-        raise ServerError(
-            f"The data directory {data_dir} cannot be used ({exc.strerror}): choose another with --data-dir."
-        ) from exc
-    with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise Conflict(
-                f"Another server is already using the data directory {data_dir}: stop it, or choose another --data-dir."
-            ) from exc
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 class Server:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from pipeline.batching import Batcher
 from pipeline.errors import AuscultError
 from server import ops
-from server.app import make_recogniser
+from server.engines import make_recogniser
 from server.errors import ServerError, Unauthorized
 from server.internal.credentials import check_token, require_credential
 from server.internal.recogniser import RecogniserRoutes

@@ -173,8 +173,8 @@ def revoke_key(
 @models.command("list")
 def list_models(config: ConfigFile = None) -> None:
     """Whisper models that are already here."""
-    from server.app import models as engine_models
-    from server.app import models_directory
+    from server.engines import models as engine_models
+    from server.engines import models_directory
 
     found = engine_models.available(models_directory(read_settings(config, {})))
     if not found:
@@ -191,8 +191,8 @@ def fetch_model(
     name: Annotated[str, typer.Argument(help="Such as small.en, small, large-v3-turbo.")], config: ConfigFile = None
 ) -> None:
     """Download a Whisper model into the local cache."""
-    from server.app import models as engine_models
-    from server.app import models_directory
+    from server.engines import models as engine_models
+    from server.engines import models_directory
 
     path = engine_models.fetch(name, models_directory(read_settings(config, {})))
     out.print(f"{name} is in {path}. Run it with: auscult serve --recogniser whisper --model {name}")

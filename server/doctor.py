@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from pipeline.errors import AuscultError
-from server.app import chosen, find_embedder, make_remote, pyannote_missing, recognises_elsewhere
+from server.engines import chosen, find_embedder, make_remote, pyannote_missing, recognises_elsewhere
 from server.settings import Settings, config_directory
 
 PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")

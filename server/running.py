@@ -10,15 +10,17 @@ from typing import NoReturn
 import uvicorn
 
 from pipeline.errors import AuscultError
-from server.app import Server, chosen, hold, message_limit, recognises_elsewhere
+from server.app import Server, message_limit
 from server.app_recogniser import serve_recogniser
 from server.commands import err, out, store
+from server.engines import chosen, recognises_elsewhere
 from server.internal.credentials import client_context, require_credential
 from server.listening import bind, check_certificate, internal_address
 from server.logs import configure_logging, log_uncaught_errors
 from server.serving import Announced, Fatal, serve
 from server.settings import Settings
 from server.store import keys as key_store
+from server.storing import hold
 
 
 def run(settings: Settings) -> NoReturn:

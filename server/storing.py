@@ -1,8 +1,12 @@
-"""Where recordings lie, and which keys seal them, as the settings say."""
+"""Where a server's data lie, and which keys seal them, as the settings say."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from server.errors import ServerError
+from server.errors import Conflict, ServerError
 from server.settings import Settings
 from server.store.blobs import Blobs, DirectoryBlobs
 from server.store.key_sources import KeyFile, parse_keys, run_command
@@ -38,3 +42,26 @@ def open_keyring(settings: Settings) -> KeyRing:
         return KeyRing(*run_command(store.key_command))
     file = KeyFile(settings.key_path)
     return KeyRing(*file.read_or_make(), newer=file.newer())
+
+
+@contextmanager
+def hold(data_dir: Path) -> Iterator[None]:
+    """Be the only server of a data directory. Raises `Conflict`. The lock goes with the process, however it ends."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data_dir / "lock").open("a+")
+    except OSError as exc:
+        raise ServerError(
+            f"The data directory {data_dir} cannot be used ({exc.strerror}): choose another with --data-dir."
+        ) from exc
+    with lock as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise Conflict(
+                f"Another server is already using the data directory {data_dir}: stop it, or choose another --data-dir."
+            ) from exc
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -22,8 +22,8 @@ from pipeline.stereo import StereoSession
 from pipeline.transcript import chronological
 from pipeline.types import AudioFormat, Role, StreamOptions, Utterance
 from pipeline.voicing import Voicing
-from server.app import file_options, make_batcher, make_embedder, make_recogniser, make_voice_activity, open_decoder
 from server.domain import EncounterOptions, StreamSpec, base_language
+from server.engines import file_options, make_batcher, make_embedder, make_recogniser, make_voice_activity, open_decoder
 from server.languages import check_language
 from server.notes import Notes
 from server.settings import Settings, config_directory

@@ -2,8 +2,8 @@ from pathlib import Path
 
 from pipeline.engines.ge2e_weights import INSTALL
 from pipeline.errors import VoicesUnavailable
-from server.app import find_embedder, make_embedder
 from server.doctor import Finding, examine
+from server.engines import find_embedder, make_embedder
 from server.settings import load_settings
 
 

@@ -1,6 +1,6 @@
 from pipeline.engines.scripted import ScriptedRecogniser
 from pipeline.engines.silero import SileroModel
-from server.app import live_options
+from server.engines import live_options
 from server.settings import load_settings
 from server.upkeep import REST_S, upkeep
 
