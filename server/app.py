@@ -22,6 +22,7 @@ from pipeline.notes.templates import read_templates
 from pipeline.voicing import Voicing
 from server import ops
 from server.admission import Limits
+from server.apis import Apis
 from server.auth import Authenticator
 from server.closing import Closing
 from server.connections import Connections
@@ -43,19 +44,9 @@ from server.engines import (
 )
 from server.errors import ServerError
 from server.executors import DELIVER, QUEUED, Alone, Company
-from server.facades.auscult.events import EventRoutes
-from server.facades.auscult.live import LiveLimits, LiveRoutes
-from server.facades.auscult.recordings import RecordingRoutes
 from server.facades.auscult.telling import Telling
-from server.facades.auscult.tokens import TokenRoutes
-from server.facades.auscult.whip import Whip, WhipLimits
-from server.facades.auscult.whip_convert import ice_server_link
 from server.facades.auscult.whip_sessions import WhipSessions
-from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
-from server.facades.nabla.desk import SocketLimits
-from server.facades.nabla.routes import Nabla
 from server.forwarding import Forwarding
-from server.ingest.sdp import read_ice_server
 from server.internal.remote import RemoteRecogniser
 from server.jobs import open_jobs
 from server.live import Studio
@@ -247,74 +238,24 @@ class Server:
         )
         lifetimes = Lifetimes(default_s=settings.tokens.expires_s, max_s=settings.tokens.max_expires_s)
         tokens = Tokens(signing, self._writer, time.time, lifetimes)
-        haidy = Haidy(
-            self._encounters,
-            authenticator,
-            self.metrics,
-            max_chunk_bytes=settings.limits.max_chunk_bytes,
-            keep_after_fetch=settings.tasks.keep_after_fetch,
-        )
-        nabla = Nabla(
-            self._encounters,
-            Replays(self._encounters, self._connections, self._reader),
-            authenticator,
-            self.metrics,
-            SocketLimits(
-                max_message_bytes=message_limit(settings),
-                max_streams=settings.limits.max_streams_per_session,
-                config_timeout_s=settings.limits.config_timeout_s,
-                stream_silence_timeout_s=settings.limits.stream_silence_timeout_s,
-                send_timeout_s=settings.limits.send_timeout_s,
-            ),
-        )
-        events = EventRoutes(
-            self._encounters,
-            self._telling,
-            authenticator,
-            self.metrics,
-            send_timeout_s=settings.limits.send_timeout_s,
+        apis = Apis(
+            settings=settings,
+            encounters=self._encounters,
+            connections=self._connections,
+            recordings=self._recordings,
+            replays=Replays(self._encounters, self._connections, self._reader),
+            telling=self._telling,
+            whip_sessions=self._whip_sessions,
+            authenticator=authenticator,
+            tokens=tokens,
+            metrics=self.metrics,
             stopping=self.stopping,
-        )
-        live = LiveRoutes(
-            self._encounters,
-            self._connections,
-            self._telling,
-            authenticator,
-            self.metrics,
-            LiveLimits(
-                max_chunk_bytes=settings.limits.max_chunk_bytes,
-                hello_timeout_s=settings.limits.config_timeout_s,
-                stream_silence_timeout_s=settings.limits.stream_silence_timeout_s,
-                send_timeout_s=settings.limits.send_timeout_s,
-            ),
-        )
-        recordings = RecordingRoutes(
-            self._encounters,
-            self._recordings,
-            authenticator,
-            self.metrics,
-            stall_s=settings.limits.upload_stall_timeout_s,
-        )
-        whip = Whip(
-            self._whip_sessions,
-            events,
-            authenticator,
-            tokens,
-            self.metrics,
-            whip_limits(settings),
-            [ice_server_link(read_ice_server(server)) for server in settings.webrtc.ice_servers],
         )
         open_metrics = settings.server.open_metrics
         app = Starlette(
             routes=[
                 *ops.routes(self.metrics, lambda: self._waiting_for, authenticator, open_metrics=open_metrics),
-                *haidy.routes(),
-                *nabla.routes(),
-                *TokenRoutes(self._encounters, authenticator, tokens, self.metrics).routes(),
-                *events.routes(),
-                *live.routes(),
-                *recordings.routes(),
-                *whip.routes(),
+                *apis.routes(),
             ],
             middleware=self._forwarding(),
             exception_handlers={500: _unexpected},
@@ -481,19 +422,6 @@ def retention(settings: Settings) -> Retention:
         live_audio=settings.retention.live_audio_hours,
         results=settings.tasks.expire_hours,
     )
-
-
-def whip_limits(settings: Settings) -> WhipLimits:
-    """What WHIP requests may be. Their events can be read as long as the longest session lasts."""
-    return WhipLimits(
-        max_sdp_bytes=settings.webrtc.max_sdp_bytes,
-        events_token_s=min(settings.limits.max_session_minutes * 60, settings.tokens.max_expires_s),
-    )
-
-
-def message_limit(settings: Settings) -> int:
-    """Largest socket message in bytes: a chunk in base64 and what is around it."""
-    return int(settings.limits.max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES
 
 
 async def _unexpected(request: Request, exc: Exception) -> Response:

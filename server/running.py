@@ -10,7 +10,8 @@ from typing import NoReturn
 import uvicorn
 
 from pipeline.errors import AuscultError
-from server.app import Server, message_limit
+from server.apis import message_limit
+from server.app import Server
 from server.app_recogniser import serve_recogniser
 from server.commands import err, out, store
 from server.engines import chosen, recognises_elsewhere

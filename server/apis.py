@@ -1,0 +1,126 @@
+"""The APIs that clients speak, with the limits that the settings give each of them."""
+
+from dataclasses import dataclass
+
+import anyio
+from starlette.routing import BaseRoute
+
+from server.auth import Authenticator
+from server.connections import Connections
+from server.encounters import Encounters
+from server.facades.auscult.events import EventRoutes
+from server.facades.auscult.live import LiveLimits, LiveRoutes
+from server.facades.auscult.recordings import RecordingRoutes
+from server.facades.auscult.telling import Telling
+from server.facades.auscult.tokens import TokenRoutes
+from server.facades.auscult.whip import Whip, WhipLimits
+from server.facades.auscult.whip_convert import ice_server_link
+from server.facades.auscult.whip_sessions import WhipSessions
+from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
+from server.facades.nabla.desk import SocketLimits
+from server.facades.nabla.routes import Nabla
+from server.ingest.sdp import read_ice_server
+from server.metrics import Metrics
+from server.recordings import Recordings
+from server.replays import Replays
+from server.settings import Settings
+from server.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Apis:
+    """What they work with."""
+
+    settings: Settings
+    encounters: Encounters
+    connections: Connections
+    recordings: Recordings
+    replays: Replays
+    telling: Telling
+    whip_sessions: WhipSessions
+    authenticator: Authenticator
+    tokens: Tokens
+    metrics: Metrics
+    stopping: anyio.Event  # no more requests are taken
+
+    def routes(self) -> list[BaseRoute]:
+        """What they answer to."""
+        haidy = Haidy(
+            self.encounters,
+            self.authenticator,
+            self.metrics,
+            max_chunk_bytes=self.settings.limits.max_chunk_bytes,
+            keep_after_fetch=self.settings.tasks.keep_after_fetch,
+        )
+        nabla = Nabla(
+            self.encounters,
+            self.replays,
+            self.authenticator,
+            self.metrics,
+            SocketLimits(
+                max_message_bytes=message_limit(self.settings),
+                max_streams=self.settings.limits.max_streams_per_session,
+                config_timeout_s=self.settings.limits.config_timeout_s,
+                stream_silence_timeout_s=self.settings.limits.stream_silence_timeout_s,
+                send_timeout_s=self.settings.limits.send_timeout_s,
+            ),
+        )
+        events = EventRoutes(
+            self.encounters,
+            self.telling,
+            self.authenticator,
+            self.metrics,
+            send_timeout_s=self.settings.limits.send_timeout_s,
+            stopping=self.stopping,
+        )
+        live = LiveRoutes(
+            self.encounters,
+            self.connections,
+            self.telling,
+            self.authenticator,
+            self.metrics,
+            LiveLimits(
+                max_chunk_bytes=self.settings.limits.max_chunk_bytes,
+                hello_timeout_s=self.settings.limits.config_timeout_s,
+                stream_silence_timeout_s=self.settings.limits.stream_silence_timeout_s,
+                send_timeout_s=self.settings.limits.send_timeout_s,
+            ),
+        )
+        recordings = RecordingRoutes(
+            self.encounters,
+            self.recordings,
+            self.authenticator,
+            self.metrics,
+            stall_s=self.settings.limits.upload_stall_timeout_s,
+        )
+        whip = Whip(
+            self.whip_sessions,
+            events,
+            self.authenticator,
+            self.tokens,
+            self.metrics,
+            whip_limits(self.settings),
+            [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
+        )
+        return [
+            *haidy.routes(),
+            *nabla.routes(),
+            *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).routes(),
+            *events.routes(),
+            *live.routes(),
+            *recordings.routes(),
+            *whip.routes(),
+        ]
+
+
+def whip_limits(settings: Settings) -> WhipLimits:
+    """What WHIP requests may be. Their events can be read as long as the longest session lasts."""
+    return WhipLimits(
+        max_sdp_bytes=settings.webrtc.max_sdp_bytes,
+        events_token_s=min(settings.limits.max_session_minutes * 60, settings.tokens.max_expires_s),
+    )
+
+
+def message_limit(settings: Settings) -> int:
+    """Largest socket message in bytes: a chunk in base64 and what is around it."""
+    return int(settings.limits.max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES
