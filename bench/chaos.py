@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -38,6 +38,8 @@ from server.store.key_sources import KeyFile
 from server.store.seal import KeyRing
 
 Database = Literal["sqlite", "postgresql"]
+_Item: TypeAlias = tuple[Any, ...]
+"""When it began, when it ended, what was said."""
 
 ROLES = {"sqlite": ("all",), "postgresql": ("web", "web", "jobs", "jobs")}
 PAUSE_S = {"sqlite": 0.5, "postgresql": 2.0}  # between two kills, on average, were processes back at once
@@ -48,6 +50,17 @@ PATIENCE_S = 180.0  # for one request, and for everything to come to its end
 RECOGNITION_MS = 100
 TOKEN = "processes-of-one-run"
 WAIT_S = 0.05  # until a client whose server is dead tries again
+
+
+class Wrong(msgspec.Struct, frozen=True, kw_only=True):
+    """A transcript unlike that of an encounter that nothing disturbed."""
+
+    kind: Literal["session", "recording"]
+    encounter: str
+    status: str
+    error: str | None  # its code
+    missing: int  # items that only the undisturbed one has
+    other: int  # items that only this one has
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -64,7 +77,7 @@ class Report(msgspec.Struct, kw_only=True):
     acknowledged_bytes: int
     refused: int  # requests that were told to come again
     lost_bytes: int
-    wrong_transcripts: int
+    wrong_transcripts: Sequence[Wrong]
     missing_webhooks: int
     unlike_webhooks: int  # of one delivery, with another body; or two deliveries of one encounter
     repeated_webhooks: int  # attempts more than needed, under the same key
@@ -191,8 +204,10 @@ async def chaos(
         references = await _references(stage, raw, file)
         await _until_told(stage, set(ended))
         lost = [await anyio.to_thread.run_sync(_lost, folder, url, session) for session in live]
-        wrong = [id for id in uploaded if _said(ended[id]) != references[1]]
-        wrong += [session.task for session in live if _said(ended[session.task]) != references[0]]
+        wrong = [
+            *_unlike("session", references[0], [ended[session.task] for session in live]),
+            *_unlike("recording", references[1], [ended[encounter] for encounter in uploaded]),
+        ]
         told = _Told.of(sink.got)
         return Report(
             database=database,
@@ -206,7 +221,7 @@ async def chaos(
             acknowledged_bytes=sum(len(session.acknowledged) for session in live) + len(uploaded) * len(file),
             refused=stage.refused,
             lost_bytes=sum(lost),
-            wrong_transcripts=len(wrong),
+            wrong_transcripts=wrong,
             missing_webhooks=len(set(ended) - set(told.ids)),
             unlike_webhooks=told.unlike,
             repeated_webhooks=told.repeated,
@@ -284,7 +299,7 @@ async def _ended(stage: _Stage, encounter: str) -> dict[str, Any]:
             await anyio.sleep(0.2)  # as a client polls
 
 
-async def _references(stage: _Stage, raw: bytes, file: bytes) -> tuple[Any, Any]:
+async def _references(stage: _Stage, raw: bytes, file: bytes) -> tuple[list[_Item], list[_Item]]:
     """What a session and a recording say when nothing disturbs them."""
     session = _Session(key="reference", parts=[raw])
     await _talk(stage, session)
@@ -297,7 +312,22 @@ async def _until_told(stage: _Stage, encounters: set[str]) -> None:
         await stage.sink.until(encounters)
 
 
-def _said(encounter: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _unlike(
+    kind: Literal["session", "recording"], reference: list[_Item], encounters: Sequence[dict[str, Any]]
+) -> Iterator[Wrong]:
+    for encounter in encounters:
+        if (said := _said(encounter)) != reference:
+            yield Wrong(
+                kind=kind,
+                encounter=encounter["encounter_id"],
+                status=encounter["status"],
+                error=(encounter.get("error") or {}).get("code"),
+                missing=len(set(reference) - set(said)),
+                other=len(set(said) - set(reference)),
+            )
+
+
+def _said(encounter: dict[str, Any]) -> list[_Item]:
     return [(item["start_ms"], item["end_ms"], item["text"]) for item in encounter.get("items", [])]
 
 
