@@ -81,6 +81,10 @@ class Forwarding:
                 log.warning("forwarding.no_answer", executor=executor.id)
                 self._executors.gone(executor.id)
                 kept.rewind()
+            except httpx.TransportError as exc:  # it died with the request: the client has to repeat it
+                log.warning("forwarding.broke_off", executor=executor.id, type=type(exc).__name__)
+                self._executors.gone(executor.id)
+                break
             except Unforwardable:
                 break
         await _come_again(scope, kept)
