@@ -1,0 +1,54 @@
+"""Commands of `auscult-bench`: what is promised, whatever happens.
+
+What they need is imported by each of them: `--help` stays quick, and a missing package is one clear line.
+"""
+
+from functools import partial
+from typing import Annotated, Literal
+
+import anyio
+import msgspec
+import typer
+
+from bench.commands import Database, Json, out, write
+
+
+def chaos(
+    database: Annotated[
+        Literal["sqlite", "postgresql", "both"], typer.Option(help="What the processes share.")
+    ] = "both",
+    kills: Annotated[int, typer.Option(min=1, help="On each database.")] = 200,
+    sessions: Annotated[int, typer.Option(min=1, max=100, help="Live sessions in work.")] = 10,
+    recordings: Annotated[int, typer.Option(min=0, max=200, help="Recordings in work.")] = 20,
+    workers: Annotated[int, typer.Option(min=0, max=16, help="Recognisers of their own, on PostgreSQL.")] = 2,
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of audio in each session.")] = 120,
+    seed: Annotated[int, typer.Option(help="The same kills at the same moments.")] = 0,
+    json: Json = None,
+) -> None:
+    """Kill processes at random moments, and compare what they promised with what they did."""
+    from bench.chaos import chaos as run_chaos
+
+    for each in ("sqlite", "postgresql") if database == "both" else (database,):
+        many = {"kills": kills, "sessions": sessions, "recordings": recordings, "workers": workers}
+        report = anyio.run(partial(run_chaos, each, **many, seconds=seconds, seed=seed))
+        out.print_json(msgspec.json.encode(report).decode())
+        write(report, json)
+        if not report.kept:
+            raise typer.Exit(1)
+
+
+def durability(
+    database: Database = "sqlite",
+    minutes: Annotated[float, typer.Option(min=1, max=240, help="Of the long recording.")] = 60,
+    queued: Annotated[int, typer.Option(min=1, max=500, help="Recordings of the tenant that floods.")] = 50,
+    json: Json = None,
+) -> None:
+    """Measure a long upload, polls beside it, webhooks, fairness, an idle server; with PostgreSQL takeovers, too."""
+    from bench.durability import measure
+    from bench.durability_report import held, show
+
+    report = anyio.run(partial(measure, database, minutes=minutes, queued=queued))
+    show(report, out)
+    write(report, json)
+    if not held(report):
+        raise typer.Exit(1)
