@@ -24,7 +24,7 @@ from tests.acceptance.test_haidy import encoded
 from tests.acceptance.test_kill import bubbles
 from tests.postgresql import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]  # two servers each, and their work
+pytestmark = pytest.mark.slow
 
 SETTINGS = {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": "200"}  # so that there is work under way
 
