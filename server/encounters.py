@@ -94,6 +94,7 @@ class Encounters:
         self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
         self._completed: dict[str, anyio.Event] = {}  # for all who wait for the last word on one
         self._jobs: Jobs | None = None
+        self._opening: set[str] = set()  # stored, and not held yet: nobody has left them alone
         self.erasures = 0  # how often something was erased here
 
     def start(self, tasks: TaskGroup, jobs: Jobs) -> None:
@@ -429,11 +430,15 @@ class Encounters:
             record(connection, caller, Action.OPEN, opened, at)
             return opened
 
-        with self.quotas.counted():
-            opened = await self._studio.writer.write(operation)
-        if opened == encounter:
-            await self._holding.begin(row, seal)
-            self._studio.metrics.sessions_opened.labels(api=options.api).inc()
+        self._opening.add(encounter)
+        try:
+            with self.quotas.counted():
+                opened = await self._studio.writer.write(operation)
+            if opened == encounter:
+                await self._holding.begin(row, seal)
+                self._studio.metrics.sessions_opened.labels(api=options.api).inc()
+        finally:
+            self._opening.discard(encounter)
         return opened
 
     async def _stored(self, encounter: str, after: int) -> AsyncGenerator[Update]:
@@ -485,7 +490,7 @@ class Encounters:
         await live.append(0, body)  # raises AlreadyFinal, but for the last chunk again
 
     async def _tend(self, row: EncounterRow) -> None:
-        if await self._executors.other(row.owner) is not None:
+        if row.id in self._opening or await self._executors.other(row.owner) is not None:
             return
         if row.options.recording:
             await self._started_jobs().start_recording(row.id)
