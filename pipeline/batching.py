@@ -80,6 +80,10 @@ class Batcher:
         self.recogniser = recogniser
         self.costs = Costs()
         self.capacity = Capacity(self.costs)
+        self.turn = anyio.Lock()
+        """A stream that has audio to hear waits for it: one block is heard in a round of the event loop, however many
+        are behind, and everything else goes on in between. What arrives is logged and acknowledged all the same.
+        """
         self.batches = 0  # calls of the engine
         self.failed = 0  # requests that the engine could not answer
         self.fallbacks = 0  # later tries, at a higher temperature, of texts that looked wrong

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import anyio
 import numpy as np
-from anyio.lowlevel import checkpoint
 
 from pipeline.batching import Answer, Batcher
 from pipeline.errors import AudioTooLong, InvalidAudio, RecognitionFailed
@@ -93,13 +92,13 @@ class Stream:
         try:
             async for block in self._decoder:
                 await self._room()
-                self._check()
-                self._session.receive_audio(self._unheard(block))
-                self._pass_on()
+                async with self._batcher.turn:
+                    self._check()
+                    self._session.receive_audio(self._unheard(block))
+                    self._pass_on()
                 if self._max_samples is not None and self.duration > self._max_samples:  # only decoding tells
                     minutes = self._max_samples // (60 * SAMPLE_RATE)
                     raise AudioTooLong(f"The recording is longer than {minutes} minutes: split it.")
-                await checkpoint()  # audio that is already decoded must not keep the loop from other streams
             self._session.receive_end()
         except InvalidAudio as exc:
             self._session.fail(exc)

@@ -194,14 +194,18 @@ class LiveEncounter:
             if final:
                 self.end()
 
-    async def hear(self, stream: int, body: bytes, number: int | None = None) -> None:
+    async def hear(
+        self, stream: int, body: bytes, number: int | None = None, *, taken: Callable[[], None] = lambda: None
+    ) -> None:
         """Decode at once, log within `gather_ms`, or with the next `log_heard`: for connections.
 
         Chunks that are counted (`number`, from 0 in each stream) are heard once; a known number is taken silently.
+        `taken` is called when the next `log_heard` will log it, while its decoder may still be behind.
         Raises `EpochLost`, `SessionTooLong`, `UndecodableAudio`, `StoreUnavailable`.
         """
         channel = self._channels[stream]
         if self.ended or channel.ended or (number is not None and number < channel.next_number):
+            taken()
             return
         if self.gone.is_set():
             raise self._lost()
@@ -211,6 +215,7 @@ class LiveEncounter:
         channel.gather(body, number)
         self._gathering.set()
         self.active.set()
+        taken()
         await channel.hand_over(body)
         if channel.heard - channel.offset > MAX_GATHERED_BYTES:
             await self.log_heard()

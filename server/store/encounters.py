@@ -7,7 +7,7 @@ of a session names its epoch, so that a former owner's writes fail (`EpochLost`)
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
 
 from pipeline.types import Utterance
 from server.domain import (
@@ -30,6 +30,20 @@ from server.store.seal import Seal
 READ_BYTES = 1 << 22  # of the log that are opened at a time
 
 _encode = msgspec.json.encode
+
+
+# Of every chunk: made once, because making one takes as long as running it.
+_OWN = (
+    select(t.encounters.c.epoch, t.encounters.c.state)
+    .where(t.encounters.c.id == bindparam("encounter"))
+    .with_for_update(key_share=True)
+)
+_KNOWN_CHUNK = select(t.chunks.c.seq).where(
+    t.chunks.c.encounter_id == bindparam("encounter"),
+    t.chunks.c.stream == bindparam("stream"),
+    t.chunks.c.client_key == bindparam("key"),
+)
+_APPEND = insert(t.chunks)
 
 
 class LogEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,16 +180,13 @@ def append_chunks(connection: Connection, encounter: str, epoch: int, chunks: Se
     Then none of them is appended.
     """
     own(connection, encounter, epoch, state=State.LIVE)
-    c = t.chunks.c
-    keys = {(chunk.stream, chunk.client_key) for chunk in chunks if chunk.client_key is not None}
-    if keys:
-        known = select(c.stream, c.client_key).where(
-            c.encounter_id == encounter, c.client_key.in_([key for _, key in keys])
-        )
-        if not keys.isdisjoint((row.stream, row.client_key) for row in connection.execute(known)):
-            raise DuplicateChunk
+    for chunk in chunks:
+        if chunk.client_key is not None:
+            named = {"encounter": encounter, "stream": chunk.stream, "key": chunk.client_key}
+            if connection.execute(_KNOWN_CHUNK, named).first() is not None:
+                raise DuplicateChunk
     rows = [{"encounter_id": encounter, **msgspec.structs.asdict(chunk)} for chunk in chunks]
-    connection.execute(insert(t.chunks), rows)
+    connection.execute(_APPEND, rows)
 
 
 def has_chunk(connection: Connection, encounter: str, key: str) -> bool:
@@ -278,9 +289,7 @@ def own(connection: Connection, encounter: str, epoch: int, *, state: State | No
 
     Its row stays locked until the commit: no other process can take it over in between.
     """
-    c = t.encounters.c
-    query = select(c.epoch, c.state).where(c.id == encounter).with_for_update(key_share=True)
-    found = connection.execute(query).one_or_none()
+    found = connection.execute(_OWN, {"encounter": encounter}).first()
     if found is None:
         raise Erased
     if found.epoch != epoch or (state is not None and found.state != state):

@@ -105,10 +105,13 @@ class Feeding:
         if self._live.stream_failed(self._stream) and begins_file(body):
             await self._replace()
         missing = number - self._next
+
+        def taken() -> None:
+            self._next = max(self._next, number + 1)
+            self.acknowledgements.arrived()
+
         with self.silence.paused():
-            await self._live.hear(self._stream, body, number)
-        self._next = max(self._next, number + 1)
-        self.acknowledgements.arrived()
+            await self._live.hear(self._stream, body, number, taken=taken)
         if missing > 0:
             raise BadRequest(f"{missing} chunks before number {number} never came: what they held is missing.")
 

@@ -118,10 +118,13 @@ class Exchange:
         silence.heard(message.stream_id)
         body = convert.pcm(message.payload)
         self._metrics.audio_bytes.inc(len(body))
+
+        def taken() -> None:
+            if self._acknowledgements is not None and number is not None:
+                self._acknowledgements.received(stream, number, proves=proves(body))
+
         with silence.paused():
-            await self.live.hear(stream, body, number if self._setup.options.resumable else None)
-        if self._acknowledgements is not None and number is not None:
-            self._acknowledgements.received(stream, number, proves=proves(body))
+            await self.live.hear(stream, body, number if self._setup.options.resumable else None, taken=taken)
 
     async def _receive(self) -> schema.ClientMessage | None:
         """The next message; None for one that was answered with an error."""

@@ -13,6 +13,7 @@ from server.facades.nabla.dialect import Setup
 from server.replays import Candidate, Evidence, Match
 
 MIN_VALUES = 8  # different samples; digital silence and a muted, dithered or humming input have fewer
+LOOKED_AT = 64  # samples that settle it for speech, and noise
 HELD_S = 3.0  # of audio of one stream that proves nothing: then the session is a new one
 FIRST_NUMBERS = (0, 1)  # with which clients begin to count: such a socket displaces no other
 TOLD_AGAIN = to_samples(10_000)  # finals that may have been lost with the former socket
@@ -21,7 +22,7 @@ TOLD_AGAIN = to_samples(10_000)  # finals that may have been lost with the forme
 def proves(body: bytes) -> bool:
     """Whether a chunk of PCM is unlikely to come from anybody else."""
     samples = memoryview(body)[: len(body) // 2 * 2].cast("h")
-    return len(set(samples)) >= MIN_VALUES
+    return any(len(set(samples[:most])) >= MIN_VALUES for most in (LOOKED_AT, len(samples)))
 
 
 class Beginning:
