@@ -23,9 +23,14 @@ from server.settings import Settings
 from server.store import keys as key_store
 from server.storing import hold
 
+# Of Python's threads. Whoever reads or writes the database lets go of the interpreter at each call, and beside a busy
+# event loop waits so long to have it back, some ten times for a request.
+SWITCH_INTERVAL_S = 0.0005
+
 
 def run(settings: Settings) -> NoReturn:
     """Serve. Raises `Conflict`, `ServerError` before it begins; then it ends the process."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     configure_logging(settings.log)
     log_uncaught_errors()
     if settings.server.role == "recogniser":
