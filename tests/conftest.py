@@ -42,6 +42,7 @@ def _room_for_every_stream() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_starts() -> Iterator[None]:
     """Servers under test do not wait for their imports."""
+    preforked.get_ready()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench.server, "launch", preforked.launch)
         yield

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from subprocess import CompletedProcess, TimeoutExpired
@@ -60,6 +61,13 @@ class Preforked:
 
     async def aclose(self) -> None:
         await self.stdout.aclose()
+        if self._process.exitcode is not None:
+            self._process.close()  # and with it what tells that it has ended
+
+
+def get_ready() -> None:
+    """Begin with the imports, so that no test waits for them, or seems to have left them behind."""
+    forkserver.ensure_running()
 
 
 def auscult(
@@ -69,14 +77,16 @@ def auscult(
     with TemporaryFile() as printed, TemporaryFile() as errors:
         process = _start(arguments, {**os.environ, **(environment or {})}, printed.fileno(), errors.fileno())
         process.join(timeout_s)
-        if process.exitcode is None:
+        code = process.exitcode
+        if code is None:
             process.kill()
             raise TimeoutExpired(arguments, timeout_s)
+        process.close()
         texts = []
         for file in (printed, errors):
             file.seek(0)
             texts.append(file.read().decode())
-        return CompletedProcess(arguments, process.exitcode, *texts)
+        return CompletedProcess(arguments, code, *texts)
 
 
 async def launch(arguments: Sequence[str], errors: IO[bytes], environment: Mapping[str, str]) -> Child:
