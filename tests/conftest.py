@@ -12,7 +12,7 @@ from tests import preforked
 from tests.postgresql import Cluster, running_cluster
 
 settings.register_profile(
-    "ours", max_examples=50, deadline=None
+    "ours", max_examples=25, deadline=None
 )  # how long a busy machine takes says nothing of what is right
 settings.load_profile("ours")
 

@@ -29,7 +29,7 @@ from tests.acceptance.haidy import Task, chunk, pieces, post, wait
 from tests.acceptance.nabla import CHUNK, CONFIG, dialled, pcm, say
 from tests.acceptance.test_haidy import encoded
 
-KILLS = 8  # `test_chaos` kills more often, and more things
+KILLS = 4  # `test_chaos` kills more often, and more things
 SEED = 20
 
 

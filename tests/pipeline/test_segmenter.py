@@ -55,7 +55,7 @@ def test_long_speech_is_cut_in_a_pause_and_not_in_the_closure_of_a_consonant() -
     assert segmenter.start == closed.end
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 80)), max_size=20))
 def test_no_window_of_speech_is_lost_and_none_is_in_two_segments(runs: list[tuple[bool, int]]) -> None:
     pattern = [loud for loud, length in runs for _ in range(length)]
@@ -74,7 +74,7 @@ def test_no_window_of_speech_is_lost_and_none_is_in_two_segments(runs: list[tupl
             assert kept[0] == window(pattern[first + index], first + index)[0]
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 80)), max_size=12), st.data())
 def test_a_rebuilt_segmenter_makes_the_same_segments(runs: list[tuple[bool, int]], data: st.DataObject) -> None:
     pattern = [loud for loud, length in runs for _ in range(length)]
@@ -96,7 +96,7 @@ def test_a_rebuilt_segmenter_makes_the_same_segments(runs: list[tuple[bool, int]
     assert rest == [(s.ordinal, s.start, s.end) for s in segments[chosen + 1 :]]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 80)), max_size=12))
 def test_a_look_at_an_open_segment_is_the_beginning_of_what_it_becomes(runs: list[tuple[bool, int]]) -> None:
     segmenter = Segmenter(OPTIONS, Checkpoint())

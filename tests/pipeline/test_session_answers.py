@@ -318,7 +318,7 @@ def scene(bursts: list[tuple[int, float, int]]) -> tuple[Pcm, list[tuple[int, in
 
 
 @pytest.mark.parametrize("options", [LIVE, FILE], ids=["live", "file"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(bursts=BURSTS)
 def test_every_word_is_where_it_was_in_the_stream(
     options: SessionOptions, bursts: list[tuple[int, float, int]]
@@ -336,7 +336,7 @@ def test_every_word_is_where_it_was_in_the_stream(
     assert all(item.start == item.words[0].start and item.end == item.words[-1].end for item in items(events))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(bursts=BURSTS, data=st.data())
 def test_when_answers_come_does_not_change_what_is_committed(
     bursts: list[tuple[int, float, int]], data: st.DataObject
@@ -370,7 +370,7 @@ def test_when_answers_come_does_not_change_what_is_committed(
     assert [(i.id, i.start, i.text) for i in items(late)] == [(i.id, i.start, i.text) for i in items(told)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(bursts=BURSTS, data=st.data())
 def test_a_rebuilt_session_asks_the_same_from_any_checkpoint(
     bursts: list[tuple[int, float, int]], data: st.DataObject

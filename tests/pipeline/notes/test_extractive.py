@@ -246,7 +246,7 @@ TALK = st.lists(st.sampled_from(LINES), max_size=40).map(lambda lines: talk(*lin
 TRANSCRIPTS = st.one_of(TALK, TALK.map(unmarked), TALK.map(unmarked).map(without_roles))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TRANSCRIPTS)
 def test_every_sentence_rests_on_one_to_four_items_that_hold_it(items: list[Utterance]) -> None:
     try:
@@ -262,7 +262,7 @@ def test_every_sentence_rests_on_one_to_four_items_that_hold_it(items: list[Utte
         assert support(one.text, cited) >= 0.6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TRANSCRIPTS)
 def test_every_number_in_a_note_was_said(items: list[Utterance]) -> None:
     try:
@@ -273,7 +273,7 @@ def test_every_number_in_a_note_was_said(items: list[Utterance]) -> None:
     assert {number for text in texts(note) for number in numbers(words(clean(text)))} <= said
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TRANSCRIPTS)
 def test_only_sections_with_sentences_are_written_and_none_twice(items: list[Utterance]) -> None:
     try:
@@ -287,7 +287,7 @@ def test_only_sections_with_sentences_are_written_and_none_twice(items: list[Utt
     assert all(text[0] == text[0].upper() and text.endswith(".") for text in texts(note))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(list(Role)), st.text(max_size=120)), max_size=12))
 def test_any_text_at_all_gives_a_note_or_a_clear_error(lines: list[tuple[Role, str]]) -> None:
     items = [
