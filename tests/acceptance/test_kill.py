@@ -148,7 +148,7 @@ async def test_kills_lose_no_acknowledged_byte_and_change_no_final(tmp_path: Pat
 
 @pytest.mark.slow
 async def test_items_that_were_told_before_a_kill_keep_their_ids_and_words(tmp_path: Path, headache: Recording) -> None:
-    raw = pcm(headache, 40)["d"]
+    raw = pcm(headache, 24)["d"]
     async with running_server(recogniser="sphinx", data_dir=tmp_path / "data") as server:
         with client(server.base_url, server.key) as api:
             task_id = post(api, chunk(raw[: len(raw) // 2], file_format="pcm")).json()["task_id"]
