@@ -88,6 +88,11 @@ class Channel:
         """
         return bool(body) and self.container in TIMED and sha256(body).digest() == self.last_digest
 
+    def remember(self, body: bytes) -> None:
+        """This is the last chunk, for `is_repeat`."""
+        if self.container in TIMED:
+            self.last_digest = sha256(body).digest()
+
     def look_at(self, body: bytes) -> None:
         """The stream's first chunk says what its container is."""
         if self.container is None and self.spec.encoding == "container" and self.offset == len(body):
@@ -96,8 +101,7 @@ class Channel:
     async def hand_over(self, body: bytes) -> None:
         """Pass a chunk to the decoder, waiting while it is behind, whoever else is no longer waiting."""
         self.look_at(body)
-        if self.container in TIMED:
-            self.last_digest = sha256(body).digest()
+        self.remember(body)
         try:
             with anyio.CancelScope(shield=True):
                 await self.to_decode.send(body)
@@ -179,7 +183,7 @@ class ChunkLog:
         for begin, until in (restart.header, (restart.offset, end)):
             async for chunk in self._read(channel, begin, until):
                 yield chunk.body[max(0, begin - chunk.offset) : until - chunk.offset]
-                channel.last_digest = sha256(chunk.body).digest()
+                channel.remember(chunk.body)
 
     async def whole(self, channel: Channel) -> AsyncIterator[bytes]:
         """All that is logged of a stream, from its first byte."""
