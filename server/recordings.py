@@ -202,11 +202,7 @@ class Recordings:
         return await self._bounded(row, self._heard(row, step)) is not False
 
     async def _heard(self, row: EncounterRow, step: int) -> bool:
-        try:
-            live = await self._encounters.work_on(row)
-        except AudioGone as exc:  # such as in a backup that was restored: trying again brings nothing
-            await self._fail(row, exc)
-            return True
+        live = await self._encounters.work_on(row)
         if live is None:
             raise NotFound
         await live.reached(to_samples(step * STEP_MS))
@@ -215,9 +211,12 @@ class Recordings:
         return live.transcribed.is_set()
 
     async def _bounded(self, row: EncounterRow, work: Awaitable[T]) -> T | None:
-        """What the work returns; None where it broke too often, and with that the recording has failed."""
+        """What the work returns; None where it broke for good, or too often, and with that the recording has failed."""
         try:
             return await work
+        except AudioGone as exc:  # such as in a backup that was restored: trying again brings nothing
+            await self._fail(row, exc)
+            return None
         except Exception as exc:
             if not _breaks(exc):
                 raise
