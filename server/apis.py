@@ -7,7 +7,9 @@ from starlette.routing import BaseRoute
 
 from server.auth import Authenticator
 from server.connections import Connections
+from server.described import Described
 from server.encounters import Encounters
+from server.endpoints import routes
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.recordings import RecordingRoutes
@@ -42,6 +44,8 @@ class Apis:
     tokens: Tokens
     metrics: Metrics
     stopping: anyio.Event  # no more requests are taken
+
+    version: str
 
     def routes(self) -> list[BaseRoute]:
         """What they answer to."""
@@ -102,15 +106,14 @@ class Apis:
             whip_limits(self.settings),
             [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
         )
-        return [
-            *haidy.routes(),
-            *nabla.routes(),
-            *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).routes(),
-            *events.routes(),
-            *live.routes(),
-            *recordings.routes(),
-            *whip.routes(),
+        endpoints = [
+            *haidy.endpoints(),
+            *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
+            *events.endpoints(),
+            *recordings.endpoints(),
+            *whip.endpoints(),
         ]
+        return [*routes(endpoints), *Described(endpoints, self.version).routes(), *nabla.routes(), *live.routes()]
 
 
 def whip_limits(settings: Settings) -> WhipLimits:

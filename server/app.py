@@ -250,6 +250,7 @@ class Server:
             tokens=tokens,
             metrics=self.metrics,
             stopping=self.stopping,
+            version=version("auscult"),
         )
         open_metrics = settings.server.open_metrics
         app = Starlette(

@@ -119,6 +119,12 @@ class AudioGone(NotFound):
     code = "audio_gone"
 
 
+class MethodNotAllowed(BadRequest):
+    """This method is not one of this address: the Allow header names those that are."""
+
+    code = "method_not_allowed"
+
+
 class EpochLost(ServerError):
     """Another process has taken this session over."""
 

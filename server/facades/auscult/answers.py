@@ -6,7 +6,8 @@ import msgspec
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
-from server.facades.auscult import convert
+from server.endpoints import Content, Facade
+from server.facades.auscult import convert, schema
 from server.http import ErrorResponse
 from server.metrics import Metrics
 
@@ -15,6 +16,12 @@ def answer(body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] |
     """JSON that no cache keeps: it is about one client's consultation."""
     kept_nowhere = {"Cache-Control": "no-store", **(headers or {})}
     return Response(msgspec.json.encode(body), status, kept_nowhere, media_type="application/json")
+
+
+def own_api(metrics: Metrics) -> Facade:
+    """Of all endpoints of our own API."""
+    refusal = Content(schema.ErrorBody)
+    return Facade(name="Auscult", about="Our own API.", refuse=refusing(metrics), refusal=refusal)
 
 
 def refusing(metrics: Metrics) -> ErrorResponse:

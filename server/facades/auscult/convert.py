@@ -308,6 +308,7 @@ STATUS = {
     "forbidden": 403,
     "address_refused": 400,
     "not_found": 404,
+    "method_not_allowed": 405,
     "erased": 404,
     "audio_gone": 404,
     "upload_stalled": 408,

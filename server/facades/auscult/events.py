@@ -11,18 +11,17 @@ import anyio
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, credential
 from server.domain import Caller
 from server.encounters import Encounters
+from server.endpoints import EVENTS, Content, Endpoint, Parameter
 from server.errors import BadRequest
 from server.facades.auscult import convert, schema
-from server.facades.auscult.answers import answer, refusing
+from server.facades.auscult.answers import answer, own_api
 from server.facades.auscult.telling import Telling, Told, told_problem
-from server.http import guarded
 from server.ingest.websocket import ClientGone, SlowReader, SocketError, first_error
 from server.metrics import Metrics
 
@@ -30,6 +29,9 @@ log = structlog.get_logger()
 
 KEEP_ALIVE_S = 15.0  # §9.2.7: proxies drop connections that are silent for longer
 OVER = "done"  # the id of the last event: whoever comes back with it is told to stay away
+
+FOLLOWED = {200: Content(schema.Event, EVENTS), 204: None}  # 204: everything was told before
+FOLLOWING = (Parameter("Last-Event-ID", "header", "Of the last event that the client has; none: from the start."),)
 
 Ending = Callable[[], Awaitable[object]]
 """Runs beside the telling, which ends when it returns, or with the error that it raises."""
@@ -121,10 +123,26 @@ class EventRoutes:
         self._send_timeout_s = send_timeout_s
         self._stopping = stopping
 
-    def routes(self) -> list[Route]:
+    def endpoints(self) -> list[Endpoint]:
+        api = own_api(self._metrics)
         return [
-            Route("/api/encounters/{encounter}/events", guarded(self.follow, refusing(self._metrics))),
-            Route("/api/encounters/{encounter}/speakers", guarded(self.speakers, refusing(self._metrics))),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/api/encounters/{encounter}/events",
+                handler=self.follow,
+                gives=FOLLOWED,
+                refuses=(400, 404),
+                parameters=FOLLOWING,
+            ),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/api/encounters/{encounter}/speakers",
+                handler=self.speakers,
+                gives={200: Content(schema.SpeakerSummary)},
+                refuses=(404,),
+            ),
         ]
 
     async def follow(self, request: Request) -> Response:

@@ -2,15 +2,15 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from server.auth import Authenticator, bearer
 from server.domain import Caller
 from server.encounters import Encounters
+from server.endpoints import FORM, Content, Endpoint, Parameter
 from server.errors import BadRequest
 from server.facades.auscult import convert, schema
-from server.facades.auscult.answers import answer, refusing
-from server.http import Handler, body, decode, guarded
+from server.facades.auscult.answers import answer, own_api
+from server.http import body, decode
 from server.ingest.multipart import form_parts
 from server.metrics import Metrics
 from server.recordings import Receiving, Recordings
@@ -36,15 +36,43 @@ class RecordingRoutes:
         self._metrics = metrics
         self._stall_s = stall_s
 
-    def routes(self) -> list[Route]:
-        def route(path: str, handler: Handler, method: str) -> Route:
-            return Route(path, guarded(handler, refusing(self._metrics)), methods=[method])
-
+    def endpoints(self) -> list[Endpoint]:
+        api = own_api(self._metrics)
         return [
-            route("/api/recordings", self.take, "POST"),
-            route("/api/encounters/{encounter}", self.show, "GET"),
-            route("/api/encounters/{encounter}", self.erase, "DELETE"),
-            route("/api/encounters/{encounter}/cancel", self.cancel, "POST"),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/api/recordings",
+                handler=self.take,
+                takes=[Content(schema.RecordingForm, FORM), Content(schema.RecordingRequest)],
+                gives={202: Content(schema.Accepted)},
+                refuses=(400, 408, 409, 413, 415, 507),
+                parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this upload safe.")],
+            ),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/api/encounters/{encounter}",
+                handler=self.show,
+                gives={200: Content(schema.Encounter)},
+                refuses=(404,),
+            ),
+            Endpoint(
+                facade=api,
+                method="DELETE",
+                path="/api/encounters/{encounter}",
+                handler=self.erase,
+                gives={204: None},
+                refuses=(404,),
+            ),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/api/encounters/{encounter}/cancel",
+                handler=self.cancel,
+                gives={204: None},
+                refuses=(404, 409),
+            ),
         ]
 
     async def take(self, request: Request) -> Response:

@@ -229,6 +229,13 @@ class RecordingRequest(Struct, kw_only=True):
     role: str = "unspecified"  # of the only person in it
 
 
+class RecordingForm(Struct, kw_only=True):
+    """The same with its files: one part `audio` for each, in order."""
+
+    audio: list[bytes]
+    options: RecordingRequest | None = None
+
+
 class Accepted(Struct, kw_only=True):
     """It is stored, and will be worked on."""
 

@@ -2,15 +2,15 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from server.auth import Authenticator, bearer
 from server.domain import Scope
 from server.encounters import Encounters
+from server.endpoints import Content, Endpoint
 from server.errors import Forbidden, NotFound
 from server.facades.auscult import convert, schema
-from server.facades.auscult.answers import answer, refusing
-from server.http import body, decode, guarded
+from server.facades.auscult.answers import answer, own_api
+from server.http import body, decode
 from server.metrics import Metrics
 from server.tokens import Tokens
 
@@ -26,8 +26,18 @@ class TokenRoutes:
         self._tokens = tokens
         self._metrics = metrics
 
-    def routes(self) -> list[Route]:
-        return [Route("/api/tokens", guarded(self.make, refusing(self._metrics)), methods=["POST"])]
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                facade=own_api(self._metrics),
+                method="POST",
+                path="/api/tokens",
+                handler=self.make,
+                takes=[Content(schema.TokenRequest)],
+                gives={201: Content(schema.Token)},
+                refuses=(400, 404, 413),
+            )
+        ]
 
     async def make(self, request: Request) -> Response:
         """A token with a scope and an expiry. Only a key makes one: a page must not lengthen its own stay."""

@@ -1,22 +1,23 @@
 """WHIP (RFC 9725): audio by WebRTC in, the transcript by Server-Sent Events and over a data channel out."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer, credential
 from server.domain import Caller, Scope
+from server.endpoints import Content, Endpoint, Parameter
 from server.errors import NotFound
 from server.facades.auscult import whip_convert as convert
-from server.facades.auscult.answers import refusing
-from server.facades.auscult.events import EventRoutes
+from server.facades.auscult.answers import own_api
+from server.facades.auscult.events import FOLLOWED, FOLLOWING, EventRoutes
 from server.facades.auscult.whip_session import WhipSession
 from server.facades.auscult.whip_sessions import WhipSessions
-from server.http import Handler, body, guarded
+from server.http import body
 from server.ingest.rtc_errors import FragmentInvalid, SdpInvalid
 from server.metrics import Metrics
 from server.tokens import Tokens
@@ -51,22 +52,56 @@ class Whip:
         self._limits = limits
         self._ice_servers = tuple(ice_servers)
 
-    def routes(self) -> list[Route]:
+    def endpoints(self) -> list[Endpoint]:
         """Other methods than these are answered with 405 and `Allow` (RFC 9725 §4.2)."""
-
-        def route(path: str, handler: Handler, *methods: str) -> Route:
-            return Route(path, guarded(handler, refusing(self._metrics)), methods=methods)
-
+        endpoint = partial(Endpoint, facade=own_api(self._metrics))
         return [
-            route("/whip", self.endpoint, "POST", "OPTIONS"),
-            route("/whip/{session}", self.resource, "PATCH", "DELETE", "OPTIONS"),
-            route("/whip/{session}/events", self.events, "GET"),
+            endpoint(
+                method="POST",
+                path="/whip",
+                handler=self.offer,
+                takes=[Content(str, convert.SDP)],
+                gives={201: Content(str, convert.SDP)},
+                refuses=(400, 413, 415, 422),
+            ),
+            endpoint(method="OPTIONS", path="/whip", handler=self.endpoint_options, gives={200: None}, secured=False),
+            endpoint(
+                method="PATCH",
+                path="/whip/{session}",
+                handler=self.candidates,
+                takes=[Content(str, convert.FRAGMENT)],
+                gives={204: None},
+                refuses=(400, 404, 409, 412, 413, 415, 422, 428),
+                parameters=[Parameter("If-Match", "header", "The ETag of the ICE session.", required=True)],
+            ),
+            endpoint(method="DELETE", path="/whip/{session}", handler=self.end, gives={200: None}, refuses=(404,)),
+            endpoint(
+                method="OPTIONS",
+                path="/whip/{session}",
+                handler=self.resource_options,
+                gives={200: None},
+                secured=False,
+            ),
+            endpoint(
+                method="GET",
+                path="/whip/{session}/events",
+                handler=self.events,
+                gives=FOLLOWED,
+                refuses=(400, 404),
+                parameters=FOLLOWING,
+            ),
         ]
 
-    async def endpoint(self, request: Request) -> Response:
+    async def endpoint_options(self, _: Request) -> Response:
+        """What the endpoint takes."""
+        return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": convert.SDP})
+
+    async def resource_options(self, _: Request) -> Response:
+        """What a session's resource takes."""
+        return Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": convert.FRAGMENT})
+
+    async def offer(self, request: Request) -> Response:
         """Offer in, answer out."""
-        if request.method == "OPTIONS":
-            return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": convert.SDP})
         caller = await self._caller(request)
         convert.require_type(request.headers, convert.SDP)
         wanted = convert.wanted(request.query_params.multi_items())
@@ -74,15 +109,15 @@ class Whip:
         session, answer = await self._sessions.make(caller, wanted, offer)
         return await self._created(caller, session, answer)
 
-    async def resource(self, request: Request) -> Response:
-        """More candidates, or the end."""
-        if request.method == "OPTIONS":
-            return Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": convert.FRAGMENT})
-        caller = await self._caller(request)
-        session = await self._sessions.find(caller, request.path_params["session"])
-        if request.method == "DELETE":
-            await session.end()
-            return Response(status_code=200)
+    async def end(self, request: Request) -> Response:
+        """End a session."""
+        session = await self._session(request)
+        await session.end()
+        return Response(status_code=200)
+
+    async def candidates(self, request: Request) -> Response:
+        """More candidates."""
+        session = await self._session(request)
         convert.require_type(request.headers, convert.FRAGMENT)
         convert.require_match(request.headers, session.ice_session)
         await session.peer.add_candidates(await self._text(request, FragmentInvalid))
@@ -112,6 +147,10 @@ class Whip:
         for warning in session.part.live.row.warnings:
             headers.append(convert.WARNING_HEADER, warning.encode("ascii", "backslashreplace").decode())
         return created
+
+    async def _session(self, request: Request) -> WhipSession:
+        caller = await self._caller(request)
+        return await self._sessions.find(caller, request.path_params["session"])
 
     async def _caller(self, request: Request) -> Caller:
         return await self._authenticator.caller(bearer(request.headers))

@@ -218,6 +218,7 @@ STATUS_CODES = {
     "token_expired": 401,
     "forbidden": 403,
     "not_found": 404,
+    "method_not_allowed": 405,
     "erased": 404,
     "audio_gone": 404,
     "too_large": 413,

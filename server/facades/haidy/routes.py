@@ -3,15 +3,15 @@
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.domain import Caller, State
 from server.encounters import Encounters
+from server.endpoints import Content, Endpoint, Facade, Parameter
 from server.errors import NotFound, TooLarge
 from server.facades.haidy import convert, schema
-from server.http import body, decode, guarded, retry_after
+from server.http import body, decode, retry_after
 from server.metrics import Metrics
 from server.turns import Turns
 
@@ -39,11 +39,29 @@ class Haidy:
         self._keep_after_fetch = keep_after_fetch
         self._turns = Turns(MAX_AT_ONCE)
 
-    def routes(self) -> list[Route]:
-        """The routes, as published by the vendor."""
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints, as published by the vendor."""
+        api = Facade(name="Haidy", about="As Haidy (44ai) has it.", refuse=self._error, refusal=Content(str))
         return [
-            Route("/v2/audio/audio_chunk", guarded(self.audio_chunk, self._error), methods=["POST"]),
-            Route("/v2/tasks", guarded(self.tasks, self._error), methods=["POST"]),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/v2/audio/audio_chunk",
+                handler=self.audio_chunk,
+                takes=[Content(schema.ChunkRequest)],
+                gives={200: Content(schema.Task)},
+                refuses=(400, 404, 413),
+                parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this chunk safe.")],
+            ),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/v2/tasks",
+                handler=self.tasks,
+                takes=[Content(schema.TaskRequest)],
+                gives={200: Content(schema.Task)},
+                refuses=(400, 404, 413),
+            ),
         ]
 
     async def audio_chunk(self, request: Request) -> Response:
