@@ -27,6 +27,7 @@ from server.recordings import Recordings
 from server.replays import Replays
 from server.settings import Settings
 from server.tokens import Tokens
+from server.transcripts import Transcripts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +38,7 @@ class Apis:
     encounters: Encounters
     connections: Connections
     recordings: Recordings
+    transcripts: Transcripts
     replays: Replays
     telling: Telling
     whip_sessions: WhipSessions
@@ -93,6 +95,7 @@ class Apis:
         recordings = RecordingRoutes(
             self.encounters,
             self.recordings,
+            self.transcripts,
             self.authenticator,
             self.metrics,
             stall_s=self.settings.limits.upload_stall_timeout_s,

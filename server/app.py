@@ -67,6 +67,7 @@ from server.storing import open_blobs, open_keyring
 from server.tenants import Tenants
 from server.tokens import Lifetimes, Signing, Tokens, token_secret
 from server.tracing import TracedRecognition, TracedRequests, open_tracer
+from server.transcripts import Transcripts
 from server.upkeep import upkeep
 
 log = structlog.get_logger()
@@ -250,6 +251,7 @@ class Server:
             tokens=tokens,
             metrics=self.metrics,
             stopping=self.stopping,
+            transcripts=Transcripts(self._encounters, self._studio, self._outgoing.check),
             version=version("auscult"),
         )
         open_metrics = settings.server.open_metrics

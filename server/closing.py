@@ -70,7 +70,8 @@ class Closing:
         def operation(connection: Connection) -> int:
             sql.conclude(connection, row.id, at, failure)
             note = sql.get_note(connection, seal, row.id)
-            view = EncounterView(row=sql.get(connection, row.id), items=tuple(items), note=note)
+            intake = sql.get_intake(connection, seal, row.id)
+            view = EncounterView(row=sql.get(connection, row.id), items=tuple(items), note=note, intake=intake)
             return self._deliveries.enqueue(connection, seal, view)
 
         to_deliver = await self._studio.writer.write(operation)

@@ -9,6 +9,7 @@ from msgspec import Meta
 from pipeline.notes.note import Note
 from pipeline.speakers import Speaker
 from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
+from server.intake import NOTHING, Intake
 from server.settings import Origins
 
 Hours: TypeAlias = Annotated[float, Meta(ge=0, le=87_600)]
@@ -135,6 +136,13 @@ def base_language(code: str) -> str:
     return code.split("-")[0].lower()
 
 
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one encounter's result is wanted."""
+
+    url: str
+    extra: dict[str, str] = {}  # what its API's dialect is to say there
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why an encounter, or its note, failed: our own words, safe to log."""
 
@@ -232,3 +240,4 @@ class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Utterance, ...] = ()
     speakers: tuple[Speaker, ...] = ()
     note: StoredNote | None = None
+    intake: Intake = NOTHING

@@ -19,11 +19,12 @@ from pipeline.speakers import Speaker, speakers
 from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
-from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
+from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State, StoredNote
 from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Erased, Forbidden, NotFound, StoreUnavailable
 from server.executors import ENDED, ERASED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
 from server.holding import IN_WORK, Holding
+from server.intake import NOTHING, Intake
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
@@ -136,7 +137,13 @@ class Encounters:
     # Use-cases
 
     async def open(
-        self, caller: Caller, options: EncounterOptions, *, head: bytes = b"", client_key: str | None = None
+        self,
+        caller: Caller,
+        options: EncounterOptions,
+        *,
+        head: bytes = b"",
+        client_key: str | None = None,
+        intake: Intake = NOTHING,
     ) -> str:
         """Start an encounter; returns its id (the known one for a `client_key` used before).
 
@@ -151,7 +158,7 @@ class Encounters:
         if known:
             return known
         with self.admission.place(len(options.streams)):
-            return await self._open(caller, options, client_key)
+            return await self._open(caller, options, client_key, intake)
 
     async def append(
         self, caller: Caller, encounter: str, body: bytes, *, client_key: str | None = None, final: bool = False
@@ -230,7 +237,8 @@ class Encounters:
                 items = tuple(sql.read_items(connection, seal, encounter))
             else:
                 items = told
-            return EncounterView(row=row, items=items, note=sql.get_note(connection, seal, encounter))
+            note = sql.get_note(connection, seal, encounter)
+            return EncounterView(row=row, items=items, note=note, intake=sql.get_intake(connection, seal, encounter))
 
         return await self._read(query)
 
@@ -273,8 +281,13 @@ class Encounters:
                 await completed.wait()
             row = await self.row(encounter)
         await self._record(caller, Action.READ, encounter)
-        note = await self._read(partial(sql.get_note, seal=self.seal(row), encounter=encounter))
-        return EncounterView(row=row, speakers=speakers(await self.items(row)), note=note)
+        seal = self.seal(row)
+
+        def read(connection: Connection) -> tuple[StoredNote | None, Intake]:
+            return sql.get_note(connection, seal, row.id), sql.get_intake(connection, seal, row.id)
+
+        note, intake = await self._read(read)
+        return EncounterView(row=row, speakers=speakers(await self.items(row)), note=note, intake=intake)
 
     async def delete(self, caller: Caller, encounter: str) -> None:
         """Erase an encounter now, whatever is going on with it. Raises `NotFound`, `Forbidden`."""
@@ -406,6 +419,10 @@ class Encounters:
             fetched_at=None,
         )
 
+    async def typed(self, encounter: str) -> None:
+        """One that came as text is stored: its note can be written."""
+        await self._closed(encounter, None)
+
     async def work_on(self, row: EncounterRow) -> LiveEncounter | None:
         """See `Holding.work_on`."""
         return await self._holding.work_on(row)
@@ -417,7 +434,7 @@ class Encounters:
 
     # Inside
 
-    async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None) -> str:
+    async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None, intake: Intake) -> str:
         allowed = await self.quotas.allowance(caller.tenant_id)
         encounter, seal, wrapped = self.new_seal()
         row = self.new_row(caller, options, encounter, wrapped, state=State.LIVE, owner=self._executors.me.id)
@@ -427,6 +444,8 @@ class Encounters:
             if client_key is None or sql.find(connection, row.tenant_id, client_key) is None:
                 self.quotas.check(connection, row.tenant_id, allowed, streams=len(options.streams))
             opened = sql.create(connection, row, client_key)
+            if opened == encounter:
+                sql.put_intake(connection, seal, opened, intake)
             record(connection, caller, Action.OPEN, opened, at)
             return opened
 

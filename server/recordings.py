@@ -19,7 +19,7 @@ from pipeline.errors import AuscultError, UnsupportedAudio
 from pipeline.types import to_samples
 from server.access import Action, record
 from server.closing import Closing
-from server.domain import Caller, EncounterOptions, EncounterRow, Failure, Stage, State
+from server.domain import Callback, Caller, EncounterOptions, EncounterRow, Failure, Stage, State
 from server.encounters import FINISHED, Encounters, check_head
 from server.errors import (
     AudioGone,
@@ -34,12 +34,13 @@ from server.errors import (
     TooLarge,
 )
 from server.executors import QUEUED, Executors, HeldElsewhere
+from server.intake import NOTHING, Intake
 from server.live import Studio
 from server.store import encounters as encounter_sql
 from server.store import recordings as sql
 from server.store import retention, tenants
 from server.store.blobs import Blobs
-from server.store.deliveries import Callback, put_callback
+from server.store.deliveries import put_callback
 from server.store.recordings import Part
 from server.store.seal import Seal
 
@@ -131,7 +132,12 @@ class Recordings:
         await self._fail(row, Cancelled())
 
     async def store(
-        self, receiving: "Receiving", options: EncounterOptions, client_key: str | None, callback: Callback | None
+        self,
+        receiving: "Receiving",
+        options: EncounterOptions,
+        client_key: str | None,
+        callback: Callback | None,
+        intake: Intake,
     ) -> str:
         """The accepted files, in line; the id of the encounter, or of the one with this key before."""
         if not receiving.parts:
@@ -151,8 +157,10 @@ class Recordings:
             priority = tenants.settings_of(connection, caller.tenant_id).priority or 0
             queued = msgspec.structs.replace(row, priority=priority)
             opened = sql.create(connection, receiving.seal, queued, client_key, receiving.parts)
-            if callback is not None and opened == row.id:
-                put_callback(connection, receiving.seal, row.id, options.api, callback)
+            if opened == row.id:
+                encounter_sql.put_intake(connection, receiving.seal, row.id, intake)
+                if callback is not None:
+                    put_callback(connection, receiving.seal, row.id, options.api, callback)
             record(connection, caller, Action.OPEN, opened, at)
             return opened
 
@@ -313,15 +321,20 @@ class Receiving:
         self._recordings.check_address(url)
         self.parts.append(Part(ordinal=len(self.parts), blob=None, size=0, url=url))
 
-    async def accept(self, options: EncounterOptions, client_key: str | None = None, callback_url: str = "") -> str:
-        """Everything is here: returns the id of the encounter, once it is stored. Its API tells `callback_url`.
+    async def accept(
+        self,
+        options: EncounterOptions,
+        client_key: str | None = None,
+        callback: Callback | None = None,
+        intake: Intake = NOTHING,
+    ) -> str:
+        """Everything is here: returns the id of the encounter, once it is stored. Its API tells `callback`.
 
         Raises `BadRequest`, `AddressRefused`, `QuotaExceeded`.
         """
-        if callback_url:
-            self._recordings.check_address(callback_url)
-        callback = Callback(url=callback_url) if callback_url else None
-        return await self._recordings.store(self, options, client_key, callback)
+        if callback is not None:
+            self._recordings.check_address(callback.url)
+        return await self._recordings.store(self, options, client_key, callback, intake)
 
 
 def _breaks(exc: Exception) -> bool:

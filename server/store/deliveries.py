@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
 from server.deliveries.policy import State, Verdict
+from server.domain import Callback
 from server.errors import NotFound
 from server.outgoing import Answer
 from server.store import tables as t
@@ -34,13 +35,6 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     def signing(self, at: float) -> list[str]:
         """The secrets in force, the newest first."""
         return [each.secret for each in self.secrets if each.until is None or each.until > at]
-
-
-class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one encounter's result is wanted."""
-
-    url: str
-    extra: dict[str, str] = {}
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from server.domain import (
     StreamState,
 )
 from server.errors import AlreadyFinal, EpochLost, Erased, NotFound
+from server.intake import NOTHING, Intake
 from server.store import tables as t
 from server.store import usage
 from server.store.retention import delete_all
@@ -104,9 +105,9 @@ def create(connection: Connection, row: EncounterRow, client_key: str | None) ->
             active_at=row.active_at,
         )
     )
-    connection.execute(
-        insert(t.streams), [_stream(row.id, ordinal, spec) for ordinal, spec in enumerate(row.options.streams)]
-    )
+    if row.options.streams:
+        streams = [_stream(row.id, ordinal, spec) for ordinal, spec in enumerate(row.options.streams)]
+        connection.execute(insert(t.streams), streams)
     return row.id
 
 
@@ -273,15 +274,20 @@ def commit(
 ) -> None:
     """Store finals (with their ordinals) and the checkpoint behind them, together. Raises `EpochLost`."""
     own(connection, encounter, epoch)
-    for ordinal, item in items:
-        sealed = seal.seal(f"item/{item.id}", _encode(item))
-        values = {"encounter_id": encounter, "id": item.id, "ordinal": ordinal, "sealed": sealed}
-        connection.execute(insert(t.items).values(**values))
+    add_items(connection, seal, encounter, items)
     connection.execute(
         update(t.streams)
         .where(t.streams.c.encounter_id == encounter, t.streams.c.ordinal == stream)
         .values(sealed=seal.seal(f"stream/{stream}", _encode(state)))
     )
+
+
+def add_items(connection: Connection, seal: Seal, encounter: str, items: Sequence[tuple[int, Utterance]]) -> None:
+    """Finals, each with its number among them."""
+    for ordinal, item in items:
+        sealed = seal.seal(f"item/{item.id}", _encode(item))
+        values = {"encounter_id": encounter, "id": item.id, "ordinal": ordinal, "sealed": sealed}
+        connection.execute(insert(t.items).values(**values))
 
 
 def own(connection: Connection, encounter: str, epoch: int, *, state: State | None = None) -> None:
@@ -324,6 +330,18 @@ def get_conversation(connection: Connection, seal: Seal, encounter: str) -> byte
     query = select(t.encounters.c.conversation).where(t.encounters.c.id == encounter)
     sealed = connection.execute(query).scalar()
     return b"" if sealed is None else seal.open("conversation", sealed)
+
+
+def put_intake(connection: Connection, seal: Seal, encounter: str, intake: Intake) -> None:
+    """What the client knew when it opened the encounter, or has told since."""
+    sealed = None if intake == NOTHING else seal.seal("intake", _encode(intake))
+    connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(intake=sealed))
+
+
+def get_intake(connection: Connection, seal: Seal, encounter: str) -> Intake:
+    """What the client knew."""
+    sealed = connection.execute(select(t.encounters.c.intake).where(t.encounters.c.id == encounter)).scalar()
+    return NOTHING if sealed is None else msgspec.json.decode(seal.open("intake", sealed), type=Intake)
 
 
 def set_stages(connection: Connection, encounter: str, stages: dict[Stage, float], at: float) -> None:

@@ -63,6 +63,7 @@ encounters = Table(
     Column("audio_ms", BigInteger, nullable=False, server_default="0"),  # heard so far, of all streams together
     Column("priority", Integer, nullable=False, server_default="0"),  # of a recording: higher ones are taken first
     Column("data_key", LargeBinary),  # wrapped by the key-encryption key; NULL once erased
+    Column("intake", LargeBinary),  # sealed: JSON of intake.Intake; NULL: the client knew nothing
     Column("conversation", LargeBinary),  # sealed: what voices sound like, who is who; NULL at the start
     Column("created_at", Float, nullable=False),
     Column("active_at", Float, nullable=False),  # last audio or change
@@ -204,6 +205,26 @@ attempts = Table(
     Column("status", Integer),  # of the answer; NULL: there was none
     Column("error", String(64)),  # one of our own codes; NULL: there was an answer
     Column("duration_ms", Integer, nullable=False),
+)
+
+patient_contexts = Table(
+    "patient_contexts",  # patients that clients name in several requests
+    metadata,
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # under the server's key
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+glossaries = Table(
+    "glossaries",  # of single tenants, besides the operator's files
+    metadata,
+    Column("tenant_id", String(32), ForeignKey("tenants.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),  # its name
+    Column("sealed", LargeBinary, nullable=False),  # under the server's key
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
 )
 
 usage = Table(

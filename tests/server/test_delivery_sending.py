@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, insert, update
 from bench.receiver import Got, answering, hanging, in_turn, receiving
 from server.deliveries.dialect import Message
 from server.deliveries.sending import AT_ONCE_PER_TENANT, Deliveries
-from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, State, StreamSpec
+from server.domain import Callback, EncounterOptions, EncounterRow, EncounterView, Stage, State, StreamSpec
 from server.errors import NotFound
 from server.executors import Alone
 from server.facades.auscult.callbacks import AuscultDialect
@@ -25,7 +25,7 @@ from server.store import deliveries as sql
 from server.store import encounters as encounter_sql
 from server.store import tables as t
 from server.store.database import Reader, database_url, migrate, open_engine
-from server.store.deliveries import Callback, DeliveryLine, Webhook
+from server.store.deliveries import DeliveryLine, Webhook
 from server.store.seal import KeyRing
 from server.store.writer import Writer
 

@@ -8,15 +8,17 @@ import msgspec
 
 from pipeline.errors import AuscultError
 from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
-from pipeline.notes.note import Note
+from pipeline.notes.note import Note, Style
 from pipeline.speakers import Speaker
 from pipeline.speakers import speakers as summary
+from pipeline.typed import Turn, read_turns
 from pipeline.types import Role, Utterance, to_ms
 from server import speaking
-from server.domain import EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
+from server.domain import Callback, EncounterOptions, EncounterView, Failure, Scope, State, StreamSpec
 from server.errors import BadRequest
 from server.facades.auscult import schema
 from server.following import Interrupted, Problem, Resumed, Skipped, doubt
+from server.intake import Consent, Intake, Patient
 from server.tokens import Issued
 
 Tellable: TypeAlias = (
@@ -34,6 +36,8 @@ MAX_TEXT = 100  # characters of a language's or a template's name
 MAX_GLOSSARIES = 20
 MAX_KEY = 200  # characters of an Idempotency-Key
 MAX_URL = 4096
+MAX_MS = 24 * 3_600_000  # of a typed item: a day
+STYLES = ("", *Style)
 NUMBER_BYTES = 4  # of a chunk's number, big-endian, before the chunk
 
 
@@ -239,11 +243,9 @@ def urls(given: Sequence[str]) -> Sequence[str]:
     return given
 
 
-def callback_url(given: str) -> str:
+def callback(url: str) -> Callback | None:
     """Raises `BadRequest`."""
-    if given:
-        urls([given])
-    return given
+    return Callback(url=urls([url])[0]) if url else None
 
 
 def recording(wanted: schema.RecordingRequest) -> EncounterOptions:
@@ -259,6 +261,33 @@ def recording(wanted: schema.RecordingRequest) -> EncounterOptions:
         speaker_hints=wanted.speaker_hints,
     )
     return msgspec.structs.replace(asked, resumable=False, attended=False, recording=True)
+
+
+def typed(wanted: schema.TypedRequest) -> tuple[EncounterOptions, list[Turn]]:
+    """What a typed encounter is to be, and what was said. Raises `BadRequest`."""
+    if bool(wanted.transcript) == bool(wanted.items):
+        raise BadRequest("Send either a transcript or items.")
+    turns = read_turns(wanted.transcript)
+    for item in wanted.items:
+        if not 0 <= item.start_ms <= MAX_MS or not 0 <= item.end_ms <= MAX_MS:
+            raise BadRequest(f"start_ms and end_ms must be between 0 and {MAX_MS}.")
+        turns.append(Turn(text=item.text, role=role(item.speaker), start_ms=item.start_ms, end_ms=item.end_ms))
+    if wanted.style not in STYLES:
+        raise BadRequest(f"style must be one of {', '.join(STYLES[1:])}.")
+    asked = EncounterOptions(
+        api=API, streams=(), language=wanted.language, template=wanted.template, style=wanted.style, resumable=False
+    )
+    return asked, turns
+
+
+def intake(wanted: schema.TypedRequest) -> Intake:
+    """What the client knows of the encounter."""
+    patient, consent = wanted.patient, wanted.consent
+    return Intake(
+        patient=Patient() if patient is None else msgspec.convert(msgspec.structs.asdict(patient), Patient),
+        context=wanted.context,
+        consent=None if consent is None else msgspec.convert(msgspec.structs.asdict(consent), Consent),
+    )
 
 
 def encounter(view: EncounterView) -> schema.Encounter:

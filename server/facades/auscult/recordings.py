@@ -14,8 +14,10 @@ from server.http import body, decode
 from server.ingest.multipart import form_parts
 from server.metrics import Metrics
 from server.recordings import Receiving, Recordings
+from server.transcripts import Transcripts
 
 MAX_OPTIONS_BYTES = 65_536
+MAX_TYPED_BYTES = 2 << 20  # of a transcript: a day of talk
 
 
 class RecordingRoutes:
@@ -25,6 +27,7 @@ class RecordingRoutes:
         self,
         encounters: Encounters,
         recordings: Recordings,
+        transcripts: Transcripts,
         authenticator: Authenticator,
         metrics: Metrics,
         *,
@@ -32,6 +35,7 @@ class RecordingRoutes:
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
+        self._transcripts = transcripts
         self._authenticator = authenticator
         self._metrics = metrics
         self._stall_s = stall_s
@@ -48,6 +52,16 @@ class RecordingRoutes:
                 gives={202: Content(schema.Accepted)},
                 refuses=(400, 408, 409, 413, 415, 507),
                 parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this upload safe.")],
+            ),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/api/encounters",
+                handler=self.typed,
+                takes=[Content(schema.TypedRequest)],
+                gives={202: Content(schema.Accepted)},
+                refuses=(400, 413),
+                parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this request safe.")],
             ),
             Endpoint(
                 facade=api,
@@ -83,8 +97,19 @@ class RecordingRoutes:
         if known is None:
             async with self._recordings.receiving(caller) as receiving:
                 known = await self._received(request, receiving, key)
-        accepted = schema.Accepted(encounter_id=known, status_url=f"/api/encounters/{known}")
-        return answer(accepted, 202, {"Location": accepted.status_url})
+        return accepted(known, "queued")
+
+    async def typed(self, request: Request) -> Response:
+        """Store a transcript that came as text; its note is being written."""
+        caller = await self._caller(request)
+        key = convert.idempotency_key(request.headers.get("idempotency-key"))
+        wanted = decode(await body(request, MAX_TYPED_BYTES), schema.TypedRequest)
+        options, turns = convert.typed(wanted)
+        if options.template:
+            self._encounters.notes.require(options.template)
+        callback, intake = convert.callback(wanted.callback_url), convert.intake(wanted)
+        opened = await self._transcripts.open(caller, options, turns, client_key=key, callback=callback, intake=intake)
+        return accepted(opened, "closing")
 
     async def show(self, request: Request) -> Response:
         """How far it is, and what is known by now."""
@@ -122,7 +147,13 @@ class RecordingRoutes:
         self._encounters.check_language(options)
         if options.note and options.template:
             self._encounters.notes.require(options.template)
-        return await receiving.accept(options, key, convert.callback_url(wanted.callback_url))
+        return await receiving.accept(options, key, convert.callback(wanted.callback_url))
 
     async def _caller(self, request: Request) -> Caller:
         return await self._authenticator.caller(bearer(request.headers))
+
+
+def accepted(encounter: str, status: str) -> Response:
+    """It is stored, and can be looked for there."""
+    body = schema.Accepted(encounter_id=encounter, status_url=f"/api/encounters/{encounter}", status=status)
+    return answer(body, 202, {"Location": body.status_url})

@@ -236,12 +236,55 @@ class RecordingForm(Struct, kw_only=True):
     options: RecordingRequest | None = None
 
 
+class TypedItem(Struct, kw_only=True):
+    """What was said at a time."""
+
+    text: str
+    speaker: str = "unspecified"  # doctor | patient | unspecified
+    start_ms: int = 0
+    end_ms: int = 0
+
+
+class PatientInfo(Struct, kw_only=True):
+    """Who is treated."""
+
+    name: str = ""
+    age: int | None = None
+    birth_date: str = ""  # ISO 8601
+    gender: str = ""
+    medical_history: str = ""
+    medications: list[str] = []
+    allergies: list[str] = []
+
+
+class Consent(Struct, kw_only=True):
+    """That the patient agreed to be recorded, as the platform has it."""
+
+    given_by: str
+    at: str  # ISO 8601
+    method: str  # such as "spoken" or "form"
+
+
+class TypedRequest(Struct, kw_only=True):
+    """`POST /api/encounters`: a transcript as text, of which a note is written."""
+
+    transcript: str = ""  # lines that may begin with "Doctor:" or "Patient:"; or …
+    items: list[TypedItem] = []  # … the same in parts
+    callback_url: str = ""
+    language: str = "en"
+    template: str = ""
+    style: str = ""  # auto | paragraphs | bullet_points
+    patient: PatientInfo | None = None
+    context: str = ""
+    consent: Consent | None = None
+
+
 class Accepted(Struct, kw_only=True):
     """It is stored, and will be worked on."""
 
     encounter_id: str
     status_url: str
-    status: str = "queued"
+    status: str = "queued"  # closing: the transcript is complete
 
 
 class Encounter(Struct, kw_only=True, omit_defaults=True):

@@ -1,0 +1,50 @@
+"""What a client knows of an encounter when it opens it: about the patient, of consent, what its API is to answer.
+
+All of it is stored sealed, with the encounter. Façades fill it from their own fields.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Patient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is treated, as far as the client says."""
+
+    name: str = ""
+    age: int | None = None  # years
+    birth_date: str = ""  # ISO 8601
+    gender: str = ""  # in the client's own words
+    medical_history: str = ""
+    medications: tuple[str, ...] = ()
+    allergies: tuple[str, ...] = ()
+
+
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was written beside the talk."""
+
+    text: str
+    sender: str = ""
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """That the patient agreed to be recorded. Obtaining it is the platform's duty; this is what it told."""
+
+    given_by: str
+    at: str  # ISO 8601
+    method: str  # such as "spoken" or "form"
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """See the module."""
+
+    patient: Patient = Patient()
+    history: str = ""  # of earlier visits
+    instructions: str = ""  # for the note
+    context: str = ""  # anything else, as free text
+    chat: tuple[ChatMessage, ...] = ()
+    consent: Consent | None = None
+    extra: dict[str, Any] = {}  # what only the façade reads that wrote it
+
+
+NOTHING = Intake()
