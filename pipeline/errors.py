@@ -4,7 +4,9 @@ AuscultError
 ├── InvalidAudio
 │   ├── UnsupportedAudio     the first bytes are no known container
 │   ├── UndecodableAudio     a known container, but broken
-│   └── NoAudioTrack         a container without an audio track
+│   ├── NoAudioTrack         a container without an audio track
+│   ├── AudioTooShort        less than is asked of a recording
+│   └── NoSpeech             nobody speaks in it
 ├── RecogniserError
 │   ├── RecogniserUnavailable  model or package is missing; says which command mends it
 │   ├── RecognitionFailed      one request failed (retryable)
@@ -63,6 +65,18 @@ class NoAudioTrack(InvalidAudio):
     """The file has no audio track: send a recording that contains sound."""
 
     code = "no_audio_track"
+
+
+class AudioTooShort(InvalidAudio):
+    """The recording is too short to make a note of."""
+
+    code = "audio_too_short"
+
+
+class NoSpeech(InvalidAudio):
+    """No speech was found in the recording."""
+
+    code = "no_speech"
 
 
 class RecogniserError(AuscultError):

@@ -21,11 +21,13 @@ from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.routes import Nabla
+from server.facades.soapnoteapi.routes import SoapNoteApi
+from server.facades.soapnoteapi.specialties import read_specialties
 from server.ingest.sdp import read_ice_server
 from server.metrics import Metrics
 from server.recordings import Recordings
 from server.replays import Replays
-from server.settings import Settings
+from server.settings import Settings, config_directory
 from server.tokens import Tokens
 from server.transcripts import Transcripts
 
@@ -109,7 +111,19 @@ class Apis:
             whip_limits(self.settings),
             [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
         )
+        soapnoteapi = SoapNoteApi(
+            self.encounters,
+            self.recordings,
+            self.transcripts,
+            read_specialties(config_directory() / "specialties.toml", self.encounters.notes.templates),
+            self.authenticator,
+            self.metrics,
+            stall_s=self.settings.limits.upload_stall_timeout_s,
+            send_timeout_s=self.settings.limits.send_timeout_s,
+            stopping=self.stopping,
+        )
         endpoints = [
+            *soapnoteapi.endpoints(),
             *haidy.endpoints(),
             *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
             *events.endpoints(),

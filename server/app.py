@@ -228,6 +228,7 @@ class Server:
             limits=limits,
             quotas=self._quotas,
             executors=self._executors,
+            retention=retention(settings),
             takes_live=settings.server.role != "jobs",
         )
 

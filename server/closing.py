@@ -6,7 +6,7 @@ from functools import partial
 import anyio.to_thread
 from sqlalchemy import Connection
 
-from pipeline.errors import AudioTooLong, LanguageUnsupported
+from pipeline.errors import AudioTooLong, AudioTooShort, LanguageUnsupported, NoSpeech
 from pipeline.types import Utterance
 from server.deliveries.sending import Deliveries
 from server.domain import EncounterRow, EncounterView, Failure, Stage
@@ -71,7 +71,14 @@ class Closing:
             sql.conclude(connection, row.id, at, failure)
             note = sql.get_note(connection, seal, row.id)
             intake = sql.get_intake(connection, seal, row.id)
-            view = EncounterView(row=sql.get(connection, row.id), items=tuple(items), note=note, intake=intake)
+            over = sql.get(connection, row.id)
+            view = EncounterView(
+                row=over,
+                items=tuple(items),
+                note=note,
+                intake=intake,
+                expires_at=self._encounters.expires_at(connection, over),
+            )
             return self._deliveries.enqueue(connection, seal, view)
 
         to_deliver = await self._studio.writer.write(operation)
@@ -97,11 +104,13 @@ class Closing:
         if row.failure is not None and row.failure.code == AudioTooLong.code:
             return row.failure
         if items:
-            return None
+            return _too_short(row)
         try:
             self._encounters.check_language(row.options)
         except LanguageUnsupported as exc:
             return Failure(code=exc.code, message=str(exc))
+        if row.failure is None and row.options.least_audio_ms:
+            return _too_short(row) or Failure(code=NoSpeech.code, message=str(NoSpeech()))
         return row.failure
 
     async def _archive(self, seal: Seal, encounter: str, stream: int, key: str) -> int:
@@ -114,3 +123,11 @@ class Closing:
                     await blob.write(chunk.body)
                 begin = chunks[-1].offset + len(chunks[-1].body)
             return await blob.finish()
+
+
+def _too_short(row: EncounterRow) -> Failure | None:
+    least_ms = row.options.least_audio_ms
+    if row.audio_ms >= least_ms:
+        return None
+    message = f"The recording is shorter than {least_ms // 1000} seconds."
+    return Failure(code=AudioTooShort.code, message=message)

@@ -2,5 +2,6 @@
 
 from server.deliveries.dialect import Dialect
 from server.facades.auscult.callbacks import AuscultDialect
+from server.facades.soapnoteapi.callbacks import SoapNoteDialect
 
-DIALECTS: tuple[Dialect, ...] = (AuscultDialect(),)
+DIALECTS: tuple[Dialect, ...] = (AuscultDialect(), SoapNoteDialect())

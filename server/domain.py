@@ -124,6 +124,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     speaker_hints: tuple[Role, ...] = ()  # of a stream's channels, in order; one: they are one room; none: listen
     attended: bool = False  # whether a connection stays with it while it is heard; else it lives by single requests
     recording: bool = False  # whether its audio was there from the start, as files (`parts`)
+    least_audio_ms: int = 0  # of a recording: with less, or without speech, it has failed; 0: that is an empty result
 
     @property
     def base_language(self) -> str:
@@ -241,3 +242,4 @@ class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
     speakers: tuple[Speaker, ...] = ()
     note: StoredNote | None = None
     intake: Intake = NOTHING
+    expires_at: float | None = None  # seconds since 1970: when it goes; None: it is not over

@@ -19,7 +19,7 @@ from pipeline.speakers import Speaker, speakers
 from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
-from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State, StoredNote
+from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Erased, Forbidden, NotFound, StoreUnavailable
 from server.executors import ENDED, ERASED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
@@ -29,10 +29,12 @@ from server.languages import check_language
 from server.live import LiveEncounter, Studio
 from server.notes import FALLBACK, Notes
 from server.quotas import Quotas
+from server.retention import Retention, expires_at
 from server.store import encounters as sql
 from server.store import retention
 from server.store.blobs import Blobs
 from server.store.seal import KeyRing, Seal
+from server.store.tenants import settings_of
 
 T = TypeVar("T")
 
@@ -72,10 +74,12 @@ class Encounters:
         limits: Limits,
         quotas: Quotas,
         executors: Executors,
+        retention: Retention,
         takes_live: bool = True,
     ) -> None:
         """`takes_live`: whether live sessions that nobody holds are for this process."""
         self.notes = notes
+        self._retention = retention
         self.quotas = quotas
         self._studio = studio
         self._keyring = keyring
@@ -238,7 +242,13 @@ class Encounters:
             else:
                 items = told
             note = sql.get_note(connection, seal, encounter)
-            return EncounterView(row=row, items=items, note=note, intake=sql.get_intake(connection, seal, encounter))
+            return EncounterView(
+                row=row,
+                items=items,
+                note=note,
+                intake=sql.get_intake(connection, seal, encounter),
+                expires_at=self.expires_at(connection, row),
+            )
 
         return await self._read(query)
 
@@ -283,11 +293,12 @@ class Encounters:
         await self._record(caller, Action.READ, encounter)
         seal = self.seal(row)
 
-        def read(connection: Connection) -> tuple[StoredNote | None, Intake]:
-            return sql.get_note(connection, seal, row.id), sql.get_intake(connection, seal, row.id)
+        def read(connection: Connection) -> EncounterView:
+            note, intake = sql.get_note(connection, seal, row.id), sql.get_intake(connection, seal, row.id)
+            return EncounterView(row=row, note=note, intake=intake, expires_at=self.expires_at(connection, row))
 
-        note, intake = await self._read(read)
-        return EncounterView(row=row, speakers=speakers(await self.items(row)), note=note, intake=intake)
+        view = await self._read(read)
+        return msgspec.structs.replace(view, speakers=speakers(await self.items(row)))
 
     async def delete(self, caller: Caller, encounter: str) -> None:
         """Erase an encounter now, whatever is going on with it. Raises `NotFound`, `Forbidden`."""
@@ -386,6 +397,12 @@ class Encounters:
     def let_go(self, live: LiveEncounter) -> None:
         """See `Holding.let_go`."""
         self._holding.let_go(live)
+
+    def expires_at(self, connection: Connection, row: EncounterRow) -> float | None:
+        """When what is known of an encounter will be erased; None where it is not over."""
+        if row.completed_at is None:
+            return None
+        return expires_at(self._retention, settings_of(connection, row.tenant_id), row.completed_at)
 
     def new_seal(self) -> tuple[str, Seal, bytes]:
         """The id of a new encounter, its seal, and its wrapped data key."""

@@ -46,6 +46,10 @@ class BadRequest(ServerError):
 
     code = "bad_request"
 
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field  # the one that is wrong, such as "patient.age"; empty: it is not only one
+
 
 class TooLarge(BadRequest):
     """The request is over the server's limit."""

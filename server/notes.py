@@ -1,6 +1,6 @@
 """Notes: which templates there are, and writing one from what was said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -34,12 +34,19 @@ class Notes:
         """Raises `UnknownTemplate`, naming those there are."""
         choose_template(self.templates, template)
 
-    def write(self, options: EncounterOptions, items: Sequence[Utterance]) -> StoredNote:
-        """The note, or why there is none: a failed note never fails the transcript."""
+    def write(
+        self,
+        options: EncounterOptions,
+        items: Sequence[Utterance],
+        *,
+        wanted: Callable[[], object] = lambda: None,
+    ) -> StoredNote:
+        """The note, or why there is none: a failed note never fails the transcript. `wanted`: see `write_note`."""
         template = self.templates[options.template or self.default_template]
         style = options.style or self.default_style
         try:
-            note = write_note(chronological(items), template, language=options.base_language, style=style)
+            language = options.base_language
+            note = write_note(chronological(items), template, language=language, style=style, wanted=wanted)
         except NoteError as exc:
             return StoredNote(absence=Failure(code=exc.code, message=str(exc)))
         except Exception as exc:  # a bug in the writer ends this note, not the transcript

@@ -248,23 +248,31 @@ class Recordings:
 
     # Inside
 
-    async def keep(self, receiving: "Receiving", pieces: AsyncIterable[bytes]) -> None:
+    async def keep(self, receiving: "Receiving", pieces: AsyncIterable[bytes], *, checked: bool) -> None:
         """Store an uploaded file as the next one."""
         if len(receiving.parts) >= self.limits.max_files:
             raise TooLarge(f"A recording has at most {self.limits.max_files} files.")
         left = self.limits.max_bytes - sum(part.size for part in receiving.parts)
         ordinal = len(receiving.parts)
-        blob, size = await self._keep(receiving.encounter, ordinal, receiving.seal, pieces, most=left)
+        key = receiving.encounter, ordinal, receiving.seal
+        blob, size = await self._keep(*key, pieces, most=left, checked=checked)
         receiving.parts.append(Part(ordinal=ordinal, blob=blob, size=size))
 
     async def _keep(
-        self, encounter: str, ordinal: int, seal: Seal, pieces: AsyncIterable[bytes], *, most: int
+        self,
+        encounter: str,
+        ordinal: int,
+        seal: Seal,
+        pieces: AsyncIterable[bytes],
+        *,
+        most: int,
+        checked: bool = True,
     ) -> tuple[str, int]:
         """Seal a file as it comes. Raises `TooLarge`, `UnsupportedAudio`, `StorageFull`; then nothing is left of it."""
         key, size, head = f"{encounter}-part{ordinal}", 0, b""
         async with self._blobs.writer(key, seal) as writer:
             async for piece in pieces:
-                if len(head) < HEAD_BYTES:
+                if checked and len(head) < HEAD_BYTES:
                     head += piece[: HEAD_BYTES - len(head)]
                     check_head(head)
                 size += len(piece)
@@ -273,8 +281,8 @@ class Recordings:
                     raise TooLarge(f"The recording is larger than {megabytes} MB: send it in a smaller format.")
                 await writer.write(piece)
             if not size:
-                raise BadRequest("The audio file is empty.")
-            if len(head) < MIN_SNIFF_BYTES:
+                raise BadRequest("The audio file is empty.", field="audio")
+            if checked and len(head) < MIN_SNIFF_BYTES:
                 raise UnsupportedAudio
             await writer.finish()
         return key, size
@@ -312,9 +320,12 @@ class Receiving:
         self.accepted = False
         self._recordings = recordings
 
-    async def file(self, pieces: AsyncIterable[bytes]) -> None:
-        """The next file. Raises `TooLarge`, `UnsupportedAudio`, `BadRequest`, `StorageFull`."""
-        await self._recordings.keep(self, pieces)
+    async def file(self, pieces: AsyncIterable[bytes], *, checked: bool = True) -> None:
+        """The next file. Raises `TooLarge`, `UnsupportedAudio`, `BadRequest`, `StorageFull`.
+
+        `checked`: whether one whose first bytes begin no known audio is refused now, and not only found to be none.
+        """
+        await self._recordings.keep(self, pieces, checked=checked)
 
     def url(self, url: str) -> None:
         """The next file, which is to be fetched. Raises `AddressRefused`."""

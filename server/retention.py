@@ -52,6 +52,11 @@ def cutoffs(retention: Retention, tenant: TenantSettings, now: float) -> Cutoffs
     )
 
 
+def expires_at(retention: Retention, tenant: TenantSettings, completed_at: float) -> float:
+    """When what was completed then goes."""
+    return completed_at + HOUR_S * (retention.results if tenant.result_hours is None else tenant.result_hours)
+
+
 def keeps_files(retention: Retention, tenant: TenantSettings) -> bool:
     """Whether the files of a tenant's recordings outlive their transcription."""
     own = tenant.upload_audio_hours

@@ -1,7 +1,10 @@
 """Encounters that come as text: typed by somebody who was there, or transcribed elsewhere."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
+import anyio.from_thread
+import anyio.to_thread
 import msgspec
 from sqlalchemy import Connection
 
@@ -9,7 +12,7 @@ from pipeline.transcript import item_id
 from pipeline.typed import Turn
 from pipeline.types import Role, StreamOptions, Utterance, to_samples
 from server.access import Action, record
-from server.domain import Callback, Caller, EncounterOptions, Stage, State
+from server.domain import Callback, Caller, EncounterOptions, Stage, State, StoredNote
 from server.encounters import Encounters
 from server.errors import BadRequest, Forbidden
 from server.intake import NOTHING, Intake
@@ -18,6 +21,7 @@ from server.store import encounters as sql
 from server.store.deliveries import put_callback
 
 STREAM = "text"
+DRAFT = "draft"  # in the place of an encounter's id, where nothing is stored
 
 
 class Transcripts:
@@ -47,9 +51,7 @@ class Transcripts:
         """
         if caller.encounter:
             raise Forbidden("A token for one session opens no other: use an API key.")
-        said = [turn for turn in turns if turn.text.strip()]
-        if not said:
-            raise BadRequest("There is no text in the transcript.")
+        said = _said(turns)
         if callback is not None:
             self._check_address(callback.url)
         encounter, seal, wrapped = self._encounters.new_seal()
@@ -79,6 +81,32 @@ class Transcripts:
             self._studio.metrics.sessions_opened.labels(api=options.api).inc()
             await self._encounters.typed(opened)
         return opened
+
+    async def check(self, caller: Caller) -> None:
+        """Whether this caller may have a text's note written. Raises `Forbidden`, `QuotaExceeded`."""
+        if caller.encounter:
+            raise Forbidden("A token for one session opens no other: use an API key.")
+        quotas = self._encounters.quotas
+        allowed = await quotas.allowance(caller.tenant_id)
+        with quotas.counted():
+            check = partial(quotas.check, tenant_id=caller.tenant_id, allowed=allowed, streams=0)
+            await self._studio.reader.read(check)
+
+    async def draft(self, options: EncounterOptions, turns: Sequence[Turn]) -> StoredNote:
+        """The note of a text, or why there is none. Nothing is stored; the writing stops when this is cancelled.
+
+        Raises `BadRequest`.
+        """
+        write = partial(self._encounters.notes.write, wanted=anyio.from_thread.check_cancelled)
+        return await anyio.to_thread.run_sync(write, options, _utterances(DRAFT, _said(turns)))
+
+
+def _said(turns: Sequence[Turn]) -> list[Turn]:
+    """Those with words. Raises `BadRequest`."""
+    said = [turn for turn in turns if turn.text.strip()]
+    if not said:
+        raise BadRequest("There is no text in the transcript.")
+    return said
 
 
 def _utterances(encounter: str, turns: Sequence[Turn]) -> list[Utterance]:

@@ -5,9 +5,9 @@ is a passage of the talk in the third person, or a quotation, with the items tha
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pipeline.errors import NoteLanguageUnsupported, TranscriptTooShort
 from pipeline.notes.answers import answered
@@ -25,6 +25,8 @@ from pipeline.notes.units import units
 from pipeline.notes.wording import clean, negations
 from pipeline.types import Role, Utterance
 
+T = TypeVar("T")
+
 LANGUAGE = "en"
 SHORTEST_TRANSCRIPT = 20  # words; with fewer there is nothing to write a note from
 MOST_IN_TITLE = 3  # symptoms
@@ -32,11 +34,19 @@ UNTITLED: Final = frozenset({("symptoms",), ("symptom",), ("blood",), ("breath",
 LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
-def write_note(utterances: Sequence[Utterance], template: Template, *, language: str, style: str = "auto") -> Note:
+def write_note(
+    utterances: Sequence[Utterance],
+    template: Template,
+    *,
+    language: str,
+    style: str = "auto",
+    wanted: Callable[[], object] = lambda: None,
+) -> Note:
     """A note of a consultation.
 
     `language` is a language tag ("en-US"); `style` one of `Style`. Utterances may come in any order and may lack marks,
-    capitals and roles. A section about which nothing was said is left out.
+    capitals and roles. A section about which nothing was said is left out. `wanted` is called again and again: what it
+    raises ends the writing.
 
     Raises: `NoteLanguageUnsupported` for any language but English; `TranscriptTooShort` when fewer than 20 words were
     said in all, or nothing that belongs into a section of the template.
@@ -48,9 +58,9 @@ def write_note(utterances: Sequence[Utterance], template: Template, *, language:
     spoken = sum(len(item.text.split()) for item in utterances)
     if spoken < SHORTEST_TRANSCRIPT:
         raise TranscriptTooShort
-    cleaned = {item.id: clean(item.text) for item in utterances}
-    placed = place(passages(with_guessed_roles(units(utterances, cleaned))))
-    candidates = _candidates(placed, cleaned)
+    cleaned = {item.id: clean(item.text) for item in watching(utterances, wanted)}
+    placed = place(watching(passages(with_guessed_roles(units(utterances, cleaned))), wanted))
+    candidates = _candidates(watching(placed, wanted), cleaned)
     sections = tuple(_sections(template, Selection(candidates, spoken), language, layout))
     if not sections:
         raise TranscriptTooShort
@@ -60,6 +70,13 @@ def write_note(utterances: Sequence[Utterance], template: Template, *, language:
         language=language,
         sections=sections,
     )
+
+
+def watching(each: Iterable[T], wanted: Callable[[], object]) -> Iterator[T]:
+    """The same, as long as it is wanted."""
+    for one in each:
+        wanted()
+        yield one
 
 
 def _candidates(placed: Iterable[Placed], cleaned: Mapping[str, tuple[str, ...]]) -> Iterator[Candidate]:
@@ -105,6 +122,7 @@ def _sections(template: Template, selection: Selection, language: str, layout: S
                 title=template.in_language(section.title, language),
                 sentences=tuple(kept),
                 style=section.style if layout is Style.AUTO else layout,
+                topics=section.topics,
             )
 
 

@@ -51,6 +51,7 @@ class NoteSection:
     title: str
     sentences: tuple[NoteSentence, ...]
     style: Style = Style.PARAGRAPHS  # never AUTO
+    topics: tuple[Topic, ...] = ()  # that its template puts there
 
     @property
     def text(self) -> str:

@@ -1,0 +1,1 @@
+"""SOAPNoteAPI's API: notes of uploaded recordings and of text (`/v1`)."""

@@ -1,0 +1,250 @@
+"""SOAPNoteAPI's endpoints."""
+
+from collections.abc import AsyncGenerator, Mapping
+
+import anyio
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pipeline.errors import AuscultError, NoteError
+from server.auth import Authenticator, bearer
+from server.domain import Caller
+from server.encounters import Encounters
+from server.endpoints import EVENTS, FORM, Content, Endpoint, Facade, Method, Parameter
+from server.errors import NotFound
+from server.facades.soapnoteapi import convert, schema
+from server.facades.soapnoteapi.convert import Asked, Invalid
+from server.facades.soapnoteapi.specialties import Specialties
+from server.http import body, decode, retry_after
+from server.ingest.multipart import form_parts
+from server.metrics import Metrics
+from server.recordings import Receiving, Recordings
+from server.sse import EventStream
+from server.transcripts import Transcripts
+
+MAX_BODY_BYTES = 2 << 20  # of text: a day of talk, with what is known of the patient
+MAX_METADATA_BYTES = 1 << 20
+MAX_FIELD_BYTES = 200
+ONCE = "Send it once."
+IDEMPOTENT = Parameter("Idempotency-Key", "header", "Makes a repeat of this request safe (extension).")
+
+
+class SoapNoteApi:
+    """`/v1`."""
+
+    def __init__(
+        self,
+        encounters: Encounters,
+        recordings: Recordings,
+        transcripts: Transcripts,
+        specialties: Specialties,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        *,
+        stall_s: float,
+        send_timeout_s: float,
+        stopping: anyio.Event,
+    ) -> None:
+        self._encounters = encounters
+        self._recordings = recordings
+        self._transcripts = transcripts
+        self._specialties = specialties
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._stall_s = stall_s
+        self._send_timeout_s = send_timeout_s
+        self._stopping = stopping
+
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints, as published by the vendor."""
+        api = Facade(
+            name="SOAPNoteAPI", about="As SOAPNoteAPI has it.", refuse=self._error, refusal=Content(schema.ErrorBody)
+        )
+        return [
+            self._upload(api, "PUT"),
+            self._upload(api, "POST"),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/v1/audio/status/{note}",
+                handler=self.status,
+                gives={200: Content(schema.Status)},
+                refuses=(404,),
+            ),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/v1/note/{note}",
+                handler=self.note,
+                gives={200: Content(schema.Note)},
+                refuses=(404,),
+            ),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/v1/note",
+                handler=self.write,
+                takes=[Content(schema.NoteRequest)],
+                gives={200: Content(schema.Note)},
+                refuses=(400, 413),
+                parameters=[IDEMPOTENT],
+            ),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/v1/stream/note",
+                handler=self.stream,
+                takes=[Content(schema.NoteRequest)],
+                gives={200: Content(schema.StreamEvent, EVENTS)},
+                refuses=(400, 413),
+            ),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/v1/specialties",
+                handler=self.specialties,
+                gives={200: Content(schema.Specialties)},
+                secured=False,
+            ),
+            Endpoint(
+                facade=api,
+                method="POST",
+                path="/v1/visit-summary",
+                handler=self.summarise,
+                takes=[Content(schema.VisitSummaryRequest)],
+                gives={200: Content(schema.VisitSummary)},
+                refuses=(400, 413),
+            ),
+        ]
+
+    def _upload(self, api: Facade, method: Method) -> Endpoint:
+        return Endpoint(
+            facade=api,
+            method=method,
+            path="/v1/note/audio",
+            handler=self.upload,
+            takes=[Content(schema.AudioForm, FORM)],
+            gives={202: Content(schema.Accepted)},
+            refuses=(400, 408, 413),
+            parameters=[IDEMPOTENT],
+        )
+
+    async def upload(self, request: Request) -> Response:
+        """Take a recording; answered once it is stored, its note is written later."""
+        caller = await self._caller(request)
+        key = convert.client_key(request.headers.get("idempotency-key"))
+        known = await self._recordings.known(caller, key)
+        if known is None:
+            async with self._recordings.receiving(caller) as receiving:
+                asked = await self._received(request, receiving)
+                self._encounters.check_language(asked.options)
+                known = await receiving.accept(asked.options, key, intake=asked.intake)
+        return _json(convert.accepted(known), 202)
+
+    async def status(self, request: Request) -> Response:
+        """How far a note is, and the note once it is there."""
+        caller = await self._caller(request)
+        row = await self._encounters.progress(caller, request.path_params["note"])
+        if row.options.api != convert.API:
+            raise NotFound
+        if not convert.is_over(row):
+            return _json(convert.processing(row))
+        return _json(convert.status(await self._encounters.view(caller, row.id)))
+
+    async def note(self, request: Request) -> Response:
+        """A note, of a recording or of text."""
+        caller = await self._caller(request)
+        view = await self._encounters.view(caller, request.path_params["note"])
+        if view.row.options.api != convert.API:
+            raise NotFound
+        return _json(convert.note(view))
+
+    async def write(self, request: Request) -> Response:
+        """The note of a text, once it is written and stored."""
+        caller, asked = await self._asked(request)
+        key = convert.client_key(request.headers.get("idempotency-key"))
+        options, intake = asked.options, asked.intake
+        opened = await self._transcripts.open(caller, options, asked.turns, client_key=key, intake=intake)
+        await self._encounters.outcome(caller, opened)
+        view = await self._encounters.view(caller, opened)
+        if (failed := convert.failure(view)) is not None:
+            raise NoNote(failed.code, failed.message)
+        return _json(convert.note(view))
+
+    async def stream(self, request: Request) -> Response:
+        """The note of a text bit by bit, as Server-Sent Events. It is stored nowhere."""
+        caller, asked = await self._asked(request)
+        await self._transcripts.check(caller)
+        return EventStream(
+            self._written(asked), problem=_problem, send_timeout_s=self._send_timeout_s, endings=[self._stopping.wait]
+        )
+
+    async def specialties(self, _: Request) -> Response:
+        """The specialties and the templates of each. No key is needed."""
+        return _json(convert.specialties(self._specialties), headers={"Cache-Control": "public, max-age=300"})
+
+    async def summarise(self, request: Request) -> Response:
+        """Several visits at a glance, made of what the request holds; stored nowhere."""
+        await self._caller(request)
+        return _json(convert.visits(decode(await body(request, MAX_BODY_BYTES), schema.VisitSummaryRequest)))
+
+    async def _caller(self, request: Request) -> Caller:
+        return await self._authenticator.caller(bearer(request.headers))
+
+    async def _asked(self, request: Request) -> tuple[Caller, Asked]:
+        caller = await self._caller(request)
+        wanted = decode(await body(request, MAX_BODY_BYTES), schema.NoteRequest)
+        return caller, convert.text(wanted, self._specialties)
+
+    async def _written(self, asked: Asked) -> AsyncGenerator[bytes]:
+        stored = await self._transcripts.draft(asked.options, asked.turns)
+        if stored.note is None:
+            raise NoNote("note_failed", "" if stored.absence is None else stored.absence.message)
+        for event in convert.told(stored.note):
+            yield convert.frame(event)
+        yield convert.DONE
+
+    async def _received(self, request: Request, receiving: Receiving) -> Asked:
+        """Everything of the form, in whatever order its parts come. Raises `Invalid`."""
+        seen: set[str] = set()
+        metadata, plain = schema.Metadata(), dict[str, str]()
+        async for part in form_parts(request, stall_s=self._stall_s):
+            if part.name not in ("audio", "metadata", "specialty", "template"):
+                continue
+            if part.name in seen:
+                raise Invalid((part.name, f"{part.name} is there twice. {ONCE}"))
+            seen.add(part.name)
+            if part.name == "audio":
+                await receiving.file(part.pieces, checked=False)
+            elif part.name == "metadata":
+                metadata = convert.metadata(await part.text(MAX_METADATA_BYTES))
+            else:
+                plain[part.name] = (await part.text(MAX_FIELD_BYTES)).decode(errors="replace")
+        asked = convert.audio(convert.with_fields(metadata, plain), self._specialties)
+        if "audio" not in seen:
+            raise Invalid(("audio", "audio is required: send the recording as a file."))
+        return asked
+
+    def _error(self, exc: AuscultError) -> Response:
+        self._metrics.rejected.labels(code=exc.code).inc()
+        status, told = convert.error(exc)
+        return _json(told, status, retry_after(exc) | convert.challenge(exc))
+
+
+class NoNote(NoteError):
+    """The note could not be written."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _problem(exc: AuscultError) -> bytes:
+    return convert.frame(schema.StreamError(error=str(exc)))
+
+
+def _json(answer: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON that no cache keeps: it is about one client's consultation."""
+    kept_nowhere = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(answer), status, kept_nowhere, media_type="application/json")
