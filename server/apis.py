@@ -27,6 +27,7 @@ from server.ingest.sdp import read_ice_server
 from server.metrics import Metrics
 from server.recordings import Recordings
 from server.replays import Replays
+from server.segments import Segments
 from server.settings import Settings, config_directory
 from server.tokens import Tokens
 from server.transcripts import Transcripts
@@ -41,6 +42,7 @@ class Apis:
     connections: Connections
     recordings: Recordings
     transcripts: Transcripts
+    segments: Segments
     replays: Replays
     telling: Telling
     whip_sessions: WhipSessions
@@ -114,6 +116,7 @@ class Apis:
         soapnoteapi = SoapNoteApi(
             self.encounters,
             self.recordings,
+            self.segments,
             self.transcripts,
             read_specialties(config_directory() / "specialties.toml", self.encounters.notes.templates),
             self.authenticator,

@@ -58,6 +58,7 @@ from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
 from server.retention import Retention, Sweeper, keeps_files
+from server.segments import Segments
 from server.settings import Settings, config_directory
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.retention import forget_pages
@@ -133,6 +134,7 @@ class Server:
             ),
             self._keeps_files,
         )
+        self._segments = Segments(self._encounters, self._studio, self._executors, self._recordings.limits)
         self._dispatcher: Dispatcher | None = None
         if settings.server.role != "web":
             jobs = settings.jobs
@@ -252,6 +254,7 @@ class Server:
             tokens=tokens,
             metrics=self.metrics,
             stopping=self.stopping,
+            segments=self._segments,
             transcripts=Transcripts(self._encounters, self._studio, self._outgoing.check),
             version=version("auscult"),
         )
@@ -352,6 +355,7 @@ class Server:
                 await jobs.inherit()
                 await self._deliveries.inherit()
                 await self._encounters.tend()
+                await self._segments.tend()
 
             await inherit()
             working.start_soon(self._vital, self._tend, inherit)

@@ -87,6 +87,7 @@ class State(StrEnum):
     """Who may still do what with an encounter."""
 
     LIVE = "live"  # takes audio
+    GATHERING = "gathering"  # a recording whose segments come one by one
     QUEUED = "queued"  # a recording that waits for its turn
     WORKING = "working"  # a recording that a process is at work on
     CLOSING = "closing"  # the end was received; the closing job is at work
@@ -124,6 +125,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     speaker_hints: tuple[Role, ...] = ()  # of a stream's channels, in order; one: they are one room; none: listen
     attended: bool = False  # whether a connection stays with it while it is heard; else it lives by single requests
     recording: bool = False  # whether its audio was there from the start, as files (`parts`)
+    segments: int = 0  # of a recording in several uploads, once it is known how many there are
     least_audio_ms: int = 0  # of a recording: with less, or without speech, it has failed; 0: that is an empty result
 
     @property

@@ -250,18 +250,17 @@ class Recordings:
 
     async def keep(self, receiving: "Receiving", pieces: AsyncIterable[bytes], *, checked: bool) -> None:
         """Store an uploaded file as the next one."""
-        if len(receiving.parts) >= self.limits.max_files:
+        ordinal = receiving.first + len(receiving.parts)
+        if ordinal >= self.limits.max_files:
             raise TooLarge(f"A recording has at most {self.limits.max_files} files.")
         left = self.limits.max_bytes - sum(part.size for part in receiving.parts)
-        ordinal = len(receiving.parts)
-        key = receiving.encounter, ordinal, receiving.seal
-        blob, size = await self._keep(*key, pieces, most=left, checked=checked)
+        key = f"{receiving.encounter}-part{ordinal}{receiving.mark}"
+        blob, size = await self._keep(key, receiving.seal, pieces, most=left, checked=checked)
         receiving.parts.append(Part(ordinal=ordinal, blob=blob, size=size))
 
     async def _keep(
         self,
-        encounter: str,
-        ordinal: int,
+        key: str,
         seal: Seal,
         pieces: AsyncIterable[bytes],
         *,
@@ -269,7 +268,7 @@ class Recordings:
         checked: bool = True,
     ) -> tuple[str, int]:
         """Seal a file as it comes. Raises `TooLarge`, `UnsupportedAudio`, `StorageFull`; then nothing is left of it."""
-        key, size, head = f"{encounter}-part{ordinal}", 0, b""
+        size, head = 0, b""
         async with self._blobs.writer(key, seal) as writer:
             async for piece in pieces:
                 if checked and len(head) < HEAD_BYTES:
@@ -291,7 +290,7 @@ class Recordings:
         for wait_s in (*FETCH_AGAIN_S, None):
             try:
                 async with aclosing(self._fetcher.fetch(url, max_bytes=most)) as pieces:
-                    return await self._keep(encounter, ordinal, seal, pieces, most=most)
+                    return await self._keep(f"{encounter}-part{ordinal}", seal, pieces, most=most)
             except StoreUnavailable:
                 raise
             except AuscultError as exc:
@@ -318,6 +317,8 @@ class Receiving:
         self.wrapped = wrapped
         self.parts: list[Part] = []
         self.accepted = False
+        self.first = 0  # ordinal of the first file; more in a recording that comes in segments (`server.segments`)
+        self.mark = ""  # in the names of its blobs, where two uploads may bring the same file at the same time
         self._recordings = recordings
 
     async def file(self, pieces: AsyncIterable[bytes], *, checked: bool = True) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
-from server.domain import EncounterRow, State
+from server.domain import EncounterOptions, EncounterRow, State
 from server.errors import NotFound
 from server.fairness import Waiting
 from server.store import encounters as sql
@@ -30,6 +30,32 @@ def create(connection: Connection, seal: Seal, row: EncounterRow, client_key: st
     if known == row.id:
         connection.execute(insert(t.parts), [_values(seal, row.id, part) for part in parts])
     return known
+
+
+def add_part(connection: Connection, seal: Seal, encounter: str, part: Part) -> None:
+    """One file more."""
+    connection.execute(insert(t.parts), _values(seal, encounter, part))
+
+
+def gathered(
+    connection: Connection,
+    encounter: str,
+    options: EncounterOptions,
+    *,
+    complete: bool,
+    at: float | None = None,
+    warning: str = "",
+) -> None:
+    """A recording that comes in segments has one more, or gets in line, because no more will come."""
+    c = t.encounters.c
+    values: dict[str, object] = {"options": msgspec.json.encode(options).decode()}
+    if at is not None:
+        values["active_at"] = at
+    if complete:
+        values["state"] = State.QUEUED
+    if warning:
+        values["warnings"] = msgspec.json.encode((*sql.get(connection, encounter).warnings, warning)).decode()
+    connection.execute(update(t.encounters).where(c.id == encounter, c.state == State.GATHERING).values(**values))
 
 
 def _values(seal: Seal, encounter: str, part: Part) -> dict[str, object]:

@@ -11,10 +11,13 @@ from uuid import uuid4
 import anyio.to_thread
 import httpx
 import pytest
+from sqlalchemy import update
 
 from bench.receiver import receiving
 from bench.recordings import Recording
 from bench.server import RunningServer
+from server.store import tables as t
+from server.store.database import database_url, open_engine
 from tests.acceptance.conftest import client, make_key, start
 from tests.acceptance.soapnote import (
     CODES,
@@ -73,8 +76,8 @@ def fields(answer: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def telling_server() -> Iterator[RunningServer]:
-    """May call receivers on this machine."""
-    yield from start("scripted", {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1"})
+    """May call receivers on this machine, and often looks after what was left alone."""
+    yield from start("scripted", {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1", "AUSCULT_TASKS_TEND_S": "0.2"})
 
 
 # Recordings
@@ -163,6 +166,67 @@ def test_an_idempotency_key_makes_a_repeat_the_same_note(api: httpx.Client, head
         api.put("/v1/note/audio", files=parts, headers={"Idempotency-Key": "k"}).json()["noteId"] for _ in range(2)
     ]
     assert twice[0] == twice[1]
+
+
+# Segments of one consultation
+
+
+def put_segment(api: httpx.Client, octets: bytes, consultation: str, number: int, **more: Any) -> httpx.Response:
+    metadata = {**NURSE, "encounter_id": consultation, "segment": number, "include_transcript": True, **more}
+    parts: list[tuple[str, Any]] = [("metadata", (None, json.dumps(metadata))), ("audio", ("a", octets))]
+    return api.put("/v1/note/audio", files=parts)
+
+
+def test_segments_in_any_order_become_one_note(
+    scripted_server: RunningServer, api: httpx.Client, headache: Recording
+) -> None:
+    consultation = f"Maria Santos {uuid4().hex}"
+    first, last = wav(headache, 30), encoded(headache, "webm", 12)
+    note_id = put_segment(api, last, consultation, 2, final_segment=True).json()["noteId"]
+    assert put_segment(api, last, consultation, 2, final_segment=True).json()["noteId"] == note_id
+    assert api.get(f"/v1/audio/status/{note_id}").json()["status"] == "processing"
+    with client(scripted_server.base_url, make_key(scripted_server, f"other{uuid4().hex}")) as other:
+        assert put_segment(other, last, consultation, 1).json()["noteId"] != note_id
+    assert put_segment(api, first, consultation, 1).json()["noteId"] == note_id
+    note = wait_for_note(scripted_server.base_url, scripted_server.key, note_id)
+    ends = [said["end"] for said in note["diarized_transcript"]]
+    assert 30 < ends[-1] < 42
+    assert any(end < 30 for end in ends)
+    assert put_segment(api, first, consultation, 1).json()["noteId"] == note_id  # a repeat
+    assert error(put_segment(api, first, consultation, 3)) == (409, "CONFLICT")
+
+
+def test_a_note_is_made_of_the_segments_there_are_when_no_other_comes(
+    telling_server: RunningServer, headache: Recording
+) -> None:
+    with client(telling_server.base_url, telling_server.key) as api:
+        note_id = put_segment(api, encoded(headache, "webm", 8), uuid4().hex, 2).json()["noteId"]
+        time_passes(telling_server, note_id)
+        note = wait_for_note(telling_server.base_url, telling_server.key, note_id)
+    assert note["transcript"]
+    assert note["warnings"] == ["Not all segments of the recording came."]
+
+
+def time_passes(server: RunningServer, encounter: str) -> None:
+    """It was long ago that something came of it."""
+    engine = open_engine(database_url("", server.data_dir))
+    with engine.begin() as connection:
+        connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(active_at=0.0))
+    engine.dispose()
+
+
+def test_segments_that_contradict_each_other_are_refused(api: httpx.Client, headache: Recording) -> None:
+    octets, consultation = encoded(headache, "webm", 6), uuid4().hex
+    assert put_segment(api, octets, consultation, 2).status_code == 202
+    contradicting = put_segment(api, octets, consultation, 1, final_segment=True)
+    assert (error(contradicting), fields(contradicting)) == ((400, "VALIDATION_ERROR"), ["final_segment"])
+    assert error(put_segment(api, octets, consultation, 17)) == (413, "PAYLOAD_TOO_LARGE")
+    nameless = put_segment(api, octets, "", 1)
+    assert (error(nameless), fields(nameless)) == ((400, "VALIDATION_ERROR"), ["metadata.segment"])
+    late = {**NURSE, "encounter_id": consultation, "segment": 1}
+    parts = [("audio", ("a", octets)), ("metadata", (None, json.dumps(late)))]
+    turned = api.put("/v1/note/audio", files=parts)  # type: ignore[arg-type]
+    assert (error(turned), fields(turned)) == ((400, "VALIDATION_ERROR"), ["metadata"])
 
 
 # Text

@@ -52,20 +52,21 @@ class Invalid(BadRequest):
         self.details = details
 
 
+class Segment(Struct, frozen=True, kw_only=True):
+    """Which part of a consultation an upload is."""
+
+    encounter: str  # the key of the consultation, made of the client's name for it
+    number: int  # from 1
+    final: bool
+
+
 class Asked(Struct, frozen=True, kw_only=True):
     """A request for a note, checked."""
 
     options: EncounterOptions
     intake: Intake
-    turns: tuple[Turn, ...] = ()
-
-
-class Segment(Struct, frozen=True, kw_only=True):
-    """Which part of a consultation an upload is."""
-
-    encounter: str  # the client's name for the consultation, hashed: it may say who is treated
-    number: int  # from 1
-    final: bool
+    turns: tuple[Turn, ...] = ()  # of text
+    segment: Segment | None = None  # of an upload
 
 
 class Extra(Struct, frozen=True, kw_only=True):
@@ -110,7 +111,7 @@ def audio(metadata: schema.Metadata, specialties: Specialties) -> Asked:
         recording=True,
         least_audio_ms=LEAST_AUDIO_MS,
     )
-    return Asked(options=options, intake=intake(metadata))
+    return Asked(options=options, intake=intake(metadata), segment=segment(metadata))
 
 
 def _template(wanted: schema.Wanted, specialties: Specialties) -> tuple[str, list[tuple[str, str]]]:
@@ -178,6 +179,22 @@ def metadata(raw: bytes) -> schema.Metadata:
         raise Invalid((f"metadata.{exc.field}".rstrip("."), f"metadata: {exc}")) from None
 
 
+def segment(given: schema.Metadata) -> Segment | None:
+    """Which segment of a longer recording an upload is; None: a recording of its own. Raises `Invalid`."""
+    if given.encounter_id is None and given.segment is None:
+        return None
+    if not given.encounter_id or given.segment is None:
+        raise Invalid(("metadata.segment", "encounter_id and segment belong together: send both, or neither."))
+    return Segment(
+        encounter=_hashed("encounter", given.encounter_id), number=given.segment, final=bool(given.final_segment)
+    )
+
+
+def _hashed(kind: str, name: str) -> str:
+    """A key of something that the client names: the name may say who is treated."""
+    return f"{API}:{kind}:{sha256(name.encode()).hexdigest()}"
+
+
 def with_fields(given: schema.Metadata, plain: Mapping[str, str]) -> schema.Metadata:
     """Form fields of an older guide, where metadata does not have them."""
     added = {name: value.strip() for name, value in plain.items() if not getattr(given, name)}
@@ -185,12 +202,12 @@ def with_fields(given: schema.Metadata, plain: Mapping[str, str]) -> schema.Meta
 
 
 def client_key(header: str | None) -> str | None:
-    """What makes a repeat safe; hashed, because it may say who is treated. Raises `BadRequest`."""
+    """What makes a repeat safe. Raises `BadRequest`."""
     if header is None:
         return None
     if not 0 < len(header) <= MAX_KEY:
         raise BadRequest(f"Idempotency-Key must have 1 to {MAX_KEY} characters.")
-    return f"{API}:{sha256(header.encode()).hexdigest()}"
+    return _hashed("request", header)
 
 
 def visits(request: schema.VisitSummaryRequest) -> schema.VisitSummary:

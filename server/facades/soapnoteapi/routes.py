@@ -14,12 +14,13 @@ from server.encounters import Encounters
 from server.endpoints import EVENTS, FORM, Content, Endpoint, Facade, Method, Parameter
 from server.errors import NotFound
 from server.facades.soapnoteapi import convert, schema
-from server.facades.soapnoteapi.convert import Asked, Invalid
+from server.facades.soapnoteapi.convert import Asked, Invalid, Segment
 from server.facades.soapnoteapi.specialties import Specialties
 from server.http import body, decode, retry_after
 from server.ingest.multipart import form_parts
 from server.metrics import Metrics
 from server.recordings import Receiving, Recordings
+from server.segments import Segments
 from server.sse import EventStream
 from server.transcripts import Transcripts
 
@@ -37,6 +38,7 @@ class SoapNoteApi:
         self,
         encounters: Encounters,
         recordings: Recordings,
+        segments: Segments,
         transcripts: Transcripts,
         specialties: Specialties,
         authenticator: Authenticator,
@@ -48,6 +50,7 @@ class SoapNoteApi:
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
+        self._segments = segments
         self._transcripts = transcripts
         self._specialties = specialties
         self._authenticator = authenticator
@@ -126,7 +129,7 @@ class SoapNoteApi:
             handler=self.upload,
             takes=[Content(schema.AudioForm, FORM)],
             gives={202: Content(schema.Accepted)},
-            refuses=(400, 408, 413),
+            refuses=(400, 408, 409, 413),
             parameters=[IDEMPOTENT],
         )
 
@@ -138,8 +141,10 @@ class SoapNoteApi:
         if known is None:
             async with self._recordings.receiving(caller) as receiving:
                 asked = await self._received(request, receiving)
-                self._encounters.check_language(asked.options)
-                known = await receiving.accept(asked.options, key, intake=asked.intake)
+                if asked.segment is None:
+                    known = await receiving.accept(asked.options, key, intake=asked.intake)
+                else:
+                    known = await self._segments.accept(receiving, final=asked.segment.final)
         return _json(convert.accepted(known), 202)
 
     async def status(self, request: Request) -> Response:
@@ -219,11 +224,26 @@ class SoapNoteApi:
                 await receiving.file(part.pieces, checked=False)
             elif part.name == "metadata":
                 metadata = convert.metadata(await part.text(MAX_METADATA_BYTES))
+                await self._joined(convert.segment(metadata), metadata, receiving)
             else:
                 plain[part.name] = (await part.text(MAX_FIELD_BYTES)).decode(errors="replace")
-        asked = convert.audio(convert.with_fields(metadata, plain), self._specialties)
+        asked = self._audio(convert.with_fields(metadata, plain))
         if "audio" not in seen:
             raise Invalid(("audio", "audio is required: send the recording as a file."))
+        return asked
+
+    async def _joined(self, segment: Segment | None, metadata: schema.Metadata, receiving: Receiving) -> None:
+        """What is to come is a segment of a longer recording, where metadata says so. Raises `Invalid`."""
+        if segment is None:
+            return
+        if receiving.parts:
+            raise Invalid(("metadata", "metadata must come before audio in the form where it has encounter_id."))
+        asked = self._audio(metadata)
+        await self._segments.join(receiving, asked.options, segment.encounter, asked.intake, segment.number)
+
+    def _audio(self, metadata: schema.Metadata) -> Asked:
+        asked = convert.audio(metadata, self._specialties)
+        self._encounters.check_language(asked.options)
         return asked
 
     def _error(self, exc: AuscultError) -> Response:
