@@ -108,6 +108,7 @@ class Segments:
 
     def _store(self, connection: Connection, *, receiving: Receiving, final: bool) -> tuple[bool, bool]:
         """Whether that was all there is to come, and whether this segment was new."""
+        sql.hold(connection, receiving.encounter)
         row = encounter_sql.get(connection, receiving.encounter)
         known = sql.parts(connection, receiving.seal, row.id)
         (part,) = receiving.parts

@@ -32,6 +32,12 @@ def create(connection: Connection, seal: Seal, row: EncounterRow, client_key: st
     return known
 
 
+def hold(connection: Connection, encounter: str) -> None:
+    """Until this transaction ends no other process changes it: two may be given its last two files at the same time."""
+    c = t.encounters.c
+    connection.execute(select(c.id).where(c.id == encounter).with_for_update())
+
+
 def add_part(connection: Connection, seal: Seal, encounter: str, part: Part) -> None:
     """One file more."""
     connection.execute(insert(t.parts), _values(seal, encounter, part))

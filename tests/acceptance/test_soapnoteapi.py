@@ -76,8 +76,14 @@ def fields(answer: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def telling_server() -> Iterator[RunningServer]:
-    """May call receivers on this machine, and often looks after what was left alone."""
-    yield from start("scripted", {"AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1", "AUSCULT_TASKS_TEND_S": "0.2"})
+    """May call receivers on this machine, often looks after what was left alone, and takes no long recordings."""
+    settings = {
+        "AUSCULT_OUTGOING_ALLOW_HOSTS": "127.0.0.1",
+        "AUSCULT_TASKS_TEND_S": "0.2",
+        "AUSCULT_LIMITS_MAX_RECORDING_BYTES": "3000000",
+        "AUSCULT_LIMITS_MAX_RECORDING_MINUTES": "1",
+    }
+    yield from start("scripted", settings)
 
 
 # Recordings
@@ -152,11 +158,23 @@ def test_what_cannot_become_a_note_is_accepted_and_fails_with_a_message(
     assert note["message"] == failed.value.answer["message"]
 
 
-def silence() -> bytes:
+def test_what_is_too_large_is_refused_and_what_is_too_long_fails(
+    telling_server: RunningServer, headache: Recording
+) -> None:
+    url, key = telling_server.base_url, telling_server.key
+    large = put_audio(url, key, wav(headache, 6) + bytes(3_000_000), NURSE)
+    assert error(large) == (413, "PAYLOAD_TOO_LARGE")
+    long = put_audio(url, key, silence(70), NURSE)
+    with pytest.raises(AudioProcessingFailed) as failed:
+        wait_for_note(url, key, long.json()["noteId"])
+    assert "longer" in failed.value.answer["message"]
+
+
+def silence(seconds: int = 8) -> bytes:
     held = io.BytesIO()
     with wave.open(held, "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(bytes(2 * 16_000 * 8))
+        file.writeframes(bytes(2 * 16_000 * seconds))
     return held.getvalue()
 
 
@@ -433,6 +451,7 @@ def test_errors_have_the_page_s_codes(scripted_server: RunningServer, api: httpx
         assert error(stranger.put("/v1/note/audio")) == (401, "AUTHENTICATION_ERROR")
     assert error(api.get("/v1/note/x")) == (404, "NOT_FOUND")
     assert error(api.get("/v1/audio/status/x")) == (404, "NOT_FOUND")
+    assert error(api.get(f"/v1/audio/status/{'0' * 24}")) == (404, "NOT_FOUND")
     wrong = api.delete("/v1/note/audio")
     assert error(wrong) == (405, "METHOD_NOT_ALLOWED")
     assert wrong.headers["allow"] == "POST, PUT"

@@ -291,7 +291,7 @@ class Encounter(Struct, kw_only=True, omit_defaults=True):
     """How far an encounter is, and what is known of it."""
 
     encounter_id: str
-    status: str  # live | queued | working | closing | done | failed
+    status: str  # live | gathering | queued | working | closing | done | failed
     percentage: int
     stage: str
     stages: dict[str, str]  # when each was reached

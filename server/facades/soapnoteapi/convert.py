@@ -17,7 +17,7 @@ from pipeline.transcript import chronological
 from pipeline.typed import Turn, read_turns
 from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Failure, State, StoredNote, StreamSpec
-from server.errors import BadRequest
+from server.errors import BadRequest, NotFound
 from server.facades.soapnoteapi import schema
 from server.facades.soapnoteapi.specialties import STANDARD, Specialties
 from server.http import decode
@@ -28,7 +28,8 @@ LEAST_TRANSCRIPT = 50  # characters
 LEAST_AUDIO_MS = 5_000
 MAX_KEY = 200  # characters of an Idempotency-Key
 MAX_VISITS = 200
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
+NOTE_ID = re.compile(r"[0-9a-f]{24}")
 
 PARTS = ("subjective", "objective", "assessment", "plan")
 PART_OF: Mapping[Topic, str] = {  # of a SOAP note; all other topics are what the patient reports
@@ -199,6 +200,13 @@ def with_fields(given: schema.Metadata, plain: Mapping[str, str]) -> schema.Meta
     """Form fields of an older guide, where metadata does not have them."""
     added = {name: value.strip() for name, value in plain.items() if not getattr(given, name)}
     return msgspec.structs.replace(given, **added)
+
+
+def note_id(given: str) -> str:
+    """An id as it may be. Raises `NotFound` for what is none."""
+    if not NOTE_ID.fullmatch(given):
+        raise NotFound
+    return given
 
 
 def client_key(header: str | None) -> str | None:

@@ -27,7 +27,6 @@ from server.transcripts import Transcripts
 MAX_BODY_BYTES = 2 << 20  # of text: a day of talk, with what is known of the patient
 MAX_METADATA_BYTES = 1 << 20
 MAX_FIELD_BYTES = 200
-ONCE = "Send it once."
 IDEMPOTENT = Parameter("Idempotency-Key", "header", "Makes a repeat of this request safe (extension).")
 
 
@@ -150,7 +149,7 @@ class SoapNoteApi:
     async def status(self, request: Request) -> Response:
         """How far a note is, and the note once it is there."""
         caller = await self._caller(request)
-        row = await self._encounters.progress(caller, request.path_params["note"])
+        row = await self._encounters.progress(caller, convert.note_id(request.path_params["note"]))
         if row.options.api != convert.API:
             raise NotFound
         if not convert.is_over(row):
@@ -160,7 +159,7 @@ class SoapNoteApi:
     async def note(self, request: Request) -> Response:
         """A note, of a recording or of text."""
         caller = await self._caller(request)
-        view = await self._encounters.view(caller, request.path_params["note"])
+        view = await self._encounters.view(caller, convert.note_id(request.path_params["note"]))
         if view.row.options.api != convert.API:
             raise NotFound
         return _json(convert.note(view))
@@ -218,7 +217,7 @@ class SoapNoteApi:
             if part.name not in ("audio", "metadata", "specialty", "template"):
                 continue
             if part.name in seen:
-                raise Invalid((part.name, f"{part.name} is there twice. {ONCE}"))
+                raise Invalid((part.name, f"{part.name} is there twice: send it once."))
             seen.add(part.name)
             if part.name == "audio":
                 await receiving.file(part.pieces, checked=False)

@@ -190,6 +190,13 @@ def test_a_specialty_with_a_template_that_is_not_there_is_an_error(specialty: Sp
         Specialties({"barber": specialty}, TEMPLATES)
 
 
+@pytest.mark.parametrize("given", ["", "x", "0" * 23, "A" * 24, "0" * 24 + "\n", "\0" * 24])
+def test_what_is_no_id_is_not_found(given: str) -> None:
+    assert convert.note_id("0" * 24) == "0" * 24
+    with pytest.raises(NotFound):
+        convert.note_id(given)
+
+
 # Answers
 
 
