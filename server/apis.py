@@ -1,5 +1,6 @@
 """The APIs that clients speak, with the limits that the settings give each of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -9,7 +10,7 @@ from server.auth import Authenticator
 from server.connections import Connections
 from server.described import Described
 from server.encounters import Encounters
-from server.endpoints import routes
+from server.endpoints import Endpoint, routes
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.recordings import RecordingRoutes
@@ -53,8 +54,8 @@ class Apis:
 
     version: str
 
-    def routes(self) -> list[BaseRoute]:
-        """What they answer to."""
+    def routes(self, operations: Sequence[Endpoint]) -> list[BaseRoute]:
+        """What they answer to. `operations`: endpoints for those who run the server, which are described with them."""
         haidy = Haidy(
             self.encounters,
             self.authenticator,
@@ -126,6 +127,7 @@ class Apis:
             stopping=self.stopping,
         )
         endpoints = [
+            *operations,
             *soapnoteapi.endpoints(),
             *haidy.endpoints(),
             *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
@@ -133,7 +135,8 @@ class Apis:
             *recordings.endpoints(),
             *whip.endpoints(),
         ]
-        return [*routes(endpoints), *Described(endpoints, self.version).routes(), *nabla.routes(), *live.routes()]
+        described = Described(endpoints, [*live.sockets(), *nabla.sockets()], self.version, operations[0].facade)
+        return [*routes(described.endpoints()), *nabla.routes(), *live.routes()]
 
 
 def whip_limits(settings: Settings) -> WhipLimits:

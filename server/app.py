@@ -261,8 +261,9 @@ class Server:
         open_metrics = settings.server.open_metrics
         app = Starlette(
             routes=[
-                *ops.routes(self.metrics, lambda: self._waiting_for, authenticator, open_metrics=open_metrics),
-                *apis.routes(),
+                *apis.routes(
+                    ops.endpoints(self.metrics, lambda: self._waiting_for, authenticator, open_metrics=open_metrics)
+                ),
             ],
             middleware=self._forwarding(),
             exception_handlers={500: _unexpected},

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from pipeline.batching import Batcher
 from pipeline.errors import AuscultError
 from server import ops
+from server.endpoints import routes
 from server.engines import make_recogniser
 from server.errors import ServerError, Unauthorized
 from server.internal.credentials import check_token, require_credential
@@ -46,7 +47,7 @@ class RecogniserServer:
         )
         self._watch()
         self.app = Starlette(
-            routes=[*ops.health(self._missing), Route("/metrics", self._scrape), *self._routes.routes()],
+            routes=[*routes(ops.health(self._missing)), Route("/metrics", self._scrape), *self._routes.routes()],
             lifespan=self.lifespan,
         )
 

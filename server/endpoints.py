@@ -1,7 +1,12 @@
-"""The one route table: every HTTP endpoint with what it takes and gives. Routes and OpenAPI document are made of it."""
+"""The one route table: every HTTP endpoint with what it takes and gives. Routes and OpenAPI document are made of it.
+
+Sockets are beside it, with their messages.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from inspect import cleandoc
 from typing import Literal, TypeAlias
 
 from starlette.requests import Request
@@ -14,6 +19,7 @@ from server.http import ErrorResponse, Handler, guarded
 JSON = "application/json"
 FORM = "multipart/form-data"
 EVENTS = "text/event-stream"
+TEXT = "text/plain"
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Where: TypeAlias = Literal["path", "query", "header"]
@@ -38,6 +44,15 @@ class Parameter:
     required: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Of an answer."""
+
+    name: str
+    about: str
+    schema: object = str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facade:
     """What the endpoints of one API have in common."""
@@ -57,21 +72,48 @@ class Endpoint:
     path: str
     handler: Handler
     takes: Sequence[Content] = ()  # one of these
-    gives: Mapping[int, Content | None]  # by status
+    gives: Mapping[int, Content | Sequence[Content] | None]  # by status; several: one of these
     refuses: Sequence[int] = ()  # statuses of refusals, besides those of `COMMON`
     parameters: Sequence[Parameter] = ()
+    headers: Mapping[int, Sequence[Header]] = field(default_factory=dict)  # of answers, by status
     secured: bool = True  # whether a key or a token is needed
 
     @property
     def about(self) -> str:
-        """In one sentence."""
-        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+        """In one line."""
+        return cleandoc(self.handler.__doc__ or "").partition("\n")[0]
+
+    @property
+    def more(self) -> str:
+        """What the handler's docstring says behind that."""
+        return cleandoc(self.handler.__doc__ or "").partition("\n")[2].strip()
+
+    @property
+    def answers(self) -> dict[int, Sequence[Content]]:
+        """What it gives, and what refusals are, by status."""
+        given = {
+            status: [] if content is None else [content] if isinstance(content, Content) else content
+            for status, content in self.gives.items()
+        }
+        return {**given, **{status: [self.facade.refusal] for status in self.statuses}}
 
     @property
     def statuses(self) -> list[int]:
         """Of refusals, in order."""
         common = SECURED if self.secured else ()
         return sorted({*self.refuses, *common, *COMMON} - set(self.gives))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Socket:
+    """A socket, by the messages that go over it: types that msgspec has a schema for."""
+
+    name: str
+    about: str
+    paths: Sequence[str]
+    sub_protocol: str = ""
+    receives: object | None = None  # what clients send; None: nothing
+    sends: object
 
 
 COMMON = (405, 500, 503)  # any endpoint may answer so: overloaded, or its database is away
@@ -105,4 +147,6 @@ class _Methods:
             response.headers["Allow"] = ", ".join(sorted(self._handlers))  # RFC 9110 §15.5.6
         else:
             response = await handler(request)
+            if response.status_code == HTTPStatus.UNAUTHORIZED:
+                response.headers.setdefault("WWW-Authenticate", "Bearer")  # RFC 9110 §11.6.1
         await response(scope, receive, send)

@@ -14,6 +14,7 @@ from server.auth import Authenticator, bearer
 from server.connections import Connections
 from server.domain import Caller
 from server.encounters import Encounters
+from server.endpoints import Socket as SocketEntry
 from server.errors import FULL, AlreadyFinal, BadRequest, RateLimited, TokenExpired, TooLarge
 from server.facades.auscult import convert, schema
 from server.facades.auscult.feeding import Feeding
@@ -72,6 +73,22 @@ class LiveRoutes:
 
     def routes(self) -> list[WebSocketRoute]:
         return [WebSocketRoute("/api/live", self.serve)]
+
+    def sockets(self) -> list[SocketEntry]:
+        """Its messages; and those of WHIP's data channel, which are the same but for what answers audio."""
+        about = "A recorder: hello, chunks of audio as binary messages, end; what is said comes back."
+        told = "WHIP's data channel: whatever its client opens, as text messages; what it sends is ignored."
+        return [
+            SocketEntry(
+                name="Auscult live",
+                about=about,
+                paths=["/api/live"],
+                sub_protocol=convert.SUB_PROTOCOL,
+                receives=schema.ClientMessage,
+                sends=schema.Event,
+            ),
+            SocketEntry(name="WHIP data channel", about=told, paths=["/whip"], sends=schema.Event),
+        ]
 
     async def serve(self, websocket: WebSocket) -> None:
         """One connection: hello, chunks, end; events, and the server closes."""

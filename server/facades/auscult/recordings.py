@@ -6,7 +6,7 @@ from starlette.responses import Response
 from server.auth import Authenticator, bearer
 from server.domain import Caller
 from server.encounters import Encounters
-from server.endpoints import FORM, Content, Endpoint, Parameter
+from server.endpoints import FORM, Content, Endpoint, Header, Parameter
 from server.errors import BadRequest
 from server.facades.auscult import convert, schema
 from server.facades.auscult.answers import answer, own_api
@@ -50,6 +50,7 @@ class RecordingRoutes:
                 handler=self.take,
                 takes=[Content(schema.RecordingForm, FORM), Content(schema.RecordingRequest)],
                 gives={202: Content(schema.Accepted)},
+                headers={202: [Header("Location", "Where to look how far it is.")]},
                 refuses=(400, 408, 409, 413, 415, 507),
                 parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this upload safe.")],
             ),
@@ -60,6 +61,7 @@ class RecordingRoutes:
                 handler=self.typed,
                 takes=[Content(schema.TypedRequest)],
                 gives={202: Content(schema.Accepted)},
+                headers={202: [Header("Location", "Where to look how far it is.")]},
                 refuses=(400, 413),
                 parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this request safe.")],
             ),

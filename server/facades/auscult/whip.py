@@ -10,7 +10,7 @@ from starlette.responses import Response
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer, credential
 from server.domain import Caller, Scope
-from server.endpoints import Content, Endpoint, Parameter
+from server.endpoints import Content, Endpoint, Header, Parameter
 from server.errors import NotFound
 from server.facades.auscult import whip_convert as convert
 from server.facades.auscult.answers import own_api
@@ -21,6 +21,17 @@ from server.http import body
 from server.ingest.rtc_errors import FragmentInvalid, SdpInvalid
 from server.metrics import Metrics
 from server.tokens import Tokens
+
+ALLOW = Header("Allow", "The methods of this address.")
+ACCEPT_PATCH = Header("Accept-Patch", "What the session's resource takes.")
+CREATED = (
+    Header("Location", "The session's resource, to be deleted at the end."),
+    Header("ETag", "Of the ICE session, for If-Match."),
+    ACCEPT_PATCH,
+    Header("Link", "Where the events are, and ICE servers."),
+    Header(convert.ENCOUNTER_HEADER, "The encounter's id."),
+    Header(convert.WARNING_HEADER, "What was asked for and is not so."),
+)
 
 
 class WhipLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +73,17 @@ class Whip:
                 handler=self.offer,
                 takes=[Content(str, convert.SDP)],
                 gives={201: Content(str, convert.SDP)},
+                headers={201: CREATED},
                 refuses=(400, 413, 415, 422),
             ),
-            endpoint(method="OPTIONS", path="/whip", handler=self.endpoint_options, gives={200: None}, secured=False),
+            endpoint(
+                method="OPTIONS",
+                path="/whip",
+                handler=self.endpoint_options,
+                gives={200: None},
+                headers={200: [ALLOW, Header("Accept-Post", "What it takes.")]},
+                secured=False,
+            ),
             endpoint(
                 method="PATCH",
                 path="/whip/{session}",
@@ -80,6 +99,7 @@ class Whip:
                 path="/whip/{session}",
                 handler=self.resource_options,
                 gives={200: None},
+                headers={200: [ALLOW, ACCEPT_PATCH]},
                 secured=False,
             ),
             endpoint(

@@ -40,6 +40,11 @@ class Dialect(Protocol):
         """The type of a client's messages, each of which is a `schema.ClientMessage`."""
         ...
 
+    @property
+    def outbound(self) -> object:
+        """The type of what is answered."""
+        ...
+
     def setup(self, message: schema.ClientMessage, max_streams: int, languages: Collection[str]) -> Setup:
         """The session that the first message asks for; `languages` (ISO 639-1) are those that the recogniser knows.
 

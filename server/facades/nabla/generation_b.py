@@ -24,6 +24,7 @@ class GenerationB:
 
     sub_protocol = "copilot-listen-protocol"
     inbound: object = wire.ClientMessage
+    outbound: object = wire.ServerMessage
 
     def setup(self, message: schema.ClientMessage, max_streams: int, languages: Collection[str]) -> Setup:
         """See `Dialect.setup`."""

@@ -22,6 +22,7 @@ class GenerationC:
 
     sub_protocol = "transcribe-protocol"
     inbound: object = wire.ClientMessage
+    outbound: object = wire.ServerMessage
 
     def setup(self, message: schema.ClientMessage, max_streams: int, languages: Collection[str]) -> Setup:
         """See `Dialect.setup`."""

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
 from server.encounters import Encounters
+from server.endpoints import Socket as SocketEntry
 from server.errors import RateLimited, TokenExpired
 from server.facades.nabla import convert
 from server.facades.nabla.conversation import Conversation
@@ -53,6 +54,22 @@ class Nabla:
     def routes(self) -> list[WebSocketRoute]:
         """The routes, as published by the vendor."""
         return [WebSocketRoute(path, partial(self.listen, dialect)) for path, dialect in PATHS.items()]
+
+    def sockets(self) -> list[SocketEntry]:
+        """Their messages."""
+        about = "Audio of several streams, in base64; transcript items and acknowledgements come back"
+        notes = {B: f"{about}, and a note where one is wanted.", C: f"{about}."}
+        return [
+            SocketEntry(
+                name=f"Nabla generation {letter}",
+                about=notes[dialect],
+                paths=[path for path, spoken in PATHS.items() if spoken is dialect],
+                sub_protocol=dialect.sub_protocol,
+                receives=dialect.inbound,
+                sends=dialect.outbound,
+            )
+            for letter, dialect in (("B", B), ("C", C))
+        ]
 
     async def listen(self, dialect: Dialect, websocket: WebSocket) -> None:
         """One consultation: config, audio of each stream, end; items, note, and the server closes."""

@@ -66,3 +66,6 @@ class AudioChunkAck(schema.AudioChunkAck, kw_only=True, tag_field="object", tag=
 
 class ErrorMessage(schema.ErrorMessage, kw_only=True, tag_field="object", tag="error_message", omit_defaults=True):
     """Something went wrong."""
+
+
+ServerMessage: TypeAlias = TranscriptItem | Note | AudioChunkAck | ErrorMessage

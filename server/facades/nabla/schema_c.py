@@ -44,3 +44,6 @@ class AudioChunkAck(schema.AudioChunkAck, kw_only=True, tag_field="type", tag="A
 
 class ErrorMessage(schema.ErrorMessage, kw_only=True, tag_field="type", tag="ERROR_MESSAGE", omit_defaults=True):
     """Something went wrong."""
+
+
+ServerMessage: TypeAlias = TranscriptItem | AudioChunkAck | ErrorMessage
