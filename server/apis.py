@@ -22,6 +22,7 @@ from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.routes import Nabla
+from server.facades.openai.routes import OpenAi
 from server.facades.soapnoteapi.routes import SoapNoteApi
 from server.facades.soapnoteapi.specialties import read_specialties
 from server.ingest.sdp import read_ice_server
@@ -126,6 +127,15 @@ class Apis:
             send_timeout_s=self.settings.limits.send_timeout_s,
             stopping=self.stopping,
         )
+        openai = OpenAi(
+            self.encounters,
+            self.recordings,
+            self.authenticator,
+            self.metrics,
+            stall_s=self.settings.limits.upload_stall_timeout_s,
+            send_timeout_s=self.settings.limits.send_timeout_s,
+            stopping=self.stopping,
+        )
         endpoints = [
             *operations,
             *soapnoteapi.endpoints(),
@@ -134,6 +144,7 @@ class Apis:
             *events.endpoints(),
             *recordings.endpoints(),
             *whip.endpoints(),
+            *openai.endpoints(),
         ]
         described = Described(endpoints, [*live.sockets(), *nabla.sockets()], self.version, operations[0].facade)
         return [*routes(described.endpoints()), *nabla.routes(), *live.routes()]

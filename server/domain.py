@@ -120,6 +120,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     glossaries: tuple[str, ...] = ()
     split_by_sentence: bool = False
     note: bool = True  # whether a note is wanted at the end
+    kept: bool = True  # whether it outlives its answer; if not, nobody else is told of it
     resumable: bool = True  # whether the client may come back after its connection ended
     expected_speakers: int = 0  # people in the room, 1 to 6; 0: the operator's default
     speaker_hints: tuple[Role, ...] = ()  # of a stream's channels, in order; one: they are one room; none: listen

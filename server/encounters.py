@@ -262,6 +262,11 @@ class Encounters:
         """How far it is, without what was said. Raises `NotFound`."""
         return await self.owned(caller, encounter)
 
+    async def detected_language(self, row: EncounterRow) -> str:
+        """Of the first stream whose language was; empty where none was."""
+        states = await self._read(partial(sql.stream_states, seal=self.seal(row), encounter=row.id))
+        return next((state.checkpoint.language for state in states if state.checkpoint.language), "")
+
     async def collect(self, caller: Caller, encounter: str, *, again: bool) -> bool:
         """Give out a completed encounter; False where it was given out before and may not be `again`."""
         at = self._studio.now()

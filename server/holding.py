@@ -149,6 +149,7 @@ class Holding:
         parts = await self._parts(row, seal) if row.options.recording else None
         states = await read(partial(sql.stream_states, seal=seal, encounter=row.id))
         ends = await read(partial(sql.log_ends, encounter=row.id))
+        intake = await read(partial(sql.get_intake, seal=seal, encounter=row.id))
         channels = []
         for ordinal, spec in enumerate(row.options.streams):
             channel = Channel(ordinal=ordinal, spec=spec, state=states[ordinal])
@@ -163,7 +164,10 @@ class Holding:
             seal,
             self._studio,
             epoch=epoch,
-            glossary=tuple(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
+            glossary=(
+                *intake.expected,
+                *(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
+            ),
             channels=channels,
             items=await read(partial(sql.read_items, seal=seal, encounter=row.id)),
             conversation=await read(partial(sql.get_conversation, seal=seal, encounter=row.id)),

@@ -44,6 +44,7 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: str = ""  # anything else, as free text
     chat: tuple[ChatMessage, ...] = ()
     consent: Consent | None = None
+    expected: tuple[str, ...] = ()  # words that are likely to be said
     extra: dict[str, Any] = {}  # what only the façade reads that wrote it
 
 

@@ -43,6 +43,7 @@ from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
 from server.errors import AlreadyFinal, EpochLost, Erased, SessionTooLong, first
 from server.following import LiveTranscript, doubt
+from server.languages import knows
 from server.metrics import Metrics
 from server.outbox import Outbox
 from server.parts import Parts, Probe
@@ -381,7 +382,7 @@ class LiveEncounter:
                 if self.row.options.attended:
                     owner.start_soon(self._keep_logging)
                 await self._studio.batcher.meet()  # what comes meanwhile is logged
-                self._listens = self.row.options.base_language in self._studio.batcher.recogniser.languages
+                self._listens = knows(self._studio.batcher.recogniser, self.row.options.language)
                 async with anyio.create_task_group() as streams:
                     self._streams = streams
                     for channel in self._channels:

@@ -77,7 +77,7 @@ class Deliveries:
         if sql.has(connection, row.id):
             return 0
         wanted = sql.callbacks(connection, seal, row.id)
-        hooks = sql.webhook_dialects(connection, row.tenant_id)
+        hooks = sql.webhook_dialects(connection, row.tenant_id) if row.options.kept else []
         count = 0
         for name, callback in [*((name, None) for name in hooks), *wanted.items()]:
             dialect = self._dialects.get(name)

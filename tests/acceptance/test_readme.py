@@ -55,6 +55,15 @@ def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
 
 
 @pytest.mark.slow
+def test_openai_s_client_of_the_readme_prints_what_was_said(
+    sphinx_server: RunningServer, headache: Recording, tmp_path: Path
+) -> None:
+    (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=20))
+    printed = run(client(2), sphinx_server.base_url, sphinx_server.key, str(tmp_path / "visit.webm"))
+    assert "headache" in printed
+
+
+@pytest.mark.slow
 async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
     chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
