@@ -142,6 +142,8 @@ def find(connection: Connection, tenant: str, client_key: str) -> str | None:
 
 def get(connection: Connection, encounter: str) -> EncounterRow:
     """An encounter by id. Raises `NotFound`."""
+    if "\0" in encounter:  # which PostgreSQL cannot even be asked for
+        raise NotFound
     found = connection.execute(select(t.encounters).where(t.encounters.c.id == encounter)).one_or_none()
     if found is None:
         raise NotFound
