@@ -71,6 +71,7 @@ COMMANDS = (
     cli_capacity.load,
     cli_promises.chaos,
     cli_promises.durability,
+    cli_promises.polls,
     cli_capacity.peers,
 )
 for command in COMMANDS:

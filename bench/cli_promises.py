@@ -52,3 +52,18 @@ def durability(
     write(report, json)
     if not held(report):
         raise typer.Exit(1)
+
+
+def polls(
+    per_s: Annotated[float, typer.Option(min=1, max=10_000, help="Polls a second.")] = 500,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long.")] = 20,
+    json: Json = None,
+) -> None:
+    """Measure how soon status polls are answered by a server on one core."""
+    from bench.poll_rate import measure
+
+    report = anyio.run(partial(measure, per_s=per_s, seconds=seconds))
+    out.print_json(msgspec.json.encode(report).decode())
+    write(report, json)
+    if not report.held:
+        raise typer.Exit(1)
