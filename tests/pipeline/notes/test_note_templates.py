@@ -19,6 +19,15 @@ title = { en = "All", de = "Alles" }
 topics = ["history", "plan"]
 """
 
+PAGE_KEYS = """
+ALLERGIES APPOINTMENTS ASSESSMENT ASSESSMENT_AND_PLAN CARDIOVASCULAR_RISKS CHIEF_COMPLAINT CURRENT_MEDICATIONS
+DIET_APPOINTMENTS DIET_CHIEF_COMPLAINT DIET_HABITS DIET_LIFESTYLE DIET_MEDICAL_HISTORY DIET_OBJECTIVES DIET_VITALS
+FAMILY_HISTORY HISTORY_OF_PRESENT_ILLNESS IMAGING_RESULTS IMMUNIZATIONS LAB_RESULTS MENTAL_HEALTH_EXAM
+MENTAL_HEALTH_HISTORY PAST_MEDICAL_HISTORY PAST_OBSTETRIC_HISTORY PAST_SURGICAL_HISTORY PHYSICAL_EXAM PLAN PRESCRIPTION
+PSYCHOLOGY_HISTORY_OF_COMPLAINT SOAP_ASSESSMENT SOAP_OBJECTIVE SOAP_PLAN SOAP_SUBJECTIVE SOCIAL_HISTORY VITALS
+WELL_CHILD_CARE
+"""  # of Nabla's page of listen_async
+
 
 def test_nablas_general_medicine_note_has_its_18_sections_in_order() -> None:
     assert [section.key for section in TEMPLATES["GENERAL_MEDICINE"].sections] == [
@@ -28,6 +37,34 @@ def test_nablas_general_medicine_note_has_its_18_sections_in_order() -> None:
         "PRESCRIPTION", "APPOINTMENTS",
     ]  # fmt: skip
     assert TEMPLATES["GENERAL_MEDICINE"].sections[0].title["en"] == "Chief complaint"
+
+
+def test_nablas_eleven_templates_are_there_with_keys_of_the_vendors_page() -> None:
+    assert set(TEMPLATES) >= {
+        "GENERAL_MEDICINE", "GENERAL_MEDICINE_AP_MERGED", "CARDIOLOGY", "PSYCHIATRY", "DIET", "PSYCHOLOGY", "SOAP",
+        "GENERAL_MEDICINE_WCC", "SOAP_WCC", "GENERAL_MEDICINE_EMERGENCY", "SOAP_EMERGENCY",
+    }  # fmt: skip
+    ours = {section.key for template in TEMPLATES.values() for section in template.sections}
+    assert ours == set(PAGE_KEYS.split())
+
+
+def test_nablas_cardiology_note_has_its_19_sections_in_order() -> None:
+    assert [section.key for section in TEMPLATES["CARDIOLOGY"].sections] == [
+        "CHIEF_COMPLAINT", "HISTORY_OF_PRESENT_ILLNESS", "CARDIOVASCULAR_RISKS", "FAMILY_HISTORY", "ALLERGIES",
+        "PAST_OBSTETRIC_HISTORY", "PAST_SURGICAL_HISTORY", "PAST_MEDICAL_HISTORY", "SOCIAL_HISTORY",
+        "CURRENT_MEDICATIONS", "VITALS", "IMMUNIZATIONS", "PHYSICAL_EXAM", "LAB_RESULTS", "IMAGING_RESULTS",
+        "ASSESSMENT", "PLAN", "PRESCRIPTION", "APPOINTMENTS",
+    ]  # fmt: skip
+
+
+def test_assessment_and_plan_are_merged_in_english_alone() -> None:
+    merged, general = TEMPLATES["GENERAL_MEDICINE_AP_MERGED"], TEMPLATES["GENERAL_MEDICINE"]
+    keys = [section.key for section in general.sections if section.key != "ASSESSMENT"]
+    assert [section.key for section in merged.sections] == [
+        "ASSESSMENT_AND_PLAN" if key == "PLAN" else key for key in keys
+    ]
+    assert merged.languages == ("en",)
+    assert {TEMPLATES[name].languages for name in ("DIET", "PSYCHIATRY", "SOAP_WCC")} == {("en", "fr")}
 
 
 def test_the_soap_note_has_nablas_four_keys() -> None:
@@ -82,5 +119,5 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_template_names_those_there_are() -> None:
-    with pytest.raises(UnknownTemplate, match="GENERAL_MEDICINE, SOAP, de-internal-medicine"):
-        choose_template(TEMPLATES, "CARDIOLOGY")
+    with pytest.raises(UnknownTemplate, match="CARDIOLOGY, DIET, .*, de-internal-medicine"):
+        choose_template(TEMPLATES, "DERMATOLOGY")
