@@ -21,6 +21,7 @@ from server.facades.auscult.whip_convert import ice_server_link
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.desk import SocketLimits
+from server.facades.nabla.rest import NablaRest
 from server.facades.nabla.routes import Nabla
 from server.facades.openai.routes import OpenAi
 from server.facades.soapnoteapi.routes import SoapNoteApi
@@ -76,6 +77,14 @@ class Apis:
                 stream_silence_timeout_s=self.settings.limits.stream_silence_timeout_s,
                 send_timeout_s=self.settings.limits.send_timeout_s,
             ),
+        )
+        nabla_rest = NablaRest(
+            self.encounters,
+            self.recordings,
+            self.transcripts,
+            self.authenticator,
+            self.metrics,
+            stall_s=self.settings.limits.upload_stall_timeout_s,
         )
         events = EventRoutes(
             self.encounters,
@@ -140,6 +149,7 @@ class Apis:
             *operations,
             *soapnoteapi.endpoints(),
             *haidy.endpoints(),
+            *nabla_rest.endpoints(),
             *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
             *events.endpoints(),
             *recordings.endpoints(),

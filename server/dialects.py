@@ -2,6 +2,7 @@
 
 from server.deliveries.dialect import Dialect
 from server.facades.auscult.callbacks import AuscultDialect
+from server.facades.nabla.callbacks import NablaDialect
 from server.facades.soapnoteapi.callbacks import SoapNoteDialect
 
-DIALECTS: tuple[Dialect, ...] = (AuscultDialect(), SoapNoteDialect())
+DIALECTS: tuple[Dialect, ...] = (AuscultDialect(), NablaDialect(), SoapNoteDialect())

@@ -128,6 +128,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     recording: bool = False  # whether its audio was there from the start, as files (`parts`)
     segments: int = 0  # of a recording in several uploads, once it is known how many there are
     least_audio_ms: int = 0  # of a recording: with less, or without speech, it has failed; 0: that is an empty result
+    max_minutes: int = 0  # of a recording, where its API takes less than the operator; 0: as the operator says
 
     @property
     def base_language(self) -> str:

@@ -412,6 +412,12 @@ class LiveEncounter:
             self.transcript.end(complete=self.transcribed.is_set())
 
     @property
+    def _max_recording_ms(self) -> int:
+        """What the operator takes, or the API that the recording came by, where that is less."""
+        asked_ms = self.row.options.max_minutes * 60_000
+        return min(asked_ms or self._studio.max_recording_ms, self._studio.max_recording_ms)
+
+    @property
     def _hears(self) -> Callable[[Channel], Coroutine[Any, Any, None]]:
         return self._listen if self._listens else self._only_log
 
@@ -426,7 +432,7 @@ class LiveEncounter:
         whole = None if self._parts is None else self._parts.whole
         decoder = studio.open_decoder(channel.spec.format, restart=state.restart, whole=whole)
         self._outbox.stamp(Stage.STARTED)
-        most = None if self._parts is None else to_samples(studio.max_recording_ms)
+        most = None if self._parts is None else to_samples(self._max_recording_ms)
         async with open_stream(
             session, decoder, studio.batcher, self._sink, studio.voicing, max_samples=most
         ) as stream:

@@ -29,6 +29,7 @@ class FormPart:
 
     name: str
     pieces: AsyncIterator[bytes]
+    content_type: str = ""  # in small letters, without parameters; empty: the client named none
 
     async def text(self, limit: int) -> bytes:
         """All of a small part. Raises `TooLarge`."""
@@ -51,7 +52,7 @@ async def form_parts(request: Request, *, stall_s: float) -> AsyncIterator[FormP
     async for event in events:
         if isinstance(event, MultipartSegment):
             pieces = _pieces(events)
-            yield FormPart(name=event.name, pieces=pieces)
+            yield FormPart(name=event.name, pieces=pieces, content_type=event.content_type or "")
             async for _ in pieces:  # of a part that nobody wanted
                 pass
 

@@ -80,10 +80,43 @@ def error(frame: type[ErrorT], exc: AuscultError | Failure) -> ErrorT:
     return frame(message=exc.message if isinstance(exc, Failure) else str(exc), code=code, name=name)
 
 
-HTTP_STATUS = {"unauthorized": 401, "rate_limited": 429, "overloaded": 503, "store_unavailable": 503}
+HTTP_STATUS = {  # by the vendor 400 is anything malformed or contradictory (vendor-contracts §1.3); the rest is OPEN
+    "bad_request": 400,
+    "unsupported_audio": 400,
+    "unknown_template": 400,
+    "address_refused": 400,
+    "unauthorized": 401,
+    "token_expired": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "upload_stalled": 408,
+    "cancelled": 409,
+    "too_large": 413,
+    "transcript_too_short": 422,  # as the vendor has it; and, like it, what is well said and cannot be done:
+    "note_language_unsupported": 422,
+    "language_unsupported": 422,
+    "recording_too_long": 422,
+    "undecodable_audio": 422,
+    "no_audio_track": 422,
+    "fetch_failed": 422,
+    "rate_limited": 429,
+    "quota_streams": 429,
+    "quota_minutes": 429,
+    "overloaded": 503,
+    "store_unavailable": 503,
+    "epoch_lost": 503,
+    "storage_full": 507,
+}
 
 
-def http_error(exc: AuscultError) -> tuple[int, schema.HttpError]:
-    """Status and body, for what is refused before the socket is open."""
-    status = HTTP_STATUS.get(exc.code, 400)
-    return status, schema.HttpError(message=str(exc), code=status, name=exc.code.upper())
+def http_status(exc: AuscultError | Failure) -> int:
+    """The HTTP status of an error."""
+    return HTTP_STATUS.get(exc.code, 500)
+
+
+def http_error(exc: AuscultError | Failure) -> tuple[int, schema.HttpError]:
+    """Status and body of an error over HTTP."""
+    status = http_status(exc)
+    code, name = CODES.get(exc.code, (status, exc.code.upper()))
+    return status, schema.HttpError(message=exc.message if isinstance(exc, Failure) else str(exc), code=code, name=name)

@@ -17,6 +17,7 @@ API = "nabla"
 OUTPUTS = ("transcript_item", "note")
 LANGUAGES = ("fr", "en", "en-US", "en-GB", "fr-FR", "es-ES", "es-MX")
 STYLES = ("auto", "paragraphs", "bullet_points")
+ENGLISH_ONLY = ("GENERAL_MEDICINE_AP_MERGED",)  # templates
 
 
 class GenerationB:
@@ -33,6 +34,8 @@ class GenerationB:
         convert.one_of("output_objects", message.output_objects, OUTPUTS)
         convert.one_of("language", [message.language], LANGUAGES)
         convert.one_of("section_style", [message.section_style], STYLES)
+        if "note" in message.output_objects:
+            check_template(message.note_template, message.language)
         options = EncounterOptions(
             api=API,
             streams=convert.streams(message, max_streams),
@@ -91,3 +94,9 @@ class GenerationB:
                 for section in written.sections
             ],
         )
+
+
+def check_template(template: str, language: str) -> None:
+    """Raises `BadRequest` for a note template that is not there in this language."""
+    if template in ENGLISH_ONLY and not language.startswith("en"):
+        raise BadRequest(f"The note template {template} is only available in English.")

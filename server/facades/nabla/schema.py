@@ -58,7 +58,7 @@ class ErrorMessage(Struct, kw_only=True, omit_defaults=True):
 
 
 class HttpError(Struct, kw_only=True):
-    """Error body over HTTP."""
+    """Error body over HTTP. `code` is Nabla's own number where it is known, else the HTTP status."""
 
     message: str
     code: int

@@ -119,5 +119,5 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_template_names_those_there_are() -> None:
-    with pytest.raises(UnknownTemplate, match="CARDIOLOGY, DIET, .*, de-internal-medicine"):
+    with pytest.raises(UnknownTemplate, match=r"CARDIOLOGY, DIET, .*, de-internal-medicine"):
         choose_template(TEMPLATES, "DERMATOLOGY")
