@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 BASES = ("/v1/copilot-api/server", "/v1/copilot-api/user", "/v1/server/copilot")
 CORE = ("/v1/core/server", "/v1/core/user")
-PATIENCE_S = 60
+PATIENCE_S = 180  # real words on a busy machine
 
 # The page of listen_async: names and values of its examples. It names no field for the offsets: both names are here.
 ACCEPTED: Json = {"request_id": "98FCE1EF-DBCA-41EF-8BC7-4D1621AC07C6", "client_request_id": "string"}

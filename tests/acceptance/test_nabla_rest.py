@@ -78,9 +78,9 @@ def test_a_file_is_heard_at_every_path(server: RunningServer, webm: bytes, base:
         assert 0 <= item["start_time_ms"] < item["end_time_ms"] <= 12_500
 
 
-def test_a_whole_visit_becomes_a_transcript_and_a_note(sphinx_server: RunningServer, headache: Recording) -> None:
+def test_a_visit_becomes_a_transcript_and_a_note(sphinx_server: RunningServer, headache: Recording) -> None:
     wanted = {"output_objects": ["transcript_item", "note"], "note_template": "SOAP", "section_style": "bullet_points"}
-    answer = Customer(sphinx_server).listen(encoded(headache, "flac"), "audio/flac", **wanted)
+    answer = Customer(sphinx_server).listen(encoded(headache, "wav", 60), "audio/wav", **wanted)
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert has_shape(body, LISTENED)
@@ -120,6 +120,16 @@ def test_a_file_of_more_than_ten_minutes_is_refused(customer: Customer) -> None:
     assert answer.status_code == 422, answer.text
     assert answer.json()["name"] == "RECORDING_TOO_LONG"
     assert "10 minutes" in answer.json()["message"]
+
+
+def test_silence_has_an_empty_transcript_and_no_note(customer: Customer) -> None:
+    silence = encode(
+        np.zeros(SAMPLE_RATE * 3, np.float32), Recipe(container="mp4", codec="aac", rate=16_000, live=False)
+    )
+    answer = customer.listen(silence, "audio/mp4")
+    assert (answer.status_code, answer.json()) == (200, {"transcript": []})
+    both = customer.listen(silence, "audio/mp4", output_objects=["note", "transcript_item"])
+    assert (both.status_code, both.json()) == (200, {"transcript": []} | HTTP_ERROR)
 
 
 # listen_async
@@ -418,5 +428,7 @@ def test_who_may_not_and_how_it_may_not_be_called(server: RunningServer) -> None
     for body, kind in ((b"no json", "application/json"), (b"[" * 10_000, "text/plain"), (b"\xff\xfe", "")):
         url, typed = f"{server.base_url}{BASES[0]}/digest", headers | {"Content-Type": kind}
         assert refused(requests.post(url, body, headers=typed, timeout=30), 400, "BAD_REQUEST")
+    answer = requests.post(f"{server.base_url}{BASES[0]}/listen", json=PARAMETERS, headers=headers, timeout=30)
+    assert refused(answer, 400, "BAD_REQUEST")
     large = json.dumps(DIGEST | {"patient_context": "x" * (2 << 20)})
     assert refused(requests.post(url, large, headers=headers, timeout=30), 413, "TOO_LARGE")
