@@ -18,7 +18,7 @@ from bench.receiver import Got, answering, receiving
 from bench.recordings import Recording
 from bench.server import RunningServer
 from pipeline.types import SAMPLE_RATE
-from tests.acceptance.conftest import make_key, start
+from tests.acceptance.conftest import client, make_key, start
 from tests.acceptance.nabla_rest import (
     ACCEPTED,
     BASES,
@@ -80,7 +80,7 @@ def test_a_file_is_heard_at_every_path(server: RunningServer, webm: bytes, base:
 
 def test_a_visit_becomes_a_transcript_and_a_note(sphinx_server: RunningServer, headache: Recording) -> None:
     wanted = {"output_objects": ["transcript_item", "note"], "note_template": "SOAP", "section_style": "bullet_points"}
-    answer = Customer(sphinx_server).listen(encoded(headache, "wav", 60), "audio/wav", **wanted)
+    answer = Customer(sphinx_server).listen(encoded(headache, "wav", 30), "audio/wav", **wanted)
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert has_shape(body, LISTENED)
@@ -120,6 +120,15 @@ def test_a_file_of_more_than_ten_minutes_is_refused(customer: Customer) -> None:
     assert answer.status_code == 422, answer.text
     assert answer.json()["name"] == "RECORDING_TOO_LONG"
     assert "10 minutes" in answer.json()["message"]
+
+
+def test_a_form_as_browsers_and_httpx_make_it_is_understood(server: RunningServer, headache: Recording) -> None:
+    parameters = ("blob", json.dumps(PARAMETERS), "application/json")  # of `new Blob([…], {type: …})`
+    form = {"request_parameters": parameters, "file": ("visit.wav", encoded(headache, "wav", 4))}
+    with client(server.base_url, server.key) as api:
+        answer = api.post(f"{BASES[1]}/listen", files=form)
+    assert answer.status_code == 200, answer.text
+    assert has_shape(answer.json(), {"transcript": [ITEM]})
 
 
 def test_silence_has_an_empty_transcript_and_no_note(customer: Customer) -> None:
@@ -322,6 +331,18 @@ def assert_signed(got: Got, secret: str) -> None:
     assert datetime.fromisoformat(stamp)
     expected = hmac.new(secret.encode(), stamp.encode() + got.body, hashlib.sha256).hexdigest()
     assert expected in got.headers["x-nabla-webhook-signature"].split(",")
+
+
+def test_a_browser_s_token_writes_notes_on_the_users_path(server: RunningServer) -> None:
+    with client(server.base_url, server.key) as api:
+        made = api.post("/api/tokens", json={"scope": "stream"})
+        token = made.json()["token"]
+        user = Customer(server, token, BASES[1])
+        job = user.post("generate-note-async", DIGEST).json()["id"]
+        assert user.finished(job)["status"] == "succeeded"
+        assert Customer(server).job(job).status_code == 200
+        other = api.post("/api/tokens", json={"scope": "stream"}).json()["token"]
+    assert Customer(server, other, BASES[1]).job(job).status_code == 404
 
 
 # Bad input
