@@ -252,6 +252,7 @@ async def test_a_note_is_posted_when_it_is_written(customer: Customer) -> None:
         accepted = (await run_sync(customer.post, "digest_async", body)).json()
         (got,) = await receiver.until(1)
         assert (await run_sync(customer.post, "digest_async", body)).json() == accepted
+        assert (await run_sync(customer.job, accepted["request_id"])).status_code == 404  # it is none of those
     told = json.loads(got.body)
     assert has_shape(told, accepted | {"note": NOTE})
     assert told["request_id"] == accepted["request_id"]
