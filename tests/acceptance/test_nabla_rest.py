@@ -3,9 +3,12 @@
 import hashlib
 import hmac
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,6 +34,7 @@ from tests.acceptance.nabla_rest import (
     NOTE,
     NOTE_C,
     PARAMETERS,
+    SPOKEN,
     SPOKEN_C,
     TOO_SHORT,
     Customer,
@@ -129,6 +133,22 @@ def test_a_form_as_browsers_and_httpx_make_it_is_understood(server: RunningServe
         answer = api.post(f"{BASES[1]}/listen", files=form)
     assert answer.status_code == 200, answer.text
     assert has_shape(answer.json(), {"transcript": [ITEM]})
+
+
+def test_a_customer_in_javascript_hears_a_file_and_writes_a_note(
+    server: RunningServer, webm: bytes, tmp_path: Path
+) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("Node is not installed")
+    (tmp_path / "visit.webm").write_bytes(webm)
+    script = Path(__file__).with_name("nabla_customer.mjs")
+    arguments = [server.base_url + BASES[0], server.key, str(tmp_path / "visit.webm"), json.dumps(SPOKEN)]
+    done = subprocess.run(["node", script, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert has_shape(said["transcript"], [ITEM])
+    assert said["ofSpeech"] == TOO_SHORT
+    assert [line.partition(":")[0] for line in said["ofText"]] == ["Subjective", "Assessment", "Plan"]
 
 
 def test_silence_has_an_empty_transcript_and_no_note(customer: Customer) -> None:

@@ -55,6 +55,14 @@ def test_an_unknown_language_names_those_there_are() -> None:
         options(language="de-DE")
 
 
+def test_a_template_that_is_there_in_english_alone_is_refused_in_others() -> None:
+    merged = {"note_template": "GENERAL_MEDICINE_AP_MERGED", "output_objects": ["note"]}
+    assert options(**merged).template == "GENERAL_MEDICINE_AP_MERGED"
+    assert options(**merged, language="en").note
+    with pytest.raises(BadRequest, match="English"):
+        options(**merged, language="fr-FR")
+
+
 def test_items_look_like_the_vendors() -> None:
     final = Utterance(id="i", stream="s", role=Role.DOCTOR, start=16000, end=32000, text="hello")
     partial = Partial(id="i", stream="s", role=Role.DOCTOR, start=16000, end=24000, text="hel")
