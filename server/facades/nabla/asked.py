@@ -14,7 +14,7 @@ from pipeline.notes.note import Note
 from pipeline.transcript import chronological
 from pipeline.typed import Turn
 from pipeline.types import Utterance
-from server.domain import Callback, EncounterOptions, EncounterView, Failure, State
+from server.domain import Callback, EncounterOptions, EncounterView, Failure, State, StoredNote
 from server.errors import BadRequest, NotFound
 from server.intake import Intake, Patient
 
@@ -125,12 +125,11 @@ def result(view: EncounterView, asked: Asked) -> Result:
     if view.row.state is State.FAILED:
         unknown = Failure(code="failed", message="The request failed.")
         return Result(problem=view.row.failure or unknown)
-    stored = view.note if view.row.options.note else None
-    return Result(
-        items=chronological(view.items) if asked.transcript else None,
-        note=None if stored is None else stored.note,
-        problem=None if stored is None else stored.absence,
-    )
+    stored = StoredNote()
+    if view.row.options.note:
+        stored = view.note or StoredNote(absence=Failure(code="note_failed", message="The note could not be written."))
+    items = chronological(view.items) if asked.transcript else None
+    return Result(items=items, note=stored.note, problem=stored.absence)
 
 
 def places(view: EncounterView, asked: Asked) -> dict[str, int]:

@@ -160,11 +160,13 @@ def transcript_item(said: Utterance) -> wire.TranscriptItem:
 
 
 def _outcome(outcome: wire.OutcomeT, view: EncounterView, asked: Asked, got: Result) -> wire.OutcomeT:
+    recording = view.row.options.recording
     if got.items is not None:
         outcome.transcript = [transcript_item(item) for item in got.items]
     if got.note is not None:
-        text = not view.row.options.recording
-        outcome.note = note(got.note, places=places(view, asked) if text else None)
+        outcome.note = note(got.note, places=None if recording else places(view, asked))
+    if recording and view.row.warnings:
+        outcome.warnings = list(view.row.warnings)
     return outcome
 
 

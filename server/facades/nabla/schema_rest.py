@@ -120,6 +120,7 @@ class Outcome(Struct, kw_only=True, omit_defaults=True):
     code: int | None = None
     message: str | None = None
     name: str | None = None  # extension, beside `code`
+    warnings: list[str] | None = None  # extension: such as which stretch of the file could not be recognised
 
 
 class AsyncOutcome(Outcome, kw_only=True, omit_defaults=True):

@@ -201,6 +201,21 @@ def test_a_note_and_its_transcript_are_answered() -> None:
     assert shown["note"]["sections"][0]["sentences"][0]["transcript_item_ids"] == [item["id"]]
 
 
+def test_what_could_not_be_recognised_is_said_of_files_alone() -> None:
+    for asked, told in ((listened(), ["A stretch is missing."]), (digested(), None)):
+        over = view(asked, written("CHIEF_COMPLAINT"))
+        over = msgspec.structs.replace(over, row=msgspec.structs.replace(over.row, warnings=("A stretch is missing.",)))
+        _, body = rest_b.answer(over, asked.asked)
+        assert isinstance(body, wire.Outcome)
+        assert body.warnings == told
+
+
+def test_a_note_that_is_nowhere_is_an_error() -> None:
+    for asked in (digested(), listened(output_objects=["note"])):
+        status, body = rest_b.answer(view(asked), asked.asked)
+        assert (status, msgspec.to_builtins(body)["name"]) == (500, "NOTE_FAILED")
+
+
 def test_a_note_of_a_text_rests_on_places_in_the_request() -> None:
     asked = digested()
     _, body = rest_b.answer(view(asked, written("CHIEF_COMPLAINT")), asked.asked)
