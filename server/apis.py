@@ -19,6 +19,7 @@ from server.facades.auscult.tokens import TokenRoutes
 from server.facades.auscult.whip import Whip, WhipLimits
 from server.facades.auscult.whip_convert import ice_server_link
 from server.facades.auscult.whip_sessions import WhipSessions
+from server.facades.haidy.files import FileRoutes
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.rest import NablaRest
@@ -64,6 +65,13 @@ class Apis:
             self.metrics,
             max_chunk_bytes=self.settings.limits.max_chunk_bytes,
             keep_after_fetch=self.settings.tasks.keep_after_fetch,
+        )
+        haidy_files = FileRoutes(
+            self.encounters,
+            self.recordings,
+            self.authenticator,
+            self.metrics,
+            stall_s=self.settings.limits.upload_stall_timeout_s,
         )
         nabla = Nabla(
             self.encounters,
@@ -150,6 +158,7 @@ class Apis:
             *soapnoteapi.endpoints(),
             *haidy.endpoints(),
             *nabla_rest.endpoints(),
+            *haidy_files.endpoints(),
             *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
             *events.endpoints(),
             *recordings.endpoints(),

@@ -333,6 +333,11 @@ class Receiving:
         self._recordings.check_address(url)
         self.parts.append(Part(ordinal=len(self.parts), blob=None, size=0, url=url))
 
+    def lead(self, ordinal: int) -> None:
+        """The file that came as this one is to be heard first."""
+        self.parts.insert(0, self.parts.pop(ordinal))
+        self.parts[:] = [msgspec.structs.replace(part, ordinal=number) for number, part in enumerate(self.parts)]
+
     async def accept(
         self,
         options: EncounterOptions,

@@ -1,8 +1,7 @@
 """Haidy's values ⇄ domain values. Pure; the error table is at the end."""
 
-import base64
-import binascii
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -15,6 +14,7 @@ from pipeline.types import Utterance
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, StreamSpec
 from server.errors import BadRequest, NotFound
 from server.facades.haidy import schema
+from server.facades.haidy.encoded import NOTHING, decoded
 from server.speaking import expected_speakers, speaker_hints
 
 API = "haidy"
@@ -24,6 +24,9 @@ RAW_FORMATS = frozenset({"pcm", "raw", "pcm_s16le"})  # raw audio carries no sig
 RAW_RATES = range(8_000, 48_001)  # hertz
 DATA_URL = re.compile(r"^data:[^,]{0,200};base64,")  # what a browser's FileReader puts before the audio
 GLOSSARIES = 32  # names in one request
+FORM_FIELDS = frozenset(schema.FileForm.__struct_fields__) - {"audio_files"}
+FIRST_AUDIO = "file_base64"
+AUDIO_FIELDS = (FIRST_AUDIO, "additional_audio_base64")
 TASK_ID = re.compile(r"[0-9a-f]{24}")
 
 STATUS: dict[Stage, schema.Status] = {
@@ -58,7 +61,7 @@ def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
     assert request.final is not UNSET
     body = audio(request.audio_base64 if isinstance(request.audio_base64, str) else "")
     if not body and not request.final:
-        raise BadRequest("No audio file provided")
+        raise BadRequest(NOTHING)
     key = None if idempotency_key is None else sha256(idempotency_key.encode()).hexdigest()  # may say who is treated
     return Chunk(
         task_id=None if request.task_id == NEW else request.task_id,
@@ -72,13 +75,7 @@ def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
 
 def audio(encoded: str) -> bytes:
     """The audio bytes. Raises `BadRequest` in the page's words."""
-    text = DATA_URL.sub("", encoded)
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as exc:
-        padding = "padding" in str(exc) or "multiple of 4" in str(exc)
-        message = "Could not decode base64 audio file" if padding else "Invalid base64 audio file"
-        raise BadRequest(message) from None
+    return decoded(DATA_URL.sub("", encoded))
 
 
 def options(request: schema.ChunkRequest) -> EncounterOptions:
@@ -98,6 +95,69 @@ def options(request: schema.ChunkRequest) -> EncounterOptions:
         expected_speakers=expected_speakers(request.parameters.expected_speakers or 0),
         speaker_hints=speaker_hints(request.parameters.speaker_hints or ()),
     )
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to become of files, checked."""
+
+    options: EncounterOptions
+    patient_context_id: str | None = None
+
+
+def form(fields: Mapping[str, Sequence[str]]) -> Upload:
+    """A form's fields, but for its files. Raises `BadRequest`."""
+    for name, values in fields.items():
+        if len(values) > 1 and name != "glossary":
+            raise BadRequest(f"Field '{name}' is given more than once")
+    single = {name: values[0] for name, values in fields.items()}
+    try:
+        expected = int(single.get("expected_speakers") or 0)
+    except ValueError:
+        raise BadRequest("Field 'expected_speakers' must be a whole number") from None
+    return _upload(
+        single.get("language"),
+        [name for value in fields.get("glossary", ()) for name in glossaries(value)],
+        single.get("patient_context_id"),
+        single.get("template"),
+        expected,
+    )
+
+
+def base64_request(request: schema.Base64Request) -> Upload:
+    """A request but for its audio. Raises `BadRequest`, in the page's words where it has some."""
+    if not isinstance(request.file_name, str) or not request.file_name.strip():
+        raise BadRequest("File name is required")
+    return _upload(
+        request.language if isinstance(request.language, str) else None,
+        request.glossary,
+        request.patient_context_id,
+        request.template,
+        request.expected_speakers or 0,
+    )
+
+
+def _upload(
+    spoken: str | None, glossary: list[str] | str | None, patient: str | None, template: str | None, expected: int
+) -> Upload:
+    if not spoken:
+        raise BadRequest("Field 'language' is required")
+    options = EncounterOptions(
+        api=API,
+        streams=(StreamSpec(name="audio"),),
+        language=language(spoken),
+        template=template or "",
+        glossaries=glossaries(glossary),
+        note=bool(template),  # the page promises none, and names no template
+        expected_speakers=expected_speakers(expected),
+        resumable=False,
+        recording=True,
+    )
+    return Upload(options=options, patient_context_id=patient or None)
+
+
+def upload_key(idempotency_key: str | None) -> str | None:
+    """What makes a repeated upload the same one; no chunk's key is like it."""
+    return None if idempotency_key is None else "files:" + sha256(idempotency_key.encode()).hexdigest()
 
 
 def stream(file_format: str, sample_rate: float) -> StreamSpec:
@@ -125,9 +185,10 @@ def glossaries(given: list[str] | str | None) -> tuple[str, ...]:
         names = given
     else:
         try:
-            names = msgspec.json.decode(given, type=list[str]) if given else []
-        except (msgspec.DecodeError, RecursionError):
-            names = [str(given)]
+            listed = msgspec.json.decode(given, type=list[str] | str | None) if given else None
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            listed = given
+        names = [listed] if isinstance(listed, str) else listed or []
     if len(names) > GLOSSARIES:
         raise BadRequest(f"At most {GLOSSARIES} glossaries can be used")
     return tuple(names)
@@ -221,6 +282,7 @@ STATUS_CODES = {
     "method_not_allowed": 405,
     "erased": 404,
     "audio_gone": 404,
+    "upload_stalled": 408,
     "too_large": 413,
     "session_too_long": 413,
     "rate_limited": 429,
@@ -228,6 +290,8 @@ STATUS_CODES = {
     "quota_minutes": 429,
     "overloaded": 503,
     "store_unavailable": 503,
+    "blobs_unavailable": 503,
+    "storage_full": 507,
     "too_many_at_once": 503,
     "epoch_lost": 503,
 }

@@ -1,17 +1,16 @@
 """Haidy's endpoints."""
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.errors import AuscultError
 from server.auth import Authenticator, bearer
-from server.domain import Caller, State
+from server.domain import Caller, EncounterRow, State
 from server.encounters import Encounters
-from server.endpoints import Content, Endpoint, Facade, Parameter
+from server.endpoints import Content, Endpoint, Parameter
 from server.errors import NotFound, TooLarge
 from server.facades.haidy import convert, schema
-from server.http import body, decode, retry_after
+from server.facades.haidy.answers import answer, vendor_api
+from server.http import body, decode
 from server.metrics import Metrics
 from server.turns import Turns
 
@@ -41,7 +40,7 @@ class Haidy:
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints, as published by the vendor."""
-        api = Facade(name="Haidy", about="As Haidy (44ai) has it.", refuse=self._error, refusal=Content(str))
+        api = vendor_api(self._metrics)
         return [
             Endpoint(
                 facade=api,
@@ -75,13 +74,14 @@ class Haidy:
             opened = await self._encounters.open(caller, chunk.options, head=chunk.audio, client_key=chunk.session_key)
             first = chunk.client_key or "first"  # so that a retried opening does not log its chunk twice
             await self._encounters.append(caller, opened, chunk.audio, client_key=first, final=chunk.final)
-            return _json(convert.started(await self._encounters.progress(caller, opened)))
+            return answer(convert.started(await self._encounters.progress(caller, opened)))
 
     async def _next(self, caller: Caller, task_id: str, chunk: convert.Chunk) -> Response:
         """A chunk of a session that goes on."""
-        await self._known(caller, task_id)
+        if (await self._known(caller, task_id)).options.recording:  # its files are all there is
+            raise NotFound
         await self._encounters.append(caller, task_id, chunk.audio, client_key=chunk.client_key, final=chunk.final)
-        return _json(convert.task(await self._encounters.progress(caller, task_id)))
+        return answer(convert.task(await self._encounters.progress(caller, task_id)))
 
     async def tasks(self, request: Request) -> Response:
         """A task with what it has so far. What is done or failed is given out once, unless a setting keeps it."""
@@ -92,15 +92,16 @@ class Haidy:
         over, kept = view.row.state in (State.DONE, State.FAILED), self._keep_after_fetch
         if over and not await self._encounters.collect(caller, task_id, again=kept):
             raise NotFound
-        return _json(convert.full_task(view))
+        return answer(convert.full_task(view))
 
-    async def _known(self, caller: Caller, task_id: str) -> None:
+    async def _known(self, caller: Caller, task_id: str) -> EncounterRow:
         """Raises `NotFound` for what is no task of this API, and for one that was given out."""
         if not convert.TASK_ID.fullmatch(task_id):
             raise NotFound
         row = await self._encounters.progress(caller, task_id)
         if row.options.api != convert.API or (row.fetched_at is not None and not self._keep_after_fetch):
             raise NotFound
+        return row
 
     async def _chunk(self, request: Request) -> convert.Chunk:
         limit = int(self._max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES
@@ -109,12 +110,3 @@ class Haidy:
         if len(chunk.audio) > self._max_chunk_bytes:
             raise TooLarge(f"The audio chunk is larger than {self._max_chunk_bytes} bytes: send smaller chunks")
         return chunk
-
-    def _error(self, exc: AuscultError) -> Response:
-        self._metrics.rejected.labels(code=exc.code).inc()
-        status, message = convert.error(exc)
-        return Response(msgspec.json.encode(message), status, retry_after(exc), media_type="application/json")
-
-
-def _json(answer: schema.Task) -> Response:
-    return Response(msgspec.json.encode(answer), media_type="application/json")

@@ -12,6 +12,7 @@ class Parameters(Struct, kw_only=True):
     language: str | UnsetType = UNSET
     template: str | UnsetType = UNSET
     glossary: list[str] | str | None = None  # backend names; also as a JSON array in a string
+    patient_context_id: str | None = None  # extension: in a live session, too
     expected_speakers: int | None = None  # extension: people in the room, 1 to 6
     speaker_hints: list[str] | None = None  # extension: roles of a stereo recording's channels; one: one room
 
@@ -26,6 +27,30 @@ class ChunkRequest(Struct, kw_only=True):
     file_format: str | UnsetType = UNSET
     parameters: Parameters | UnsetType = UNSET
     chunk_index: Annotated[int, msgspec.Meta(ge=0, le=2**31)] | None = None  # extension: makes a retry safe
+
+
+class FileForm(Struct, kw_only=True):
+    """`POST /v2/audio/transcribe_file`, a form. Only `audio_files` and `glossary` may be repeated."""
+
+    audio_files: list[bytes]
+    language: str
+    glossary: list[str] | str = ""  # as in `Parameters`
+    patient_context_id: str = ""
+    template: str = ""  # extension: a note is wanted, with this template
+    expected_speakers: int | None = None  # extension
+
+
+class Base64Request(Struct, kw_only=True):
+    """`POST /v2/audio/transcribe_base64`."""
+
+    file_base64: str | UnsetType = UNSET
+    file_name: str | UnsetType | None = UNSET
+    language: str | UnsetType = UNSET
+    additional_audio_base64: list[str] | None = None
+    glossary: list[str] | str | None = None  # as in `Parameters`
+    patient_context_id: str | None = None
+    template: str | None = None  # extension: a note is wanted, with this template
+    expected_speakers: int | None = None  # extension
 
 
 class TaskRequest(Struct, kw_only=True):
