@@ -47,6 +47,7 @@ from server.executors import DELIVER, QUEUED, Alone, Company
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.forwarding import Forwarding
+from server.glossaries import Glossaries
 from server.internal.remote import RemoteRecogniser
 from server.jobs import open_jobs
 from server.live import Studio
@@ -226,7 +227,9 @@ class Server:
                 template=settings.notes.template,
                 style=settings.notes.style,
             ),
-            glossaries=read_glossaries(config_directory() / "glossaries"),
+            glossaries=Glossaries(
+                read_glossaries(config_directory() / "glossaries"), self._reader, self._keyring, time.monotonic
+            ),
             limits=limits,
             quotas=self._quotas,
             executors=self._executors,

@@ -1,7 +1,7 @@
 """The use-cases of one consultation: open, append audio, close, follow, read, erase; and tending those left alone."""
 
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Protocol, TypeVar
@@ -23,6 +23,7 @@ from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView,
 from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Erased, Forbidden, NotFound, StoreUnavailable
 from server.executors import ENDED, ERASED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
+from server.glossaries import Glossaries
 from server.holding import IN_WORK, Holding
 from server.intake import NOTHING, Intake
 from server.languages import check_language
@@ -70,7 +71,7 @@ class Encounters:
         keyring: KeyRing,
         blobs: Blobs,
         notes: Notes,
-        glossaries: Mapping[str, tuple[str, ...]],
+        glossaries: Glossaries,
         limits: Limits,
         quotas: Quotas,
         executors: Executors,
@@ -414,22 +415,23 @@ class Encounters:
         encounter = secrets.token_hex(12)
         return encounter, *self._keyring.new(encounter)
 
-    def new_row(
+    async def new_row(
         self, caller: Caller, options: EncounterOptions, encounter: str, wrapped: bytes, *, state: State, owner: str
     ) -> EncounterRow:
-        """An encounter that begins now."""
+        """An encounter that begins now. Raises `StoreUnavailable`."""
+        known = await self._glossaries.known(caller.tenant_id) if options.glossaries else ()
         at = self._studio.now()
         return EncounterRow(
             id=encounter,
             tenant_id=caller.tenant_id,
             key_id=caller.key_id,
             token_id=caller.token_id,
-            options=self._understood(options),
+            options=self._understood(options, known),
             state=state,
             stages={Stage.CREATED: at, Stage.QUEUED: at},
             percentage=0,
             failure=None,
-            warnings=tuple(self._warnings(options)),
+            warnings=tuple(self._warnings(options, known)),
             epoch=1,
             owner=owner,
             data_key=wrapped,
@@ -459,7 +461,7 @@ class Encounters:
     async def _open(self, caller: Caller, options: EncounterOptions, client_key: str | None, intake: Intake) -> str:
         allowed = await self.quotas.allowance(caller.tenant_id)
         encounter, seal, wrapped = self.new_seal()
-        row = self.new_row(caller, options, encounter, wrapped, state=State.LIVE, owner=self._executors.me.id)
+        row = await self.new_row(caller, options, encounter, wrapped, state=State.LIVE, owner=self._executors.me.id)
         at = row.created_at
 
         def operation(connection: Connection) -> str:
@@ -550,23 +552,23 @@ class Encounters:
         if container:
             check_head(head)
 
-    def _understood(self, options: EncounterOptions) -> EncounterOptions:
+    def _understood(self, options: EncounterOptions, known: Collection[str]) -> EncounterOptions:
         """The options without names that mean nothing here: what is stored in the clear holds only our own words."""
         return msgspec.structs.replace(
             options,
             template=options.template if self.notes.known(options.template) else self._fallback(options),
             style=options.style or self.notes.default_style,
-            glossaries=tuple(name for name in dict.fromkeys(options.glossaries) if name in self._glossaries),
+            glossaries=tuple(name for name in dict.fromkeys(options.glossaries) if name in known),
         )
 
     def _fallback(self, options: EncounterOptions) -> str:
         return FALLBACK if options.template else self.notes.default_template
 
-    def _warnings(self, options: EncounterOptions) -> list[str]:
+    def _warnings(self, options: EncounterOptions, known_glossaries: Collection[str]) -> list[str]:
         """What the client should know although its request was accepted."""
         warnings: list[str] = []
-        if not set(options.glossaries) <= set(self._glossaries):
-            known = ", ".join(sorted(self._glossaries))
+        if not set(options.glossaries) <= set(known_glossaries):
+            known = ", ".join(sorted(known_glossaries))
             warnings.append(f"A glossary is unknown here and ignored. Known ones: {known}.")
         if options.template and not self.notes.known(options.template):
             known = ", ".join(sorted(self.notes.templates))

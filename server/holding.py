@@ -1,6 +1,6 @@
 """The live encounters that this process holds: taken over, run, closed when idle, let go when something breaks."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from io import RawIOBase
 
@@ -15,6 +15,8 @@ from server.chunk_log import Channel, read_numbers
 from server.domain import EncounterRow, State
 from server.errors import NotFound
 from server.executors import Executors, HeldElsewhere
+from server.glossaries import Glossaries
+from server.intake import spoken_names
 from server.live import LiveEncounter, Studio
 from server.parts import Parts, survey
 from server.store import encounters as sql
@@ -36,7 +38,7 @@ class Holding:
         studio: Studio,
         keyring: KeyRing,
         blobs: Blobs,
-        glossaries: Mapping[str, tuple[str, ...]],
+        glossaries: Glossaries,
         executors: Executors,
         idle_timeout_s: float,
         reconnect_timeout_s: float,
@@ -150,6 +152,7 @@ class Holding:
         states = await read(partial(sql.stream_states, seal=seal, encounter=row.id))
         ends = await read(partial(sql.log_ends, encounter=row.id))
         intake = await read(partial(sql.get_intake, seal=seal, encounter=row.id))
+        terms = await self._glossaries.terms(row.tenant_id, row.options.glossaries)
         channels = []
         for ordinal, spec in enumerate(row.options.streams):
             channel = Channel(ordinal=ordinal, spec=spec, state=states[ordinal])
@@ -164,10 +167,7 @@ class Holding:
             seal,
             self._studio,
             epoch=epoch,
-            glossary=(
-                *intake.expected,
-                *(term for name in row.options.glossaries for term in self._glossaries.get(name, ())),
-            ),
+            glossary=(*intake.expected, *spoken_names(intake), *terms),
             channels=channels,
             items=await read(partial(sql.read_items, seal=seal, encounter=row.id)),
             conversation=await read(partial(sql.get_conversation, seal=seal, encounter=row.id)),

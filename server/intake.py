@@ -49,3 +49,10 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NOTHING = Intake()
+MAX_NAME = 64  # characters of a name that a recogniser is told: what is longer is none
+
+
+def spoken_names(intake: Intake) -> tuple[str, ...]:
+    """Names that are likely to be said, for the recogniser to spell as the client does."""
+    name = " ".join(intake.patient.name.split())
+    return (name,) if 0 < len(name) <= MAX_NAME else ()

@@ -143,7 +143,7 @@ class Recordings:
         if not receiving.parts:
             raise BadRequest("There is no audio: send one or more files named audio, or urls.")
         caller = receiving.caller
-        row = self._encounters.new_row(
+        row = await self._encounters.new_row(
             caller, options, receiving.encounter, receiving.wrapped, state=State.QUEUED, owner=""
         )
         at = row.created_at

@@ -55,7 +55,7 @@ class Transcripts:
         if callback is not None:
             self._check_address(callback.url)
         encounter, seal, wrapped = self._encounters.new_seal()
-        row = self._encounters.new_row(caller, options, encounter, wrapped, state=State.CLOSING, owner="")
+        row = await self._encounters.new_row(caller, options, encounter, wrapped, state=State.CLOSING, owner="")
         reached = {Stage.CREATED: row.created_at, Stage.TRANSCRIBED: row.created_at}
         row = msgspec.structs.replace(row, stages=reached, percentage=Stage.TRANSCRIBED.percentage)
         items = _utterances(encounter, said)

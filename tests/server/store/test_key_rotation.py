@@ -9,6 +9,7 @@ from sqlalchemy import Engine, insert, select
 
 from server.cli_keyring import rotated
 from server.settings import Settings, StoreSettings
+from server.store import glossaries
 from server.store import tables as t
 from server.store.key_sources import KeyFile, KeyUnavailable, parse_keys, run_command
 from server.store.rewrapping import BATCH, rewrap
@@ -16,6 +17,8 @@ from server.store.seal import KEY_BYTES, KeyRing, SealBroken
 from server.store.secrets import read_or_make
 from server.storing import open_keyring
 from tests.server.test_retention import add
+
+GLOSSARIES = BATCH + 1
 
 ONE, OTHER = bytes(range(KEY_BYTES)), bytes(KEY_BYTES)
 
@@ -79,10 +82,12 @@ def filled(engine: Engine, ring: KeyRing, count: int) -> None:
     with engine.begin() as connection:
         values = {"id": "w1", "tenant_id": "t1", "dialect": "auscult", "created_at": 0.0}
         connection.execute(insert(t.webhooks).values(**values, sealed=ring.seal("webhook/w1", b"where")))
+        for number in range(GLOSSARIES):
+            glossaries.put(connection, ring, "t1", f"g{number:04}", f"term {number}", 0.0)
 
 
 def opens_all(engine: Engine, ring: KeyRing) -> int:
-    """How many encounters there are; all of them, the webhook and the secret open."""
+    """How many encounters there are; all of them, the webhook, the secret and the glossaries open."""
     with engine.connect() as connection:
         rows = connection.execute(select(t.encounters.c.id, t.encounters.c.data_key)).all()
         for encounter, wrapped in rows:
@@ -91,6 +96,8 @@ def opens_all(engine: Engine, ring: KeyRing) -> int:
         assert ring.open("webhook/w1", hook) == b"where"
         secret = connection.execute(select(t.secrets.c.sealed)).scalar_one()
         assert len(ring.open("secret/token", secret)) == KEY_BYTES
+        terms = [line.text for line in glossaries.listing(connection, ring, "t1")]
+        assert terms == [f"term {number}" for number in range(GLOSSARIES)]
     return len(rows)
 
 
@@ -101,7 +108,7 @@ def test_a_rotation_leaves_everything_readable_also_for_a_running_server(engine:
     filled(engine, server, BATCH + 3)
     secret = read_or_make(engine, server, "token", tmp_path / "none")
     done = rotated(engine, file, 0)
-    assert (done.anew, done.broken) == (BATCH + 3 + 2, 0)
+    assert (done.anew, done.broken) == (BATCH + 3 + 2 + GLOSSARIES, 0)
     [new] = file.read()
     assert new != old
     assert opens_all(engine, server) == opens_all(engine, KeyRing(new)) == BATCH + 3
