@@ -20,6 +20,9 @@ class Action(StrEnum):
     FOLLOW = "encounter.follow"  # the live transcript is given out
     ERASE = "encounter.erase"
     TOKEN = "token.make"  # a key was turned into a token
+    PATIENT = "patient.put"  # what is known of a patient was stored …
+    READ_PATIENT = "patient.read"
+    ERASE_PATIENT = "patient.erase"  # … for what names it later
 
 
 def record(connection: Connection, caller: Caller, action: Action, encounter: str | None, at: float) -> None:

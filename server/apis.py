@@ -20,6 +20,7 @@ from server.facades.auscult.whip import Whip, WhipLimits
 from server.facades.auscult.whip_convert import ice_server_link
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.facades.haidy.files import FileRoutes
+from server.facades.haidy.patients import PatientRoutes
 from server.facades.haidy.routes import BASE64_OVERHEAD, ENVELOPE_BYTES, Haidy
 from server.facades.nabla.desk import SocketLimits
 from server.facades.nabla.rest import NablaRest
@@ -29,6 +30,7 @@ from server.facades.soapnoteapi.routes import SoapNoteApi
 from server.facades.soapnoteapi.specialties import read_specialties
 from server.ingest.sdp import read_ice_server
 from server.metrics import Metrics
+from server.patients import Patients
 from server.recordings import Recordings
 from server.replays import Replays
 from server.segments import Segments
@@ -45,6 +47,7 @@ class Apis:
     encounters: Encounters
     connections: Connections
     recordings: Recordings
+    patients: Patients
     transcripts: Transcripts
     segments: Segments
     replays: Replays
@@ -61,6 +64,7 @@ class Apis:
         """What they answer to. `operations`: endpoints for those who run the server, which are described with them."""
         haidy = Haidy(
             self.encounters,
+            self.patients,
             self.authenticator,
             self.metrics,
             max_chunk_bytes=self.settings.limits.max_chunk_bytes,
@@ -69,6 +73,7 @@ class Apis:
         haidy_files = FileRoutes(
             self.encounters,
             self.recordings,
+            self.patients,
             self.authenticator,
             self.metrics,
             stall_s=self.settings.limits.upload_stall_timeout_s,
@@ -159,6 +164,7 @@ class Apis:
             *haidy.endpoints(),
             *nabla_rest.endpoints(),
             *haidy_files.endpoints(),
+            *PatientRoutes(self.patients, self.authenticator, self.metrics).endpoints(),
             *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
             *events.endpoints(),
             *recordings.endpoints(),

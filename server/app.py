@@ -55,6 +55,7 @@ from server.memory import give_back
 from server.metrics import Metrics
 from server.notes import Notes
 from server.outgoing import Outgoing
+from server.patients import Patients
 from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
@@ -63,6 +64,7 @@ from server.segments import Segments
 from server.settings import Settings, config_directory
 from server.store.database import Reader, database_url, migrate, open_engine
 from server.store.retention import forget_pages
+from server.store.secrets import read_or_make
 from server.store.tenants import settings_of
 from server.store.writer import Writer
 from server.storing import open_blobs, open_keyring
@@ -102,6 +104,7 @@ class Server:
         self._keyring = open_keyring(settings)
         self._blobs = open_blobs(settings)
         self._tenants = Tenants(self._reader, time.monotonic)
+        self._patients = Patients(self._reader, self._writer, self._keyring, time.time)
         self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
         self._encounters = self._make_encounters()
         outgoing = settings.outgoing
@@ -250,6 +253,7 @@ class Server:
             encounters=self._encounters,
             connections=self._connections,
             recordings=self._recordings,
+            patients=self._patients,
             replays=Replays(self._encounters, self._connections, self._reader),
             telling=self._telling,
             whip_sessions=self._whip_sessions,
@@ -332,6 +336,8 @@ class Server:
             legacy = self._settings.token_secret_path
             secret = partial(token_secret, self._engine, self._keyring, legacy)
             self._signing.use(await anyio.to_thread.run_sync(secret))
+            names_patients = partial(read_or_make, self._engine, self._keyring, "patients")
+            self._patients.use(await anyio.to_thread.run_sync(names_patients))
             storing = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(storing.cancel_scope.cancel)
             storing.start_soon(self._vital, self._writer.run)
@@ -407,6 +413,7 @@ class Server:
         """Now and then: see to encounters left alone, erase what is kept no longer, give free memory back."""
         sweeper = Sweeper(
             self._encounters,
+            self._patients,
             self._blobs,
             self._reader,
             retention(self._settings),
@@ -433,6 +440,7 @@ def retention(settings: Settings) -> Retention:
         upload_audio=settings.retention.upload_audio_hours,
         live_audio=settings.retention.live_audio_hours,
         results=settings.tasks.expire_hours,
+        patient_contexts=settings.retention.patient_context_hours,
     )
 
 

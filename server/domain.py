@@ -164,7 +164,8 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     priority: Annotated[int, Meta(ge=-1_000, le=1_000)] | None = None  # of its recordings
     upload_audio_hours: Hours | None = None  # how long is kept: files, once they are transcribed …
     live_audio_hours: Hours | None = None  # … the audio of live sessions …
-    result_hours: Hours | None = None  # … and transcript and note, after completion
+    result_hours: Hours | None = None  # … transcript and note, after completion …
+    patient_context_hours: Hours | None = None  # … and patients' contexts, after they were last used
     cors_origins: Origins | None = None
 
 

@@ -28,15 +28,17 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     upload_audio: float  # files of recordings, after completion
     live_audio: float  # audio of live sessions, after completion
     results: float  # everything else, after completion
+    patient_contexts: float = 8_760.0  # after they were last used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutoffs:
-    """What was completed before these times (seconds since 1970) goes."""
+    """What was completed, or last used, before these times (seconds since 1970) goes."""
 
     upload_audio: float
     live_audio: float
     results: float
+    patient_contexts: float
 
 
 def cutoffs(retention: Retention, tenant: TenantSettings, now: float) -> Cutoffs:
@@ -49,6 +51,7 @@ def cutoffs(retention: Retention, tenant: TenantSettings, now: float) -> Cutoffs
         upload_audio=before(tenant.upload_audio_hours, retention.upload_audio),
         live_audio=before(tenant.live_audio_hours, retention.live_audio),
         results=before(tenant.result_hours, retention.results),
+        patient_contexts=before(tenant.patient_context_hours, retention.patient_contexts),
     )
 
 
@@ -106,12 +109,26 @@ class Erases(Protocol):
         ...
 
 
+class Forgets(Protocol):
+    """Use-cases that forget patients (`server.patients`)."""
+
+    @property
+    def erasures(self) -> int:
+        """How often something was erased in this process."""
+        ...
+
+    async def forget(self, tenant: str, before: float) -> None:
+        """Erase what was neither changed nor used since a time."""
+        ...
+
+
 class Sweeper:
     """Erases what is due, deletes blobs that belong to nothing, and has the database forget old pages."""
 
     def __init__(
         self,
         encounters: Erases,
+        patients: Forgets,
         blobs: Blobs,
         reader: Reader,
         retention: Retention,
@@ -121,6 +138,7 @@ class Sweeper:
     ) -> None:
         """`now`: seconds since 1970; `steady`: seconds of a clock that never goes back."""
         self._encounters = encounters
+        self._patients = patients
         self._blobs = blobs
         self._reader = reader
         self._retention = retention
@@ -142,10 +160,11 @@ class Sweeper:
             erased += await self._each(await self._reader.read(read), self._encounters.erase)
             audio = partial(sql.audio_before, tenant=tenant.id, live=due.live_audio, uploads=due.upload_audio)
             await self._each(await self._reader.read(audio), self._encounters.erase_audio)
+            await self._patients.forget(tenant.id, due.patient_contexts)
         if self._steady() >= self._next_blobs:
             await self._blobs.sweep(self._referenced, now - LEFT_S)
             self._next_blobs = self._steady() + LEFT_S
-        erasures = self._encounters.erasures
+        erasures = self._encounters.erasures + self._patients.erasures
         if erasures != self._compacted_at and await self._compact():
             self._compacted_at = erasures
         return erased

@@ -263,10 +263,11 @@ class TaskSettings(Table, frozen=True, kw_only=True):
 
 
 class RetentionSettings(Table, frozen=True, kw_only=True):
-    """How long audio is kept; `tasks.expire_hours` is how long all else is."""
+    """How long audio and patients' contexts are kept; `tasks.expire_hours` is how long all else is."""
 
     upload_audio_hours: Annotated[float, Meta(ge=0, le=87_600)] = 0.0
     live_audio_hours: Annotated[float, Meta(ge=0, le=87_600)] = 24.0
+    patient_context_hours: Annotated[float, Meta(ge=0, le=87_600)] = 8_760.0
 
 
 class TokenSettings(Table, frozen=True, kw_only=True):

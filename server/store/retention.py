@@ -94,7 +94,7 @@ def _forget(engine: Engine) -> bool:
                 finally:
                     connection.execute(text(f"PRAGMA busy_timeout={before}"))
                 return not busy
-            for table in (*ERASED, t.attempts, t.deliveries, t.encounters):
+            for table in (*ERASED, t.attempts, t.deliveries, t.encounters, t.patient_contexts, t.glossaries):
                 connection.execute(text(f"VACUUM {table.name}"))
             return True
     except DBAPIError as exc:

@@ -10,7 +10,7 @@ from server.store import tables as t
 from server.store.seal import KEY_BYTES, KeyRing
 
 
-def read_or_make(engine: Engine, ring: KeyRing, name: str, imported: Path) -> bytes:
+def read_or_make(engine: Engine, ring: KeyRing, name: str, imported: Path | None = None) -> bytes:
     """The secret of this name, made on first use; of several processes that make it at once the first one's counts.
 
     `imported`: a file in which an earlier version kept it; it is taken over once, and deleted. Blocks.
@@ -18,7 +18,7 @@ def read_or_make(engine: Engine, ring: KeyRing, name: str, imported: Path) -> by
     """
     sealed = _read(engine, name)
     if sealed is None:
-        kept = imported.read_bytes() if imported.exists() else b""
+        kept = imported.read_bytes() if imported is not None and imported.exists() else b""
         secret = kept if len(kept) == KEY_BYTES else os.urandom(KEY_BYTES)
         try:
             with engine.begin() as connection:
@@ -28,7 +28,8 @@ def read_or_make(engine: Engine, ring: KeyRing, name: str, imported: Path) -> by
         sealed = _read(engine, name)
         assert sealed is not None
     secret = ring.open(f"secret/{name}", sealed)
-    imported.unlink(missing_ok=True)
+    if imported is not None:
+        imported.unlink(missing_ok=True)
     return secret
 
 

@@ -18,16 +18,16 @@ from tests.postgresql import Cluster
 
 HOUR_S = 3600.0
 NOW = 1_800_000_000.0
-RETENTION = Retention(upload_audio=0, live_audio=24, results=48)
+RETENTION = Retention(upload_audio=0, live_audio=24, results=48, patient_contexts=72)
 
 
 def test_a_tenants_own_settings_come_first_also_where_they_say_zero() -> None:
     assert cutoffs(RETENTION, TenantSettings(), NOW) == Cutoffs(
-        upload_audio=NOW, live_audio=NOW - 24 * HOUR_S, results=NOW - 48 * HOUR_S
+        upload_audio=NOW, live_audio=NOW - 24 * HOUR_S, results=NOW - 48 * HOUR_S, patient_contexts=NOW - 72 * HOUR_S
     )
-    own = TenantSettings(live_audio_hours=0, upload_audio_hours=1, result_hours=0.5)
+    own = TenantSettings(live_audio_hours=0, upload_audio_hours=1, result_hours=0.5, patient_context_hours=2)
     assert cutoffs(RETENTION, own, NOW) == Cutoffs(
-        upload_audio=NOW - HOUR_S, live_audio=NOW, results=NOW - 0.5 * HOUR_S
+        upload_audio=NOW - HOUR_S, live_audio=NOW, results=NOW - 0.5 * HOUR_S, patient_contexts=NOW - 2 * HOUR_S
     )
 
 
@@ -79,6 +79,7 @@ class Notebook:
         self.erasures = 0
         self.erased: list[str] = []
         self.silenced: list[str] = []
+        self.forgotten: dict[str, float] = {}
         self._broken = broken
 
     async def erase(self, encounter: str) -> None:
@@ -90,6 +91,9 @@ class Notebook:
     async def erase_audio(self, encounter: str) -> None:
         self.erasures += 1
         self.silenced.append(encounter)
+
+    async def forget(self, tenant: str, before: float) -> None:
+        self.forgotten[tenant] = NOW - before
 
 
 def sweeper(
@@ -104,7 +108,7 @@ def sweeper(
         compactions.append(notebook.erasures)
         return True
 
-    return Sweeper(notebook, DirectoryBlobs(folder), Reader(engine), RETENTION, compact, now, steady)
+    return Sweeper(notebook, notebook, DirectoryBlobs(folder), Reader(engine), RETENTION, compact, now, steady)
 
 
 async def test_each_kind_goes_in_its_time_for_each_tenant(engine: Engine, tmp_path: Path) -> None:

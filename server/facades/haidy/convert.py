@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 
 import msgspec
@@ -15,6 +15,8 @@ from server.domain import EncounterOptions, EncounterRow, EncounterView, Stage, 
 from server.errors import BadRequest, NotFound
 from server.facades.haidy import schema
 from server.facades.haidy.encoded import NOTHING, decoded
+from server.intake import Patient
+from server.patients import UNKNOWN, PatientContext, StoredContext
 from server.speaking import expected_speakers, speaker_hints
 
 API = "haidy"
@@ -27,6 +29,10 @@ GLOSSARIES = 32  # names in one request
 FORM_FIELDS = frozenset(schema.FileForm.__struct_fields__) - {"audio_files"}
 FIRST_AUDIO = "file_base64"
 AUDIO_FIELDS = (FIRST_AUDIO, "additional_audio_base64")
+NO_CONTEXT = "The patient context is unknown here: the recording is transcribed without it."
+BIRTH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+GENDERS = ("male", "female", "other")
+MAX_TEXT = 200  # characters of what is said of a patient, each
 TASK_ID = re.compile(r"[0-9a-f]{24}")
 
 STATUS: dict[Stage, schema.Status] = {
@@ -50,6 +56,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     session_key: str | None  # makes a retried opening safe
     client_key: str | None  # makes a retried chunk safe
     options: EncounterOptions
+    patient_context_id: str | None = None
 
 
 def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
@@ -59,6 +66,7 @@ def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
             raise BadRequest(f"Field '{name}' is required")
     assert request.task_id is not UNSET
     assert request.final is not UNSET
+    assert request.parameters is not UNSET
     body = audio(request.audio_base64 if isinstance(request.audio_base64, str) else "")
     if not body and not request.final:
         raise BadRequest(NOTHING)
@@ -70,6 +78,7 @@ def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
         session_key=key,
         client_key=key if request.chunk_index is None else f"index:{request.chunk_index}",
         options=options(request),
+        patient_context_id=request.parameters.patient_context_id or None,
     )
 
 
@@ -155,6 +164,48 @@ def _upload(
     return Upload(options=options, patient_context_id=patient or None)
 
 
+def patient_context(request: schema.PatientRequest) -> PatientContext:
+    """A patient's context. Raises `BadRequest`, which names fields, never values."""
+    texts = msgspec.structs.asdict(request)
+    for name in ("external_id", "patient_group"):
+        if not isinstance(texts[name], str) or not texts[name].strip():
+            raise BadRequest(f"Field '{name}' is required")
+    for name, text in texts.items():
+        if text and len(text) > MAX_TEXT:
+            raise BadRequest(f"Field '{name}' is longer than {MAX_TEXT} characters")
+    if request.birth_date and not _is_date(request.birth_date):
+        raise BadRequest("Field 'birth_date' must be a date, such as 1970-12-31")
+    if request.gender and request.gender not in GENDERS:
+        raise BadRequest(f"Field 'gender' must be one of {', '.join(GENDERS)}")
+    patient = Patient(name=request.name or "", birth_date=request.birth_date or "", gender=request.gender or "")
+    return PatientContext(external_id=texts["external_id"], group=texts["patient_group"], patient=patient)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(BIRTH_DATE.fullmatch(text) and date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def shown_context(stored: StoredContext) -> schema.PatientContext:
+    """A patient's context as it is answered."""
+    context, patient = stored.context, stored.context.patient
+    created, updated = timestamp(stored.created_at), timestamp(context.changed_at)
+    return schema.PatientContext(
+        id=stored.id,
+        external_id=context.external_id,
+        patient_group=context.group,
+        name=patient.name or None,
+        birth_date=patient.birth_date or None,
+        gender=patient.gender or None,
+        created=created,
+        updated=updated,
+        created_at=created,
+        updated_at=updated,
+    )
+
+
 def upload_key(idempotency_key: str | None) -> str | None:
     """What makes a repeated upload the same one; no chunk's key is like it."""
     return None if idempotency_key is None else "files:" + sha256(idempotency_key.encode()).hexdigest()
@@ -225,7 +276,7 @@ def full_task(view: EncounterView) -> schema.Task:
     info = schema.AdditionalInfo(
         message=failure.message if failed and failure else None,
         code=failure.code if failed and failure else None,
-        warnings=list(view.row.warnings),
+        warnings=[*view.row.warnings, *([NO_CONTEXT] if view.intake.extra.get(UNKNOWN) else [])],
         note=None if absence is None else absence.message,
     )
     if info != schema.AdditionalInfo():
@@ -299,5 +350,5 @@ STATUS_CODES = {
 
 def error(exc: AuscultError) -> tuple[int, str]:
     """Status and body. The page prints bodies as JSON strings; whether they are wrapped is open, so they are not."""
-    message = "Task not found" if isinstance(exc, NotFound) else str(exc)
+    message = "Task not found" if type(exc) is NotFound else str(exc)  # else it says itself what was not found
     return STATUS_CODES.get(exc.code, 500), message

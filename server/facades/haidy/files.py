@@ -17,6 +17,7 @@ from server.http import decode
 from server.ingest.long_strings import JsonBody
 from server.ingest.multipart import form_parts
 from server.metrics import Metrics
+from server.patients import Patients
 from server.recordings import Receiving, Recordings
 
 FIELD_BYTES = 16 * 1024  # of a form's field that is no file
@@ -32,6 +33,7 @@ class FileRoutes:
         self,
         encounters: Encounters,
         recordings: Recordings,
+        patients: Patients,
         authenticator: Authenticator,
         metrics: Metrics,
         *,
@@ -39,6 +41,7 @@ class FileRoutes:
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
+        self._patients = patients
         self._authenticator = authenticator
         self._metrics = metrics
         self._stall_s = stall_s
@@ -85,7 +88,8 @@ class FileRoutes:
         if task_id is None:
             async with self._recordings.receiving(caller) as receiving:
                 upload = await receive(request, receiving)
-                task_id = await receiving.accept(upload.options, key)
+                intake = await self._patients.intake(caller, upload.patient_context_id)
+                task_id = await receiving.accept(upload.options, key, intake=intake)
         return answer(convert.started(await self._encounters.progress(caller, task_id)))
 
     async def _form(self, request: Request, receiving: Receiving) -> convert.Upload:

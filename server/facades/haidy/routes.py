@@ -12,6 +12,7 @@ from server.facades.haidy import convert, schema
 from server.facades.haidy.answers import answer, vendor_api
 from server.http import body, decode
 from server.metrics import Metrics
+from server.patients import Patients
 from server.turns import Turns
 
 BASE64_OVERHEAD = 4 / 3
@@ -25,6 +26,7 @@ class Haidy:
     def __init__(
         self,
         encounters: Encounters,
+        patients: Patients,
         authenticator: Authenticator,
         metrics: Metrics,
         *,
@@ -32,6 +34,7 @@ class Haidy:
         keep_after_fetch: bool,
     ) -> None:
         self._encounters = encounters
+        self._patients = patients
         self._authenticator = authenticator
         self._metrics = metrics
         self._max_chunk_bytes = max_chunk_bytes
@@ -71,7 +74,10 @@ class Haidy:
             if chunk.task_id is not None:
                 async with self._turns.turn((caller.tenant_id, chunk.task_id)):  # no wait between this and the body
                     return await self._next(caller, chunk.task_id, chunk)
-            opened = await self._encounters.open(caller, chunk.options, head=chunk.audio, client_key=chunk.session_key)
+            intake = await self._patients.intake(caller, chunk.patient_context_id)
+            opened = await self._encounters.open(
+                caller, chunk.options, head=chunk.audio, client_key=chunk.session_key, intake=intake
+            )
             first = chunk.client_key or "first"  # so that a retried opening does not log its chunk twice
             await self._encounters.append(caller, opened, chunk.audio, client_key=first, final=chunk.final)
             return answer(convert.started(await self._encounters.progress(caller, opened)))

@@ -53,6 +53,35 @@ class Base64Request(Struct, kw_only=True):
     expected_speakers: int | None = None  # extension
 
 
+class PatientRequest(Struct, kw_only=True):
+    """`POST /v2/patient-contexts/`."""
+
+    external_id: str | UnsetType = UNSET  # required
+    patient_group: str | UnsetType = UNSET  # required
+    name: str | None = None
+    birth_date: str | None = None  # YYYY-MM-DD
+    gender: str | None = None  # male | female | other
+
+
+class PatientContext(Struct, kw_only=True):
+    """A patient. Files of patients are not taken: there are none."""
+
+    id: str  # "ctx_…"
+    external_id: str
+    patient_group: str
+    name: str | None
+    birth_date: str | None
+    gender: str | None
+    created: str  # ISO 8601, UTC
+    updated: str
+    created_at: str  # the same, as an older page of the vendor names them
+    updated_at: str
+    total_files: int = 0
+    parsed_files: int = 0
+    overtime_files: int = 0
+    error_files: int = 0
+
+
 class TaskRequest(Struct, kw_only=True):
     """`POST /v2/tasks`."""
 

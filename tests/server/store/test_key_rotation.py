@@ -9,7 +9,7 @@ from sqlalchemy import Engine, insert, select
 
 from server.cli_keyring import rotated
 from server.settings import Settings, StoreSettings
-from server.store import glossaries
+from server.store import glossaries, patients
 from server.store import tables as t
 from server.store.key_sources import KeyFile, KeyUnavailable, parse_keys, run_command
 from server.store.rewrapping import BATCH, rewrap
@@ -19,6 +19,7 @@ from server.storing import open_keyring
 from tests.server.test_retention import add
 
 GLOSSARIES = BATCH + 1
+PATIENT = patients.PatientContext(external_id="42", group="ward 7")
 
 ONE, OTHER = bytes(range(KEY_BYTES)), bytes(KEY_BYTES)
 
@@ -84,10 +85,11 @@ def filled(engine: Engine, ring: KeyRing, count: int) -> None:
         connection.execute(insert(t.webhooks).values(**values, sealed=ring.seal("webhook/w1", b"where")))
         for number in range(GLOSSARIES):
             glossaries.put(connection, ring, "t1", f"g{number:04}", f"term {number}", 0.0)
+        patients.put(connection, ring, "t1", "ctx_1", PATIENT)
 
 
 def opens_all(engine: Engine, ring: KeyRing) -> int:
-    """How many encounters there are; all of them, the webhook, the secret and the glossaries open."""
+    """How many encounters there are; all of them, the webhook, the secret, the glossaries and the patient open."""
     with engine.connect() as connection:
         rows = connection.execute(select(t.encounters.c.id, t.encounters.c.data_key)).all()
         for encounter, wrapped in rows:
@@ -98,6 +100,7 @@ def opens_all(engine: Engine, ring: KeyRing) -> int:
         assert len(ring.open("secret/token", secret)) == KEY_BYTES
         terms = [line.text for line in glossaries.listing(connection, ring, "t1")]
         assert terms == [f"term {number}" for number in range(GLOSSARIES)]
+        assert patients.get(connection, ring, "t1", "ctx_1").context == PATIENT
     return len(rows)
 
 
@@ -108,7 +111,7 @@ def test_a_rotation_leaves_everything_readable_also_for_a_running_server(engine:
     filled(engine, server, BATCH + 3)
     secret = read_or_make(engine, server, "token", tmp_path / "none")
     done = rotated(engine, file, 0)
-    assert (done.anew, done.broken) == (BATCH + 3 + 2 + GLOSSARIES, 0)
+    assert (done.anew, done.broken) == (BATCH + 3 + 3 + GLOSSARIES, 0)
     [new] = file.read()
     assert new != old
     assert opens_all(engine, server) == opens_all(engine, KeyRing(new)) == BATCH + 3
