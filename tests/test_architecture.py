@@ -17,7 +17,7 @@ SOMEBODYS_FOLDER = re.compile(r"(?<![\w.:/-])/(?:home|root|work|Users)/")
 def our_texts() -> Iterator[tuple[Path, str]]:
     for start in (ROOT / name for name in OURS):
         for path in start.rglob("*") if start.is_dir() else [start]:
-            if path.is_file() and path.suffix not in NO_TEXT:
+            if path.is_file() and path.suffix not in NO_TEXT and "node_modules" not in path.parts:
                 yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
 
 
