@@ -4,6 +4,7 @@ import select
 import socket
 import struct
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -145,3 +146,22 @@ def test_a_recording_over_the_limit_is_refused_as_soon_as_it_is_and_leaves_nothi
         assert sent > MOST_BYTES
         until_nothing_is_stored(server)
     assert peak_bytes(server) - before < MEMORY_BYTES
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_two_hours_in_base64_are_decoded_as_they_come(server: RunningServer, api: httpx.Client, broken: bool) -> None:
+    """Where the second hour is none in the end, nothing is left of the first."""
+    before, encoded = server.process.memory_info().rss, b64encode(hour())
+
+    def body() -> Iterator[bytes]:
+        yield b'{"file_base64": "' + encoded + b'", "language": "en", "file_name": "a", "additional_audio_base64": ["'
+        yield encoded + (b"=!" if broken else b"") + b'"]}'
+
+    answer = api.post("/v2/audio/transcribe_base64", content=body())
+    assert peak_bytes(server) - before < MEMORY_BYTES
+    if broken:
+        assert (answer.status_code, answer.json()) == (400, "Could not decode base64 audio file")
+    else:
+        assert answer.status_code == 200, answer.text
+        assert api.delete(f"/api/encounters/{answer.json()['task_id']}").status_code == 204
+    until_nothing_is_stored(server)

@@ -12,8 +12,11 @@ from pipeline.errors import LanguageUnsupported, Overloaded, UnsupportedAudio
 from pipeline.notes.note import Note
 from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Failure, Stage, State, StoredNote, StreamSpec
-from server.errors import BadRequest, NotFound, Unauthorized
+from server.errors import BadRequest, NotFound, StorageFull, Unauthorized
 from server.facades.haidy import convert, schema
+from server.ingest.multipart import UploadStalled
+from server.intake import Intake, Patient
+from server.patients import UNKNOWN, PatientUnknown, StoredContext
 
 BODY: dict[str, Any] = {
     "audio_base64": "AAAA",
@@ -62,6 +65,74 @@ def test_the_pages_own_request_is_understood() -> None:
     assert chunk.options.template == "de-internal-medicine"
     assert chunk.options.glossaries == ("medical-terms",)
     assert chunk.options.streams[0].encoding == "container"
+
+
+def test_the_pages_own_form_is_understood() -> None:
+    upload = convert.form(
+        {
+            "language": ["de-CH"],
+            "glossary": ['["medical-terms", "cardiology"]'],
+            "patient_context_id": ["patient-123"],
+        }
+    )
+    assert upload.patient_context_id == "patient-123"
+    options = upload.options
+    assert (options.language, options.glossaries) == ("de-CH", ("medical-terms", "cardiology"))
+    assert options.recording
+    assert not options.note
+    assert not options.resumable
+
+
+def test_a_form_may_repeat_glossaries_in_any_form_and_nothing_else() -> None:
+    upload = convert.form({"language": ["de"], "glossary": ["a", '["b", "c"]', '"d"', ""], "template": ["SOAP"]})
+    assert upload.options.glossaries == ("a", "b", "c", "d")
+    assert (upload.options.template, upload.options.note) == ("SOAP", True)
+    assert upload.patient_context_id is None
+    with pytest.raises(BadRequest, match="'language' is given more than once"):
+        convert.form({"language": ["de", "fr"]})
+    with pytest.raises(BadRequest, match="'language' is required"):
+        convert.form({})
+
+
+def test_the_pages_own_base64_request_is_understood() -> None:
+    body = {
+        "file_base64": "",
+        "file_name": "recording.m4a",
+        "language": "de-CH",
+        "glossary": ["medical-terms"],
+        "additional_audio_base64": [""],
+        "patient_context_id": "patient-123",
+    }
+    upload = convert.base64_request(msgspec.convert(body, schema.Base64Request))
+    assert upload.patient_context_id == "patient-123"
+    assert (upload.options.language, upload.options.glossaries) == ("de-CH", ("medical-terms",))
+    for missing in ({"file_name": None}, {"file_name": ""}):
+        with pytest.raises(BadRequest, match=r"^File name is required$"):
+            convert.base64_request(msgspec.convert(body | missing, schema.Base64Request))
+    with pytest.raises(BadRequest, match="'language' is required"):
+        convert.base64_request(msgspec.convert(body | {"language": ""}, schema.Base64Request))
+
+
+def test_the_key_of_an_upload_is_none_of_a_chunk() -> None:
+    assert convert.upload_key(None) is None
+    key = convert.upload_key("a patient's name")
+    assert key != convert.chunk(request(), "a patient's name").session_key
+    assert "patient" not in str(key)
+    assert len(str(key)) < 200
+
+
+def test_a_patient_is_shown_as_it_was_said() -> None:
+    body = {"external_id": "42", "patient_group": "7", "name": "A", "birth_date": "1970-12-31", "gender": "male"}
+    context = convert.patient_context(msgspec.convert(body, schema.PatientRequest))
+    assert context.patient == Patient(name="A", birth_date="1970-12-31", gender="male")
+    stored = StoredContext(id="ctx_1", context=msgspec.structs.replace(context, changed_at=1.0), created_at=0.0)
+    shown = msgspec.to_builtins(convert.shown_context(stored))
+    assert body.items() <= shown.items()
+    assert (shown["id"], shown["created"], shown["updated"]) == (
+        "ctx_1",
+        "1970-01-01T00:00:00.000Z",
+        "1970-01-01T00:00:01.000Z",
+    )
 
 
 @given(st.binary(min_size=1, max_size=500))
@@ -114,6 +185,8 @@ def test_other_languages_are_refused_with_the_list(code: str) -> None:
         (["a", "b"], ("a", "b")),
         ('["a", "b"]', ("a", "b")),
         ("a", ("a",)),
+        ('"a"', ("a",)),
+        ("null", ()),
         ("", ()),
         (None, ()),
         ("[" * 5000, ("[" * 5000,)),
@@ -182,6 +255,13 @@ def test_a_failure_says_why_and_an_absent_note_says_why() -> None:
     assert (told.message, told.note) == (None, "too short")
 
 
+def test_a_patient_that_is_not_known_is_a_warning() -> None:
+    view = EncounterView(row=row(warnings=("a",)), intake=Intake(extra={UNKNOWN: True}))
+    told = convert.full_task(view).additional_info
+    assert isinstance(told, schema.AdditionalInfo)
+    assert told.warnings == ["a", convert.NO_CONTEXT]
+
+
 def test_an_empty_note_is_still_a_note() -> None:
     note = Note(template="SOAP", title="Consultation", language="en", sections=())
     answer = convert.full_task(EncounterView(row=row(), note=StoredNote(note=note)))
@@ -198,7 +278,14 @@ def test_an_empty_note_is_still_a_note() -> None:
         (NotFound(), 404),
         (Overloaded(), 503),
         (LanguageUnsupported(), 500),
+        (UploadStalled(), 408),
+        (StorageFull(), 507),
     ],
 )
 def test_each_error_has_its_status(error: Exception, status: int) -> None:
     assert convert.error(error)[0] == status  # type: ignore[arg-type]
+
+
+def test_what_is_not_found_is_a_task_or_says_what_it_is() -> None:
+    assert convert.error(NotFound()) == (404, "Task not found")
+    assert convert.error(PatientUnknown()) == (404, "Patient context not found")
