@@ -96,7 +96,8 @@ class Patients:
 
     async def forget(self, tenant: str, before: float) -> None:
         """Erase what was neither changed nor used since a time."""
-        self.erasures += await self._writer.write(partial(sql.remove_unused, tenant=tenant, before=before))
+        if await self._reader.read(partial(sql.has_unused, tenant=tenant, before=before)):  # else nothing is written
+            self.erasures += await self._writer.write(partial(sql.remove_unused, tenant=tenant, before=before))
 
     def _get(self, connection: Connection, tenant: str, context_id: str) -> StoredContext:
         return sql.get(connection, self._keyring, tenant, context_id)

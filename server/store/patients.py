@@ -1,7 +1,7 @@
 """What clients know of patients whom they name in several requests, as SQL. Sealed under the server's key."""
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from server.errors import NotFound
 from server.intake import Patient
@@ -72,6 +72,12 @@ def remove(connection: Connection, tenant: str, context_id: str) -> None:
     c = t.patient_contexts.c
     if not connection.execute(delete(t.patient_contexts).where(c.tenant_id == tenant, c.id == context_id)).rowcount:
         raise PatientUnknown
+
+
+def has_unused(connection: Connection, tenant: str, before: float) -> bool:
+    """Whether there is what was not used since a time."""
+    c = t.patient_contexts.c
+    return bool(connection.execute(select(exists().where(c.tenant_id == tenant, c.updated_at < before))).scalar())
 
 
 def remove_unused(connection: Connection, tenant: str, before: float) -> int:

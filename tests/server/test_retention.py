@@ -118,12 +118,14 @@ async def test_each_kind_goes_in_its_time_for_each_tenant(engine: Engine, tmp_pa
     add(engine, "old", 49, audio="live")
     add(engine, "silent", 25)
     add(engine, "own", 3, "t2", audio="live")
+    settings = '{"result_hours":2,"patient_context_hours":5}'
     with engine.begin() as connection:
-        connection.execute(t.tenants.update().where(t.tenants.c.id == "t2").values(settings='{"result_hours":2}'))
+        connection.execute(t.tenants.update().where(t.tenants.c.id == "t2").values(settings=settings))
     notebook = Notebook()
     assert await sweeper(engine, tmp_path / "blobs", notebook, []).sweep() == 2
     assert sorted(notebook.erased) == ["old", "own"]
     assert {"day", "files"} <= set(notebook.silenced) <= {"day", "files", "old"}
+    assert notebook.forgotten == {"t1": 72 * HOUR_S, "t2": 5 * HOUR_S}
 
 
 async def test_one_that_cannot_be_erased_keeps_no_other(engine: Engine, tmp_path: Path) -> None:

@@ -341,8 +341,6 @@ STATUS_CODES = {
     "quota_minutes": 429,
     "overloaded": 503,
     "store_unavailable": 503,
-    "blobs_unavailable": 503,
-    "storage_full": 507,
     "too_many_at_once": 503,
     "epoch_lost": 503,
 }

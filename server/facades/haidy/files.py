@@ -58,7 +58,7 @@ class FileRoutes:
                 handler=self.transcribe_file,
                 takes=[Content(schema.FileForm, FORM)],
                 gives={200: Content(schema.Task)},
-                refuses=(400, 408, 413, 507),
+                refuses=(400, 408, 413),
                 parameters=[key],
             ),
             Endpoint(
@@ -68,7 +68,7 @@ class FileRoutes:
                 handler=self.transcribe_base64,
                 takes=[Content(schema.Base64Request)],
                 gives={200: Content(schema.Task)},
-                refuses=(400, 408, 413, 507),
+                refuses=(400, 408, 413),
                 parameters=[key],
             ),
         ]

@@ -279,7 +279,7 @@ def test_an_empty_note_is_still_a_note() -> None:
         (Overloaded(), 503),
         (LanguageUnsupported(), 500),
         (UploadStalled(), 408),
-        (StorageFull(), 507),
+        (StorageFull(), 503),
     ],
 )
 def test_each_error_has_its_status(error: Exception, status: int) -> None:

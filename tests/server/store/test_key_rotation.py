@@ -11,11 +11,13 @@ from server.cli_keyring import rotated
 from server.settings import Settings, StoreSettings
 from server.store import glossaries, patients
 from server.store import tables as t
+from server.store.database import database_url, migrate, open_engine
 from server.store.key_sources import KeyFile, KeyUnavailable, parse_keys, run_command
 from server.store.rewrapping import BATCH, rewrap
 from server.store.seal import KEY_BYTES, KeyRing, SealBroken
 from server.store.secrets import read_or_make
 from server.storing import open_keyring
+from tests.postgresql import Cluster
 from tests.server.test_retention import add
 
 GLOSSARIES = BATCH + 1
@@ -120,6 +122,20 @@ def test_a_rotation_leaves_everything_readable_also_for_a_running_server(engine:
     KeyRing(new).unwrap("later", wrapped)
     with pytest.raises(SealBroken):
         KeyRing(old).unwrap("later", wrapped)
+
+
+@pytest.mark.slow
+def test_a_rotation_reaches_everything_on_postgresql_too(cluster: Cluster, tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "key")
+    server = KeyRing(*file.read_or_make(), newer=file.newer())
+    with cluster.database() as url:
+        engine = open_engine(database_url(url, tmp_path))
+        migrate(engine)
+        filled(engine, server, 3)
+        read_or_make(engine, server, "token")
+        assert rotated(engine, file, 0).anew == 3 + 3 + GLOSSARIES
+        assert opens_all(engine, KeyRing(*file.read())) == 3
+        engine.dispose()
 
 
 def test_a_server_wraps_with_a_new_key_as_soon_as_it_is_in_the_file(tmp_path: Path) -> None:
