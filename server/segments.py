@@ -50,7 +50,7 @@ class Segments:
         if number > self._limits.max_files:
             raise TooLarge(f"A recording has at most {self._limits.max_files} segments.")
         caller = receiving.caller
-        row = self._encounters.new_row(
+        row = await self._encounters.new_row(
             caller, options, receiving.encounter, receiving.wrapped, state=State.GATHERING, owner=""
         )
         quotas = self._encounters.quotas

@@ -38,7 +38,14 @@ def test_the_pages_functions_upload_talk_poll_and_are_refused(
     recording, webm = tmp_path / "recording.m4a", tmp_path / "chunks.webm"
     recording.write_bytes(encode(headache.mono()[: 16000 * 6], FINISHED["m4a"]))
     webm.write_bytes(encoded(headache, "webm", seconds=6))
-    command = [node, str(EXAMPLES / "haidy.cjs"), scripted_server.base_url, scripted_server.key, recording, webm]
+    command = [
+        node,
+        str(EXAMPLES / "haidy.cjs"),
+        scripted_server.base_url,
+        scripted_server.key,
+        str(recording),
+        str(webm),
+    ]
     no_proxy = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=no_proxy)
     assert done.returncode == 0, done.stderr

@@ -128,7 +128,7 @@ def test_a_file_of_more_than_ten_minutes_is_refused(customer: Customer) -> None:
 
 def test_a_form_as_browsers_and_httpx_make_it_is_understood(server: RunningServer, headache: Recording) -> None:
     parameters = ("blob", json.dumps(PARAMETERS), "application/json")  # of `new Blob([…], {type: …})`
-    form = {"request_parameters": parameters, "file": ("visit.wav", encoded(headache, "wav", 4))}
+    form: dict[str, Any] = {"request_parameters": parameters, "file": ("visit.wav", encoded(headache, "wav", 4))}
     with client(server.base_url, server.key) as api:
         answer = api.post(f"{BASES[1]}/listen", files=form)
     assert answer.status_code == 200, answer.text

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import openai
@@ -93,7 +93,8 @@ def test_verbose_json_has_segments_and_words_with_their_times(
     assert all(one.start <= other.start for one, other in pairwise(made.words))
     assert made.language == "english"
     assert made.duration > reference[-1][1] / 1000
-    for wanted, absent in (("word", "segments"), ("segment", "words")):
+    pairs: list[tuple[Literal["word", "segment"], str]] = [("word", "segments"), ("segment", "words")]
+    for wanted, absent in pairs:
         only = api.audio.transcriptions.create(
             file=visit, model=MODEL, response_format="verbose_json", timestamp_granularities=[wanted]
         )

@@ -9,6 +9,7 @@ import pytest
 
 import pipeline.errors
 import server.errors
+from pipeline.errors import AuscultError
 from pipeline.types import SAMPLE_RATE, Role, Utterance, Word
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Failure, Stage, State
 from server.facades.openai import convert, schema
@@ -131,7 +132,7 @@ def test_a_form_becomes_an_encounter_of_which_nothing_is_kept() -> None:
     assert (options.api, options.language, options.note, options.kept) == ("openai", "de", False, False)
     assert options.recording
     assert form.intake.expected == ("Ramipril", "a visit")
-    assert (form.format, form.granularities, form.stream) == ("json", {"segment"}, False)
+    assert (form.format, form.granularities, form.stream) == ("json", frozenset({"segment"}), False)
 
 
 def test_of_languages_only_a_single_one_is_meant() -> None:
@@ -189,7 +190,16 @@ def test_errors_are_told_in_their_words(code: str, status: int, kind: str, their
 
 
 def test_every_error_of_an_upload_has_a_status() -> None:
-    ours = [server.errors.TooLarge, server.errors.StorageFull, server.errors.Cancelled, server.errors.RecordingBroken]
-    audio = [pipeline.errors.UndecodableAudio, pipeline.errors.AudioTooLong, pipeline.errors.LanguageUnsupported]
+    ours: list[type[AuscultError]] = [
+        server.errors.TooLarge,
+        server.errors.StorageFull,
+        server.errors.Cancelled,
+        server.errors.RecordingBroken,
+    ]
+    audio: list[type[AuscultError]] = [
+        pipeline.errors.UndecodableAudio,
+        pipeline.errors.AudioTooLong,
+        pipeline.errors.LanguageUnsupported,
+    ]
     codes = {UploadStalled.code, *(kind.code for kind in ours), *(kind.code for kind in audio)}
     assert codes <= set(convert.STATUS)
