@@ -13,7 +13,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from pipeline.errors import AuscultError
@@ -42,8 +42,9 @@ from server.engines import (
     make_voice_activity,
     open_decoder,
 )
-from server.errors import ServerError
+from server.errors import MethodNotAllowed, NotFound, ServerError, Unexpected
 from server.executors import DELIVER, QUEUED, Alone, Company
+from server.facades.auscult.answers import problem
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.forwarding import Forwarding
@@ -273,7 +274,7 @@ class Server:
                 ),
             ],
             middleware=self._forwarding(),
-            exception_handlers={500: _unexpected},
+            exception_handlers={404: _nowhere, 405: _no_method, 500: _unexpected},
             lifespan=self.lifespan,
         )
         pages = Pages(app, settings.server.cors_origins, self._tenants, authenticator)
@@ -447,4 +448,16 @@ def retention(settings: Settings) -> Retention:
 async def _unexpected(request: Request, exc: Exception) -> Response:
     """A fault of ours. What it says stays here: it may quote the request."""
     log.error("request.failed", path=request.url.path, type=type(exc).__name__, exc_info=exc)
-    return JSONResponse({"error": "internal error"}, 500)
+    return problem(Unexpected())
+
+
+async def _nowhere(_: Request, __: Exception) -> Response:
+    """No API has this address."""
+    return problem(NotFound("There is nothing at this address: /openapi.json says what there is."))
+
+
+async def _no_method(_: Request, exc: Exception) -> Response:
+    """An address that belongs to no API's table, such as that of its description."""
+    response = problem(MethodNotAllowed())
+    response.headers.update(getattr(exc, "headers", None) or {})
+    return response

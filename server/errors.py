@@ -14,6 +14,7 @@ ServerError (pipeline's AuscultError)
 ├── Forbidden            a valid credential that may not do this
 ├── NotFound             unknown, expired, or somebody else's
 │   └── AudioGone        the file of a recording is no longer stored
+├── Unexpected           a fault of ours
 ├── EpochLost            another process took the session over
 │   └── Erased           it was deleted while it went on
 ├── DatabaseUnusable     it cannot be opened at start
@@ -127,6 +128,12 @@ class MethodNotAllowed(BadRequest):
     """This method is not one of this address: the Allow header names those that are."""
 
     code = "method_not_allowed"
+
+
+class Unexpected(ServerError):
+    """The server has a fault, which its log describes: the request was not done, or only in part."""
+
+    code = "internal_error"
 
 
 class EpochLost(ServerError):

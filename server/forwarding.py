@@ -30,8 +30,11 @@ MAX_HOPS = 3
 MAX_KEPT_BYTES = 16 << 20  # of a request that is not answered yet; a longer one is not forwarded
 CONNECT_S = 2.0  # a holder that does not even take a connection in this time is gone
 BACK_S = 600.0  # between two pieces of an answer
-RETRY_AFTER = [(b"retry-after", b"1"), (b"content-type", b"text/plain; charset=utf-8")]
-RETRY = b"The session is being moved to another server process: send the same request again."
+RETRY_AFTER = [(b"retry-after", b"1"), (b"content-type", b"application/problem+json")]
+RETRY = (
+    b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"epoch_lost","detail":'
+    b'"The session is being moved to another server process: send the same request again."}'
+)
 HOP_BY_HOP = frozenset(  # RFC 9110 §7.6.1; lengths and the handshake are made anew
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host"
     b" content-length sec-websocket-key sec-websocket-version sec-websocket-extensions sec-websocket-protocol".split()

@@ -59,7 +59,7 @@ async def test_the_offered_sub_protocol_is_taken_and_the_credential_in_it_counts
         async with dialled(scripted_server, subprotocols=["auscult-live", "jwt-wrong"]):
             pass
     assert refused.value.response.status_code == 401
-    assert json.loads(refused.value.response.body)["error"]["code"] == "unauthorized"
+    assert json.loads(refused.value.response.body)["code"] == "unauthorized"
 
 
 async def test_raw_samples_are_heard_as_declared(scripted_server: RunningServer, headache: Recording) -> None:

@@ -189,8 +189,8 @@ def test_an_address_inside_is_refused_at_once(
     told = upload(customer.api, encoded(headache, "webm", 2), callback_url=url)
     for answer in (fetched, told):
         assert answer.status_code == 400, answer.text
-        assert answer.json()["error"]["code"] == "address_refused"
-        assert "outgoing.allow_hosts" in answer.json()["error"]["message"]
+        assert answer.json()["code"] == "address_refused"
+        assert "outgoing.allow_hosts" in answer.json()["detail"]
     assert "outgoing.allow_hosts" in webhooks(server, "set", customer.name, url, ok=False)
     assert url not in server.log()
 

@@ -45,9 +45,9 @@ async def good(peer: RTCPeerConnection) -> str:
 def refused(answer: httpx.Response, status: int, code: str) -> str:
     """The message of an error."""
     assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
+    error = answer.json()
     assert error["code"] == code
-    return str(error["message"])
+    return str(error["detail"])
 
 
 async def test_the_endpoint_says_what_it_takes(http: httpx.AsyncClient) -> None:
@@ -110,7 +110,7 @@ async def test_an_offer_is_sdp(http: httpx.AsyncClient, good: str, content_type:
 async def test_what_is_no_offer_is_refused(http: httpx.AsyncClient, body: bytes) -> None:
     answer = await post(http, body)
     assert answer.status_code in (400, 422)
-    assert answer.json()["error"]["code"] in ("sdp_invalid", "no_audio")
+    assert answer.json()["code"] in ("sdp_invalid", "no_audio")
 
 
 async def test_an_offer_of_ten_megabytes_is_refused(http: httpx.AsyncClient, good: str) -> None:

@@ -11,6 +11,8 @@ from server.facades.auscult import convert, schema
 from server.http import ErrorResponse
 from server.metrics import Metrics
 
+PROBLEM = "application/problem+json"
+
 
 def answer(body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that no cache keeps: it is about one client's consultation."""
@@ -20,15 +22,22 @@ def answer(body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] |
 
 def own_api(metrics: Metrics) -> Facade:
     """Of all endpoints of our own API."""
-    refusal = Content(schema.ErrorBody)
+    refusal = Content(schema.ProblemDetails, PROBLEM)
     return Facade(name="Auscult", about="Our own API.", refuse=refusing(metrics), refusal=refusal)
 
 
 def refusing(metrics: Metrics) -> ErrorResponse:
-    """For `guarded`: an error as `{"error": {code, message}}` with its status and headers, and counted."""
+    """For `guarded`: an error as problem details with its status and headers, and counted."""
 
     def refuse(exc: AuscultError) -> Response:
         metrics.rejected.labels(code=exc.code).inc()
-        return answer(convert.error(exc), convert.status(exc), convert.error_headers(exc))
+        return problem(exc)
 
     return refuse
+
+
+def problem(exc: AuscultError) -> Response:
+    """An error as problem details (RFC 9457)."""
+    response = answer(convert.error(exc), convert.status(exc), convert.error_headers(exc))
+    response.headers["Content-Type"] = PROBLEM
+    return response

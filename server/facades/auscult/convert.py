@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TypeAlias
 
 import msgspec
@@ -373,9 +374,10 @@ CHALLENGES = {  # RFC 6750 §3.1
 }
 
 
-def error(exc: AuscultError) -> schema.ErrorBody:
+def error(exc: AuscultError) -> schema.ProblemDetails:
     """The body for an error."""
-    return schema.ErrorBody(error=schema.Error(code=exc.code, message=str(exc)))
+    answered = status(exc)
+    return schema.ProblemDetails(title=HTTPStatus(answered).phrase, status=answered, detail=str(exc), code=exc.code)
 
 
 def status(exc: AuscultError) -> int:

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 import anyio
 import msgspec
-from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -17,6 +16,7 @@ from server.encounters import Encounters
 from server.endpoints import Socket as SocketEntry
 from server.errors import FULL, AlreadyFinal, BadRequest, RateLimited, TokenExpired, TooLarge
 from server.facades.auscult import convert, schema
+from server.facades.auscult.answers import problem
 from server.facades.auscult.feeding import Feeding
 from server.facades.auscult.seating import Seat, Seating
 from server.facades.auscult.telling import Telling
@@ -100,10 +100,7 @@ class LiveRoutes:
             return
         except AuscultError as exc:
             self._metrics.rejected.labels(code=exc.code).inc()
-            body = msgspec.json.encode(convert.error(exc))
-            await websocket.send_denial_response(
-                Response(body, convert.status(exc), convert.error_headers(exc), media_type="application/json")
-            )
+            await websocket.send_denial_response(problem(exc))
             return
         connection = await self._accepted(websocket)
         try:

@@ -6,17 +6,21 @@ import msgspec
 from msgspec import Struct
 
 
+class ProblemDetails(Struct, kw_only=True):
+    """Body of every HTTP error (RFC 9457). Branch on `code`; `detail` is for people."""
+
+    type: str = "about:blank"  # RFC 9457 §4.2.1: nothing but what the status and the code say
+    title: str  # the status in words
+    status: int
+    detail: str
+    code: str
+
+
 class Error(Struct, kw_only=True):
-    """Why a request was refused. Branch on `code`; `message` is for people."""
+    """Why something failed. Branch on `code`; `message` is for people."""
 
     code: str
     message: str
-
-
-class ErrorBody(Struct, kw_only=True):
-    """Body of every HTTP error."""
-
-    error: Error
 
 
 class TokenRequest(Struct, kw_only=True):
