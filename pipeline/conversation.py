@@ -8,7 +8,7 @@ role, and a channel of two, is one speaker's. On any other stream voices are tol
 segments are cut where the voice changes (`turns`). What each speaker says speaks for their role (`attribution`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TypeAlias
@@ -97,6 +97,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     split: dict[str, str]  # channel → the other one
     roles: dict[str, Role]
     doubted: list[str]
+    corrected: dict[str, Role] = {}  # of a speaker; older states have none
     early: dict[str, bytes]  # voiceprints of finals that were told before the voices were known well
 
 
@@ -130,6 +131,7 @@ class Conversation:
         self._split = dict(kept.split) if kept else {}
         self._roles = dict(kept.roles) if kept else {}
         self._doubted = set(kept.doubted) if kept else set()
+        self._corrected = dict(kept.corrected) if kept else {}  # of a speaker: what somebody who knows says
         numbers = (number for cluster in self._clusters.values() for number in cluster.speakers)
         self._numbers = count(1 + max([0, *numbers, *(int(key) for key in self._labels if key.isdecimal())]))
         self._finals: dict[str, _Final] = {}
@@ -171,6 +173,12 @@ class Conversation:
         for released in self._crosstalk.receive(event):
             self._pass(released)
 
+    def correct(self, roles: Mapping[str, Role]) -> None:
+        """Somebody who knows says what role speakers have: it stands, whatever else speaks against it."""
+        self._corrected |= roles
+        self._roles = self._assigned(self._roles)
+        self._tell_changes()
+
     def end(self) -> None:
         """Every stream is finished: the labels are looked at for the last time."""
         for released in self._crosstalk.release():
@@ -205,6 +213,7 @@ class Conversation:
                 split=self._split,
                 roles=self._roles,
                 doubted=sorted(self._doubted),
+                corrected=self._corrected,
                 early=self._early(),
             )
         )
@@ -353,6 +362,8 @@ class Conversation:
             if final.speaker == old:
                 self._move(final, new)
         self._roles.pop(old, None)
+        if old in self._corrected:
+            self._corrected.setdefault(new, self._corrected.pop(old))
 
     def _move(self, final: _Final, speaker: str) -> None:
         self._count(final, -1)
@@ -387,7 +398,8 @@ class Conversation:
         changed: dict[tuple[str, Role], list[str]] = {}
         for final in self._finals.values():
             stream = self._streams.get(final.stream)
-            now = (final.speaker, self._role(final.speaker, stream) if stream else final.told[1])
+            role = self._corrected.get(final.speaker, final.told[1])
+            now = (final.speaker, self._role(final.speaker, stream) if stream else role)
             if now != final.told:
                 final.told = now
                 changed.setdefault(now, []).append(final.id)
@@ -397,6 +409,8 @@ class Conversation:
     # Roles
 
     def _role(self, speaker: str, stream: _Stream) -> Role:
+        if speaker in self._corrected:
+            return self._corrected[speaker]
         if stream.options.role is not Role.UNSPECIFIED:
             return stream.options.role
         return self._roles.get(speaker, Role.UNSPECIFIED) if speaker else Role.UNSPECIFIED
@@ -407,7 +421,7 @@ class Conversation:
     def _evidence(self) -> Iterator[Evidence]:
         declared = {
             self._labels[name]: stream.options.role for name, stream in self._streams.items() if name in self._labels
-        }
+        } | self._corrected
         for speaker, tally in self._tallies.items():
             if speaker and tally.finals:
                 role = declared.get(speaker, Role.UNSPECIFIED)
@@ -418,6 +432,8 @@ class Conversation:
         speaker = self._labels.get(stream.name, "")
         tally = self._tallies.get(speaker)
         if stream.options.role is Role.UNSPECIFIED or tally is None or stream.name in self._doubted:
+            return
+        if speaker in self._corrected:
             return
         evidence = Evidence(speaker=speaker, log_odds=tally.log_odds, declared=stream.options.role)
         if tally.finals >= GIVEN and doubted(evidence):

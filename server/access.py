@@ -19,6 +19,8 @@ class Action(StrEnum):
     READ = "encounter.read"  # transcript and note were given out
     FOLLOW = "encounter.follow"  # the live transcript is given out
     ERASE = "encounter.erase"
+    LIST = "encounter.list"  # what there is, without what was said
+    EDIT = "encounter.edit"  # speakers, consent or a note were changed
     TOKEN = "token.make"  # a key was turned into a token
     PATIENT = "patient.put"  # what is known of a patient was stored …
     READ_PATIENT = "patient.read"

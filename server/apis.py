@@ -7,10 +7,14 @@ import anyio
 from starlette.routing import BaseRoute
 
 from server.auth import Authenticator
+from server.catalogue import Catalogue
 from server.connections import Connections
 from server.described import Described
+from server.editing import Editing
 from server.encounters import Encounters
 from server.endpoints import Endpoint, routes
+from server.facades.auscult.editing import EditingRoutes
+from server.facades.auscult.encounters import EncounterRoutes
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
 from server.facades.auscult.recordings import RecordingRoutes
@@ -50,6 +54,8 @@ class Apis:
     patients: Patients
     transcripts: Transcripts
     segments: Segments
+    catalogue: Catalogue
+    editing: Editing
     replays: Replays
     telling: Telling
     whip_sessions: WhipSessions
@@ -168,6 +174,8 @@ class Apis:
             *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
             *events.endpoints(),
             *recordings.endpoints(),
+            *EncounterRoutes(self.encounters, self.catalogue, self.authenticator, self.metrics).endpoints(),
+            *EditingRoutes(self.editing, self.authenticator, self.metrics).endpoints(),
             *whip.endpoints(),
             *openai.endpoints(),
         ]

@@ -24,12 +24,14 @@ from server import ops
 from server.admission import Limits
 from server.apis import Apis
 from server.auth import Authenticator
+from server.catalogue import Catalogue
 from server.closing import Closing
 from server.connections import Connections
 from server.cors import Pages
 from server.deliveries.sending import Deliveries
 from server.dialects import DIALECTS
 from server.dispatching import Dispatcher
+from server.editing import Editing
 from server.encounters import Encounters
 from server.engines import (
     duration,
@@ -264,6 +266,8 @@ class Server:
             stopping=self.stopping,
             segments=self._segments,
             transcripts=Transcripts(self._encounters, self._studio, self._outgoing.check),
+            catalogue=Catalogue(self._studio),
+            editing=Editing(self._encounters, self._studio),
             version=version("auscult"),
         )
         open_metrics = settings.server.open_metrics

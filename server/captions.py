@@ -1,4 +1,4 @@
-"""Captions: texts with their times, as SubRip (.srt) and as WebVTT (https://www.w3.org/TR/webvtt1/). Pure."""
+"""Captions: texts with their times, as plain text, SubRip (.srt) and WebVTT (https://www.w3.org/TR/webvtt1/). Pure."""
 
 from collections.abc import Sequence
 from html import escape
@@ -12,6 +12,11 @@ class Cue(NamedTuple):
     end_ms: int
     text: str
     speaker: str = ""
+
+
+def plain(cues: Sequence[Cue]) -> str:
+    """A line for each, "Doctor: How are you?"."""
+    return "".join(f"{_named(cue)}\n" for cue in cues)
 
 
 def srt(cues: Sequence[Cue]) -> str:

@@ -232,11 +232,30 @@ class EncounterRow(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.stages, key=list(Stage).index)
 
 
+class Review(StrEnum):
+    """What a provider says of a note."""
+
+    DRAFT = "draft"
+    APPROVED = "approved"
+
+
 class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
     """A note, or why there is none."""
 
     note: Note | None = None
     absence: Failure | None = None
+    style: str = ""  # asked for: auto | paragraphs | bullet_points
+    review: Review = Review.DRAFT
+    edited_at: float | None = None  # when a provider last changed what it says; None: it is as it was written
+
+
+class NoteVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One of an encounter's notes: each is written anew, and may be edited."""
+
+    version: int  # from 1
+    created_at: float
+    stored: StoredNote
+    tag: str  # another one whenever it was changed; says nothing of what it holds
 
 
 class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,3 +267,20 @@ class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
     note: StoredNote | None = None
     intake: Intake = NOTHING
     expires_at: float | None = None  # seconds since 1970: when it goes; None: it is not over
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which encounters are wanted; empty: all."""
+
+    states: tuple[State, ...] = ()
+    api: str = ""
+    language: str = ""  # "de" also finds "de-CH"
+    created_from: float | None = None  # seconds since 1970
+    created_before: float | None = None
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a page ends: the encounter that was shown last. What is opened later comes before it, and moves nothing."""
+
+    created_at: float
+    encounter: str

@@ -20,7 +20,16 @@ from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
-from server.errors import AlreadyFinal, BlobsUnavailable, EpochLost, Erased, Forbidden, NotFound, StoreUnavailable
+from server.errors import (
+    AlreadyFinal,
+    BlobsUnavailable,
+    Conflict,
+    EpochLost,
+    Erased,
+    Forbidden,
+    NotFound,
+    StoreUnavailable,
+)
 from server.executors import ENDED, ERASED, Executors, HeldElsewhere
 from server.following import Finished, Update, catching_up
 from server.glossaries import Glossaries
@@ -253,6 +262,12 @@ class Encounters:
 
         return await self._read(query)
 
+    async def read(self, caller: Caller, encounter: str) -> EncounterView:
+        """See `view`, for who gets what was said: that is recorded. Raises `NotFound`."""
+        view = await self.view(caller, encounter)
+        await self._record(caller, Action.READ, encounter)
+        return view
+
     async def speakers(self, caller: Caller, encounter: str) -> tuple[Speaker, ...]:
         """Who spoke how much so far. Raises `NotFound`."""
         row = await self.owned(caller, encounter)
@@ -390,6 +405,19 @@ class Encounters:
 
     async def held(self, row: EncounterRow) -> LiveEncounter | None:
         """See `Holding.held`."""
+        return await self._holding.held(row)
+
+    async def correctable(self, row: EncounterRow) -> LiveEncounter | None:
+        """Who must be told that labels change; None: only the store does. Raises `HeldElsewhere`, `EpochLost`,
+        `Conflict`.
+        """
+        if (live := self._holding.get(row.id)) is not None:
+            return live
+        if row.state in FINISHED or Stage.TRANSCRIBED in row.stages:
+            return None
+        await self._holding.check_here(row)
+        if row.options.recording:  # it waits in line, or nobody has taken it over yet
+            raise Conflict("This recording is not being heard at the moment: change its speakers later.")
         return await self._holding.held(row)
 
     async def items(self, row: EncounterRow) -> Sequence[Utterance]:

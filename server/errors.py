@@ -3,7 +3,10 @@
 ServerError (pipeline's AuscultError)
 ├── BadRequest           malformed input; the message says what to change
 │   ├── TooLarge         over a limit
-│   └── AlreadyFinal     audio after the end
+│   ├── AlreadyFinal     audio after the end
+│   ├── PreconditionRequired   it was not said which state of a thing is to be changed …
+│   └── PreconditionFailed     … or it is another one by now
+├── NoteUnwritten        a note that was to be written again was not; the writer says why
 ├── SessionTooLong       more audio than one session may have
 ├── Cancelled            the recording was cancelled by its owner
 ├── RecordingBroken      work on it broke off again and again
@@ -134,6 +137,26 @@ class Unexpected(ServerError):
     """The server has a fault, which its log describes: the request was not done, or only in part."""
 
     code = "internal_error"
+
+
+class PreconditionRequired(BadRequest):
+    """If-Match is missing: send the ETag of what is to be changed, as it was read."""
+
+    code = "precondition_required"
+
+
+class PreconditionFailed(BadRequest):
+    """It was changed since the ETag in If-Match was read: read it again."""
+
+    code = "precondition_failed"
+
+
+class NoteUnwritten(ServerError):
+    """The note could not be written."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code  # of the writer's error
 
 
 class EpochLost(ServerError):

@@ -5,7 +5,7 @@ acknowledged; a final is stored together with the checkpoint behind it before an
 next owner goes on behind the last stored final and makes the same finals under the same ids.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import RawIOBase
@@ -468,6 +468,19 @@ class LiveEncounter:
         if self._parts.samples is not None:
             return self.duration(0) / max(1, self._parts.samples)
         return self._fed / max(1, self._parts.size)
+
+    async def relabel(self, roles: Mapping[str, Role]) -> None:
+        """Speakers have other roles, as somebody says who knows; returns once that is stored and told.
+
+        Raises `EpochLost`, `StoreUnavailable`.
+        """
+        if self.gone.is_set() and not self.transcribed.is_set():
+            raise self._lost()
+        self._conversation.correct(roles)
+        self._deliver()
+        await self._outbox.store()
+        if any(roles.get(item.speaker, item.role) is not item.role for item in self.transcript.items):
+            raise self._lost()  # what stored it for us has failed
 
     async def reached(self, samples: int) -> None:
         """Wait until so much of a recording was heard, or all of it, or this process no longer holds it."""

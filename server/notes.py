@@ -52,4 +52,4 @@ class Notes:
         except Exception as exc:  # a bug in the writer ends this note, not the transcript
             log.error("note.failed", type=type(exc).__name__)
             return StoredNote(absence=Failure(code="note_failed", message="The note could not be written."))
-        return StoredNote(note=note)
+        return StoredNote(note=note, style=style)

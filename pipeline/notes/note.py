@@ -40,7 +40,8 @@ class NoteSentence:
     """One sentence and its evidence."""
 
     text: str
-    items: tuple[str, ...]  # ids of 1 to 4 transcript items that hold its content words, in spoken order
+    # Ids of 1 to 4 transcript items that hold its content words, in spoken order; none where a provider wrote it.
+    items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,9 @@ class NoteSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A clinical note. It is an extract of what was said when `generator` is "embedded-extractive"."""
+    """A clinical note. It is an extract of what was said when `generator` is "embedded-extractive", and "provider" when
+    somebody edited it.
+    """
 
     template: str
     title: str  # the complaint in a few words where one was named, else the template's title

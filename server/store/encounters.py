@@ -147,20 +147,20 @@ def get(connection: Connection, encounter: str) -> EncounterRow:
     found = connection.execute(select(t.encounters).where(t.encounters.c.id == encounter)).one_or_none()
     if found is None:
         raise NotFound
-    return _row(found)
+    return read_row(found)
 
 
 def in_states(connection: Connection, states: Iterable[State]) -> list[EncounterRow]:
     """Encounters in any of these states, oldest first."""
     query = select(t.encounters).where(t.encounters.c.state.in_(list(states))).order_by(t.encounters.c.created_at)
-    return [_row(found) for found in connection.execute(query)]
+    return [read_row(found) for found in connection.execute(query)]
 
 
 def live_of_key(connection: Connection, tenant: str, key_id: str) -> list[EncounterRow]:
     """Encounters that take audio and were opened with a key, or with a token of it."""
     c = t.encounters.c
     query = select(t.encounters).where(c.state == State.LIVE, c.tenant_id == tenant, c.key_id == key_id)
-    return [_row(found) for found in connection.execute(query)]
+    return [read_row(found) for found in connection.execute(query)]
 
 
 def take_over(connection: Connection, encounter: str, owner: str, epoch: int) -> int:
@@ -304,6 +304,13 @@ def own(connection: Connection, encounter: str, epoch: int, *, state: State | No
         raise EpochLost
 
 
+def lock(connection: Connection, encounter: str) -> EncounterRow:
+    """An encounter that nobody else changes until the commit. Raises `NotFound`."""
+    c = t.encounters.c
+    connection.execute(select(c.id).where(c.id == encounter).with_for_update())
+    return get(connection, encounter)
+
+
 def read_items(connection: Connection, seal: Seal, encounter: str) -> list[Utterance]:
     """Every final, in the order in which they became final."""
     query = select(t.items.c.id, t.items.c.sealed).where(t.items.c.encounter_id == encounter)
@@ -342,8 +349,16 @@ def put_intake(connection: Connection, seal: Seal, encounter: str, intake: Intak
 
 def get_intake(connection: Connection, seal: Seal, encounter: str) -> Intake:
     """What the client knew."""
-    sealed = connection.execute(select(t.encounters.c.intake).where(t.encounters.c.id == encounter)).scalar()
+    sealed = sealed_intake(connection, encounter)
     return NOTHING if sealed is None else msgspec.json.decode(seal.open("intake", sealed), type=Intake)
+
+
+def sealed_intake(connection: Connection, encounter: str) -> bytes | None:
+    """The same as it is stored; None: nothing."""
+    sealed: bytes | None = connection.execute(
+        select(t.encounters.c.intake).where(t.encounters.c.id == encounter)
+    ).scalar()
+    return sealed
 
 
 def set_stages(connection: Connection, encounter: str, stages: dict[Stage, float], at: float) -> None:
@@ -474,7 +489,8 @@ def erase(connection: Connection, encounter: str) -> None:
     connection.execute(delete(t.encounters).where(t.encounters.c.id == encounter))
 
 
-def _row(found: Row[tuple[object, ...]]) -> EncounterRow:
+def read_row(found: Row[tuple[object, ...]]) -> EncounterRow:
+    """A row of the table `encounters`, read."""
     return EncounterRow(
         id=found.id,
         tenant_id=found.tenant_id,

@@ -72,6 +72,7 @@ encounters = Table(
     UniqueConstraint("tenant_id", "client_key", name="uq_encounters_client_key"),
     Index("ix_encounters_state", "state"),
     Index("ix_encounters_tenant", "tenant_id", "state"),
+    Index("ix_encounters_created", "tenant_id", "created_at", "id"),
 )
 
 streams = Table(

@@ -295,3 +295,46 @@ def test_a_number_that_a_merge_frees_is_not_given_to_somebody_else() -> None:
     assert [subject._label(voice) for voice in "123"] == ["s1", "s2", "s3"]
     subject._merge("2", "1")
     assert subject._label("4") == "s4"
+
+
+# Corrections
+
+
+def test_a_correction_is_told_and_stands_against_all_that_is_said_later() -> None:
+    room, voices = Room(), Voices("d", "p")
+    visit(room, voices)
+    doctor, patient = room.speaker_of(ASKS), room.speaker_of(TELLS)
+    room.subject.correct({doctor: Role.PATIENT, patient: Role.DOCTOR})
+    room.take()
+    assert (room.role_of(ASKS), room.role_of(TELLS)) == (Role.PATIENT, Role.DOCTOR)
+    (more,) = room.hear(voices, ("d", MORE))
+    assert (more.speaker, more.role) == (doctor, Role.PATIENT)
+    room.end()
+    assert {role for speaker, role in room.labels.values() if speaker == doctor} == {Role.PATIENT}
+
+
+def test_a_correction_outlives_the_process() -> None:
+    room, voices = Room(), Voices("d", "p")
+    visit(room, voices)
+    doctor = room.speaker_of(ASKS)
+    room.subject.correct({doctor: Role.UNSPECIFIED})
+    room.take()
+    items = [
+        replace(item, speaker=room.labels[item.id][0], role=room.labels[item.id][1]) for item in room.items.values()
+    ]
+    again = Room(conversation(room.subject.state(), items))
+    again.segment, again.now = room.segment, room.now
+    (more,) = again.hear(voices, ("d", MORE))
+    assert (more.speaker, more.role) == (doctor, Role.UNSPECIFIED)
+
+
+def test_a_correction_goes_before_the_role_that_a_stream_was_declared_with() -> None:
+    room = Room(name="mic", role=Role.DOCTOR, voices=False)
+    voices = Voices("d")
+    (first,) = room.hear(voices, ("d", ASKS))
+    assert first.role is Role.DOCTOR
+    room.subject.correct({first.speaker: Role.PATIENT})
+    room.take()
+    assert room.role_of(ASKS) is Role.PATIENT
+    (second,) = room.hear(voices, ("d", MORE))
+    assert second.role is Role.PATIENT

@@ -37,6 +37,7 @@ MAX_TEXT = 100  # characters of a language's or a template's name
 MAX_GLOSSARIES = 20
 MAX_KEY = 200  # characters of an Idempotency-Key
 MAX_URL = 4096
+MAX_WORDS = 500  # characters of who consented, and how
 MAX_MS = 24 * 3_600_000  # of a typed item: a day
 STYLES = ("", *Style)
 NUMBER_BYTES = 4  # of a chunk's number, big-endian, before the chunk
@@ -281,14 +282,31 @@ def typed(wanted: schema.TypedRequest) -> tuple[EncounterOptions, list[Turn]]:
     return asked, turns
 
 
-def intake(wanted: schema.TypedRequest) -> Intake:
+def intake(wanted: schema.TypedRequest | schema.RecordingRequest) -> Intake:
     """What the client knows of the encounter."""
     patient, consent = wanted.patient, wanted.consent
     return Intake(
         patient=Patient() if patient is None else msgspec.convert(msgspec.structs.asdict(patient), Patient),
         context=wanted.context,
-        consent=None if consent is None else msgspec.convert(msgspec.structs.asdict(consent), Consent),
+        consent=None if consent is None else told_consent(consent),
     )
+
+
+def told_consent(said: schema.Consent) -> Consent:
+    """What the platform says of the patient's consent. Raises `BadRequest`."""
+    if not (0 < len(said.given_by) <= MAX_WORDS and 0 < len(said.method) <= MAX_WORDS):
+        raise BadRequest(f"given_by and method of consent must have 1 to {MAX_WORDS} characters.")
+    time_of("at of consent", said.at)
+    return Consent(given_by=said.given_by, at=said.at, method=said.method)
+
+
+def time_of(name: str, text: str) -> float:
+    """Seconds since 1970 of a time in ISO 8601; UTC where it does not say. Raises `BadRequest`."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise BadRequest(f'{name} must be a time such as "2026-01-31T10:30:00Z".') from None
 
 
 def encounter(view: EncounterView) -> schema.Encounter:
@@ -306,15 +324,16 @@ def encounter(view: EncounterView) -> schema.Encounter:
         completed_at=None if row.completed_at is None else timestamp(row.completed_at),
         language=row.options.language,
         warnings=list(row.warnings),
-        error=_stored_error(row.failure) if row.state is State.FAILED else None,
+        error=stored_error(row.failure) if row.state is State.FAILED else None,
         items=[final(item) for item in view.items],
         speakers=speakers(summary(view.items)),
         note=None if written is None else note(written),
-        note_absence=_stored_error(absence),
+        note_absence=stored_error(absence),
     )
 
 
-def _stored_error(failure: Failure | None) -> schema.Error | None:
+def stored_error(failure: Failure | None) -> schema.Error | None:
+    """Why an encounter, or its note, failed."""
     return None if failure is None else schema.Error(code=failure.code, message=failure.message)
 
 
@@ -340,9 +359,9 @@ STATUS = {
     "not_found": 404,
     "method_not_allowed": 405,
     "erased": 404,
-    "audio_gone": 404,
     "upload_stalled": 408,
     "already_final": 409,
+    "audio_gone": 410,
     "conflict": 409,
     "precondition_failed": 412,
     "too_large": 413,
@@ -355,6 +374,8 @@ STATUS = {
     "no_common_codec": 422,
     "too_many_tracks": 422,
     "ice_restart_unsupported": 422,
+    "transcript_too_short": 422,  # of a note that is to be written again
+    "note_language_unsupported": 422,
     "precondition_required": 428,
     "rate_limited": 429,
     "quota_streams": 429,

@@ -1,5 +1,4 @@
-"""`GET /api/encounters/{id}/events`: the transcript of any session, live or over, as Server-Sent Events; beside it who
-spoke how much, `…/speakers`.
+"""`GET /api/encounters/{id}/events`: the transcript of any session, live or over, as Server-Sent Events.
 
 The format: `server.sse`.
 """
@@ -18,8 +17,8 @@ from server.domain import Caller
 from server.encounters import Encounters
 from server.endpoints import EVENTS, Content, Endpoint, Parameter
 from server.errors import BadRequest
-from server.facades.auscult import convert, schema
-from server.facades.auscult.answers import answer, own_api
+from server.facades.auscult import schema
+from server.facades.auscult.answers import own_api
 from server.facades.auscult.telling import Telling, Told, told_problem
 from server.metrics import Metrics
 from server.sse import Ending
@@ -81,26 +80,12 @@ class EventRoutes:
                 refuses=(400, 404),
                 parameters=FOLLOWING,
             ),
-            Endpoint(
-                facade=api,
-                method="GET",
-                path="/api/encounters/{encounter}/speakers",
-                handler=self.speakers,
-                gives={200: Content(schema.SpeakerSummary)},
-                refuses=(404,),
-            ),
         ]
 
     async def follow(self, request: Request) -> Response:
         """Follow a session that the caller may reach."""
         caller = await self._authenticator.caller(credential(request))
         return await self.stream(request, caller, request.path_params["encounter"])
-
-    async def speakers(self, request: Request) -> Response:
-        """Who spoke how much so far."""
-        caller = await self._authenticator.caller(credential(request))
-        summary = await self._encounters.speakers(caller, request.path_params["encounter"])
-        return answer(schema.SpeakerSummary(speakers=convert.speakers(summary)))
 
     async def stream(self, request: Request, caller: Caller, encounter: str) -> Response:
         """The events of a session, from where the request says. Raises `NotFound`, `BadRequest`."""

@@ -149,7 +149,7 @@ class RecordingRoutes:
         self._encounters.check_language(options)
         if options.note and options.template:
             self._encounters.notes.require(options.template)
-        return await receiving.accept(options, key, convert.callback(wanted.callback_url))
+        return await receiving.accept(options, key, convert.callback(wanted.callback_url), convert.intake(wanted))
 
     async def _caller(self, request: Request) -> Caller:
         return await self._authenticator.caller(bearer(request.headers))

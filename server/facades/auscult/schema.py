@@ -219,36 +219,6 @@ Event: TypeAlias = (
 # Recordings and encounters over HTTP
 
 
-class RecordingRequest(Struct, kw_only=True):
-    """What a recording is to become; `urls` where it is to be fetched."""
-
-    urls: list[str] = []
-    callback_url: str = ""  # where the result is to be sent
-    language: str = "en"
-    template: str = ""
-    glossary: list[str] = []
-    note: bool = True
-    expected_speakers: int = 0
-    speaker_hints: list[str] = []
-    role: str = "unspecified"  # of the only person in it
-
-
-class RecordingForm(Struct, kw_only=True):
-    """The same with its files: one part `audio` for each, in order."""
-
-    audio: list[bytes]
-    options: RecordingRequest | None = None
-
-
-class TypedItem(Struct, kw_only=True):
-    """What was said at a time."""
-
-    text: str
-    speaker: str = "unspecified"  # doctor | patient | unspecified
-    start_ms: int = 0
-    end_ms: int = 0
-
-
 class PatientInfo(Struct, kw_only=True):
     """Who is treated."""
 
@@ -267,6 +237,39 @@ class Consent(Struct, kw_only=True):
     given_by: str
     at: str  # ISO 8601
     method: str  # such as "spoken" or "form"
+
+
+class RecordingRequest(Struct, kw_only=True):
+    """What a recording is to become; `urls` where it is to be fetched."""
+
+    urls: list[str] = []
+    callback_url: str = ""  # where the result is to be sent
+    language: str = "en"
+    template: str = ""
+    glossary: list[str] = []
+    note: bool = True
+    expected_speakers: int = 0
+    speaker_hints: list[str] = []
+    role: str = "unspecified"  # of the only person in it
+    patient: PatientInfo | None = None
+    context: str = ""
+    consent: Consent | None = None
+
+
+class RecordingForm(Struct, kw_only=True):
+    """The same with its files: one part `audio` for each, in order."""
+
+    audio: list[bytes]
+    options: RecordingRequest | None = None
+
+
+class TypedItem(Struct, kw_only=True):
+    """What was said at a time."""
+
+    text: str
+    speaker: str = "unspecified"  # doctor | patient | unspecified
+    start_ms: int = 0
+    end_ms: int = 0
 
 
 class TypedRequest(Struct, kw_only=True):
@@ -308,6 +311,119 @@ class Encounter(Struct, kw_only=True, omit_defaults=True):
     speakers: list[Speaker] = []
     note: Note | None = None
     note_absence: Error | None = None
+
+
+class EncounterSummary(Struct, kw_only=True, omit_defaults=True):
+    """An encounter in a list: nothing of what was said."""
+
+    encounter_id: str
+    api: str  # by which it came
+    status: str  # live | queued | working | closing | done | failed
+    percentage: int
+    stage: str
+    created_at: str
+    completed_at: str | None = None
+    language: str = ""
+    template: str = ""
+    audio_ms: int = 0  # heard, of all streams together
+    error: Error | None = None
+
+
+class EncounterList(Struct, kw_only=True):
+    """`GET /api/encounters`, newest first."""
+
+    encounters: list[EncounterSummary]
+    next_cursor: str | None  # of the next page; null: these are the last
+
+
+class Transcript(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/transcript`, in the order in which it was spoken."""
+
+    encounter_id: str
+    status: str
+    language: str
+    items: list[Final]
+
+
+class SpeakerCorrection(Struct, kw_only=True):
+    """What role somebody has."""
+
+    speaker_id: str
+    speaker: str  # doctor | patient | unspecified
+
+
+class SpeakerCorrections(Struct, kw_only=True):
+    """`PATCH /api/encounters/{id}/speakers`: either `speakers`, or `swap`."""
+
+    speakers: list[SpeakerCorrection] = []  # others stay as they are
+    swap: bool = False  # the doctor is the patient, and the other way round
+
+
+class ConsentState(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/consent`."""
+
+    consent: Consent | None  # null: nothing was told
+
+
+class NoteVersion(Struct, kw_only=True, omit_defaults=True):
+    """A version of a note."""
+
+    version: int  # from 1
+    created_at: str
+    template: str
+    review_status: str  # draft | approved
+    style: str = ""  # asked for: auto | paragraphs | bullet_points
+    language: str = ""
+    edited_at: str | None = None  # when a provider last changed what it says
+    generator: str = ""  # embedded-extractive | provider
+    title: str = ""
+    sections: list[Section] = []
+    note_absence: Error | None = None  # why there is no note in it
+
+
+class NoteVersions(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/notes`, the oldest first."""
+
+    versions: list[NoteVersion]
+
+
+class NoteRequest(Struct, kw_only=True):
+    """`POST /api/encounters/{id}/notes`: empty: as it was asked for at first."""
+
+    template: str = ""
+    style: str = ""  # auto | paragraphs | bullet_points
+
+
+class EditedSentence(Struct, kw_only=True):
+    """A sentence, and the ids of the finals it rests on, where it does."""
+
+    text: str
+    items: list[str] = []
+
+
+class EditedSection(Struct, kw_only=True):
+    """A section: its sentences, or its text in one piece."""
+
+    key: str
+    title: str = ""
+    text: str = ""  # or …
+    sentences: list[EditedSentence] = []  # … of which the text is made
+
+
+class EditedNote(Struct, kw_only=True):
+    """`PUT /api/encounters/{id}/notes/{version}`: what the note says from now on."""
+
+    title: str
+    sections: list[EditedSection]
+    review_status: str = "draft"  # draft | approved
+
+
+class NotePatch(Struct, kw_only=True):
+    """`PATCH /api/encounters/{id}/notes/{version}`: what is not there stays as it is."""
+
+    title: str | None = None
+    sections: list[EditedSection] | None = None
+    review_status: str | None = None
 
 
 class Notification(Struct, kw_only=True):

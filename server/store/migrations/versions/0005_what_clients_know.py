@@ -9,6 +9,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.add_column("encounters", sa.Column("intake", sa.LargeBinary))
+    op.create_index("ix_encounters_created", "encounters", ["tenant_id", "created_at", "id"])
     for name in ("patient_contexts", "glossaries"):
         op.create_table(
             name,

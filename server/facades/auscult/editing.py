@@ -1,0 +1,193 @@
+"""What can be edited of an encounter: `…/speakers`, `…/consent` and `…/notes`, with entity-tags."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.auth import Authenticator, bearer, credential
+from server.domain import Caller, NoteVersion
+from server.editing import Editing
+from server.endpoints import Content, Endpoint, Method, Parameter
+from server.facades.auscult import convert as common
+from server.facades.auscult import editing_convert as convert
+from server.facades.auscult import schema
+from server.facades.auscult.answers import answer, own_api
+from server.http import Handler, body, decode
+from server.intake import Consent
+from server.metrics import Metrics
+
+MAX_BYTES = 2 << 20  # of a note; all else is much smaller
+EXPECTED = Parameter("If-Match", "header", "The ETag of what is changed, as it was read.")
+NAMED = Parameter("If-Match", "header", EXPECTED.about, required=True)
+EDITS = (400, 404, 412, 413)
+
+
+class EditingRoutes:
+    """See the module."""
+
+    def __init__(self, editing: Editing, authenticator: Authenticator, metrics: Metrics) -> None:
+        self._editing = editing
+        self._authenticator = authenticator
+        self._metrics = metrics
+
+    def endpoints(self) -> list[Endpoint]:
+        speakers, consent = Content(schema.SpeakerSummary), Content(schema.ConsentState)
+        versions, version = Content(schema.NoteVersions), Content(schema.NoteVersion)
+        edited, patched = Content(schema.EditedNote), Content(schema.NotePatch)
+        return [
+            self._endpoint("GET", "speakers", self.speakers, gives=speakers, refuses=(404,)),
+            self._endpoint(
+                "PATCH",
+                "speakers",
+                self.correct,
+                takes=Content(schema.SpeakerCorrections),
+                gives=speakers,
+                refuses=(*EDITS, 409),
+                parameter=EXPECTED,
+            ),
+            self._endpoint("GET", "consent", self.consent, gives=consent, refuses=(404,)),
+            self._endpoint(
+                "PUT",
+                "consent",
+                self.put_consent,
+                takes=Content(schema.Consent),
+                gives=consent,
+                refuses=(*EDITS, 428),
+                parameter=EXPECTED,
+            ),
+            self._endpoint("GET", "notes", self.notes, gives=versions, refuses=(404,)),
+            self._endpoint(
+                "POST",
+                "notes",
+                self.write,
+                takes=Content(schema.NoteRequest),
+                gives=version,
+                refuses=(400, 404, 409, 413, 422),
+                status=201,
+            ),
+            self._endpoint("GET", "notes/{version}", self.note, gives=version, refuses=(404,)),
+            self._endpoint(
+                "PUT",
+                "notes/{version}",
+                self.replace,
+                takes=edited,
+                gives=version,
+                refuses=(*EDITS, 409, 428),
+                parameter=NAMED,
+            ),
+            self._endpoint(
+                "PATCH",
+                "notes/{version}",
+                self.patch,
+                takes=patched,
+                gives=version,
+                refuses=(*EDITS, 409, 428),
+                parameter=NAMED,
+            ),
+        ]
+
+    def _endpoint(
+        self,
+        method: Method,
+        path: str,
+        handler: Handler,
+        *,
+        gives: Content,
+        refuses: tuple[int, ...],
+        takes: Content | None = None,
+        parameter: Parameter | None = None,
+        status: int = 200,
+    ) -> Endpoint:
+        return Endpoint(
+            facade=own_api(self._metrics),
+            method=method,
+            path=f"/api/encounters/{{encounter}}/{path}",
+            handler=handler,
+            takes=() if takes is None else (takes,),
+            gives={status: gives},
+            refuses=refuses,
+            parameters=() if parameter is None else (parameter,),
+        )
+
+    async def speakers(self, request: Request) -> Response:
+        """Who spoke how much so far."""
+        caller, encounter = await self._asked(request)
+        summary, tag = await self._editing.speakers(caller, encounter)
+        return _tagged(convert.speakers(summary), tag)
+
+    async def correct(self, request: Request) -> Response:
+        """Set what roles speakers have, or swap doctor and patient: items change, and who follows is told."""
+        caller, encounter = await self._asked(request)
+        corrections = convert.corrections(decode(await body(request, MAX_BYTES), schema.SpeakerCorrections))
+        expected = convert.expected(request.headers.get("if-match"))
+        summary, tag = await self._editing.correct_speakers(caller, encounter, corrections, expected)
+        return _tagged(convert.speakers(summary), tag)
+
+    async def consent(self, request: Request) -> Response:
+        """What the platform told of the patient's consent."""
+        caller, encounter = await self._asked(request)
+        return _consent(*await self._editing.consent(caller, encounter))
+
+    async def put_consent(self, request: Request) -> Response:
+        """Tell that the patient consented. If-Match is needed where that was told before."""
+        caller, encounter = await self._asked(request)
+        told = common.told_consent(decode(await body(request, MAX_BYTES), schema.Consent))
+        expected = convert.expected(request.headers.get("if-match"))
+        return _consent(*await self._editing.put_consent(caller, encounter, told, expected))
+
+    async def notes(self, request: Request) -> Response:
+        """All versions of the note, the oldest first."""
+        caller, encounter = await self._asked(request)
+        found = await self._editing.notes(caller, encounter)
+        return answer(schema.NoteVersions(versions=[convert.note_version(each) for each in found]))
+
+    async def write(self, request: Request) -> Response:
+        """Write the note again, as a new version: with another template or style, or since speakers were corrected."""
+        caller, encounter = await self._asked(request)
+        wanted = decode(await body(request, MAX_BYTES) or b"{}", schema.NoteRequest)
+        style = convert.style(wanted)
+        written = await self._editing.write_note(caller, encounter, template=wanted.template, style=style)
+        return _note(written, 201, {"Location": f"/api/encounters/{encounter}/notes/{written.version}"})
+
+    async def note(self, request: Request) -> Response:
+        """One version of the note."""
+        caller, encounter = await self._asked(request)
+        number = convert.version_number(request.path_params["version"])
+        return _note(await self._editing.note(caller, encounter, number))
+
+    async def replace(self, request: Request) -> Response:
+        """Replace what a version says by what a provider wrote."""
+        return await self._edit(request, schema.EditedNote)
+
+    async def patch(self, request: Request) -> Response:
+        """Change a part of a version, or only approve of it."""
+        return await self._edit(request, schema.NotePatch)
+
+    async def _edit(self, request: Request, kind: type[schema.EditedNote] | type[schema.NotePatch]) -> Response:
+        caller, encounter = await self._asked(request)
+        number = convert.version_number(request.path_params["version"])
+        edit = convert.note_edit(decode(await body(request, MAX_BYTES), kind))
+        expected = convert.expected(request.headers.get("if-match"))
+        return _note(await self._editing.edit_note(caller, encounter, number, edit, expected))
+
+    async def _asked(self, request: Request) -> tuple[Caller, str]:
+        """Who asks, and for which encounter. Who only reads may have its token in the address."""
+        asked = credential(request) if request.method in ("GET", "HEAD") else bearer(request.headers)
+        return await self._authenticator.caller(asked), request.path_params["encounter"]
+
+
+def _tagged(
+    told: schema.SpeakerSummary | schema.ConsentState | schema.NoteVersion,
+    tag: str,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return answer(told, status, {"ETag": convert.etag(tag), **(headers or {})})
+
+
+def _consent(consent: Consent | None, tag: str) -> Response:
+    told = None if consent is None else schema.Consent(given_by=consent.given_by, at=consent.at, method=consent.method)
+    return _tagged(schema.ConsentState(consent=told), tag)
+
+
+def _note(version: NoteVersion, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _tagged(convert.note_version(version), version.tag, status, headers)

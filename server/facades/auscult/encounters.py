@@ -1,0 +1,81 @@
+"""`GET /api/encounters`: which there are. `…/{id}/transcript`: what was said, also as a file with captions."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.auth import Authenticator, bearer, credential
+from server.catalogue import Catalogue
+from server.encounters import Encounters
+from server.endpoints import Content, Endpoint, Parameter
+from server.facades.auscult import catalogue_convert as convert
+from server.facades.auscult import schema
+from server.facades.auscult.answers import answer, own_api
+from server.metrics import Metrics
+
+LISTED = (
+    Parameter("status", "query", "Only these: live, queued, working, closing, done, failed; several with commas."),
+    Parameter("api", "query", "Only those that came by this API, such as auscult, haidy or nabla."),
+    Parameter("language", "query", "Only those in this language; de finds de-CH, too."),
+    Parameter("created_from", "query", "Only those opened at this time or later (ISO 8601)."),
+    Parameter("created_before", "query", "Only those opened before this time (ISO 8601)."),
+    Parameter("limit", "query", "How many at most, 1 to 200; 50 by default.", int),
+    Parameter("cursor", "query", "next_cursor of the page before, with the same filters."),
+)
+
+
+class EncounterRoutes:
+    """See the module."""
+
+    def __init__(
+        self, encounters: Encounters, catalogue: Catalogue, authenticator: Authenticator, metrics: Metrics
+    ) -> None:
+        self._encounters = encounters
+        self._catalogue = catalogue
+        self._authenticator = authenticator
+        self._metrics = metrics
+
+    def endpoints(self) -> list[Endpoint]:
+        api = own_api(self._metrics)
+        return [
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/api/encounters",
+                handler=self.list,
+                gives={200: Content(schema.EncounterList)},
+                refuses=(400,),
+                parameters=LISTED,
+            ),
+            Endpoint(
+                facade=api,
+                method="GET",
+                path="/api/encounters/{encounter}/transcript",
+                handler=self.transcript,
+                gives={
+                    200: [
+                        Content(schema.Transcript),
+                        *(Content(str, kind.partition(";")[0]) for kind, _ in convert.FORMATS.values()),
+                    ]
+                },
+                refuses=(400, 404),
+                parameters=[Parameter("format", "query", "json, text, srt or vtt.")],
+            ),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """The encounters that the caller may reach, newest first, a page at a time."""
+        caller = await self._authenticator.caller(bearer(request.headers))
+        query = request.query_params
+        wanted, most = convert.wanted(query.multi_items()), convert.limit(query.get("limit"))
+        page = await self._catalogue.page(caller, wanted, behind=convert.place(query.get("cursor")), most=most)
+        return answer(convert.listing(page))
+
+    async def transcript(self, request: Request) -> Response:
+        """What was said so far, as JSON, plain text or captions."""
+        caller = await self._authenticator.caller(credential(request))
+        wanted = convert.transcript_format(request.query_params.get("format"))
+        view = await self._encounters.read(caller, request.path_params["encounter"])
+        if wanted == "json":
+            return answer(convert.transcript(view))
+        media_type, write = convert.FORMATS[wanted]
+        return Response(write(convert.cues(view)), headers={"Cache-Control": "no-store"}, media_type=media_type)

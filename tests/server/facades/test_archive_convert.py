@@ -1,0 +1,129 @@
+"""Lists, captions, corrections and notes: our own bytes ⇄ domain values."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
+from pipeline.types import Role, Utterance
+from server.captions import plain, srt, vtt
+from server.domain import Failure, Filter, NoteVersion, Place, Review, State, StoredNote
+from server.editing import check, edited, swapped
+from server.errors import BadRequest, NotFound, PreconditionFailed, PreconditionRequired
+from server.facades.auscult import catalogue_convert, editing_convert, schema
+from tests.server.facades.test_auscult_convert import NOTE, view
+
+ITEM = Utterance(id="a", stream="s", role=Role.DOCTOR, start=0, end=0, text="How\n\nare --> you?", speaker="s1")
+
+
+def test_a_cursor_leads_back_to_the_very_place() -> None:
+    place = Place(created_at=1764153600.1234567, encounter="0f" * 12)
+    cursor = catalogue_convert.cursor(place)
+    assert cursor is not None
+    assert catalogue_convert.place(cursor) == place
+    assert catalogue_convert.cursor(None) is None
+    assert catalogue_convert.place(None) is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "ä", "A" * 300, "bnVsbA", "eyJjcmVhdGVkX2F0IjoieCJ9"])
+def test_another_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(BadRequest):
+        catalogue_convert.place(cursor)
+
+
+def test_a_filter_takes_several_states_and_times_of_any_zone() -> None:
+    wanted = catalogue_convert.wanted(
+        [("status", "done,failed"), ("status", "done"), ("created_from", "1970-01-01T01:00:00+01:00"), ("x", "y")]
+    )
+    assert wanted == Filter(states=(State.DONE, State.FAILED), created_from=0.0)
+    assert catalogue_convert.wanted([("created_before", "1970-01-02")]).created_before == 86_400
+
+
+def test_captions_keep_to_one_line_and_to_their_format() -> None:
+    said = msgspec.structs.replace(view(State.DONE), items=(ITEM,))
+    cues = catalogue_convert.cues(said)
+    assert plain(cues) == "Doctor: How are -> you?\n"
+    assert srt(cues).startswith("1\n00:00:00,000 --> 00:00:00,001\nDoctor: How are -> you?\n")
+    assert "<v Doctor>How are --&gt; you?" in vtt(cues)
+
+
+@pytest.mark.parametrize(
+    ("header", "tags"),
+    [(None, None), ("", None), ('"a"', {"a"}), ('"a", "b"', {"a", "b"}), ("*", {"*"}), ('W/"a"', set()), ("a", set())],
+)
+def test_if_match_names_strong_tags(header: str | None, tags: set[str] | None) -> None:
+    assert editing_convert.expected(header) == tags
+
+
+def test_only_who_names_the_state_there_is_may_change_it() -> None:
+    for expected in (frozenset({"t"}), frozenset({"*"}), frozenset({"u", "t"})):
+        check("t", expected)
+    for expected in (frozenset({"u"}), frozenset()):
+        with pytest.raises(PreconditionFailed):
+            check("t", expected)
+    with pytest.raises(PreconditionRequired):
+        check("t", None)
+
+
+def test_swapping_leaves_alone_who_is_neither() -> None:
+    other = Utterance(id="b", stream="s", role=Role.UNSPECIFIED, start=1, end=2, text="Yes.", speaker="s2")
+    assert swapped([ITEM, other]) == {"s1": Role.PATIENT}
+
+
+def test_a_version_is_told_with_all_that_is_known_of_it() -> None:
+    stored = StoredNote(note=NOTE, style="auto", review=Review.APPROVED, edited_at=0.0)
+    told: Any = msgspec.to_builtins(
+        editing_convert.note_version(NoteVersion(version=2, created_at=0.0, stored=stored, tag="t"))
+    )
+    assert told | {"sections": []} == {
+        "version": 2,
+        "created_at": "1970-01-01T00:00:00Z",
+        "template": "SOAP",
+        "review_status": "approved",
+        "style": "auto",
+        "language": "en",
+        "edited_at": "1970-01-01T00:00:00Z",
+        "generator": "embedded-extractive",
+        "title": "Headache",
+        "sections": [],
+    }
+    assert told["sections"][0]["sentences"] == [{"text": "It aches.", "items": ["a", "b"]}]
+
+
+def test_an_edited_section_says_exactly_what_was_sent() -> None:
+    sections = [schema.EditedSection(key="PLAN", title="Plan", text="- Rest.\n- Water.")]
+    edit = editing_convert.note_edit(schema.NotePatch(sections=sections))
+    assert edit.sections is not None
+    assert edit.sections[0].text == "- Rest.\n- Water."
+    sentences = (NoteSentence(text="- Rest.\n- Water.", items=()),)
+    assert edit.sections == (NoteSection(key="PLAN", title="Plan", sentences=sentences, style=Style.PARAGRAPHS),)
+
+
+def test_what_was_approved_of_is_a_draft_again_once_it_says_something_else() -> None:
+    row = view(State.DONE).row
+    approved = StoredNote(note=NOTE, review=Review.APPROVED)
+    title = editing_convert.note_edit(schema.NotePatch(title="Migraine"))
+    changed = edited(approved, row, title, 1.0)
+    assert (changed.review, changed.edited_at) == (Review.DRAFT, 1.0)
+    assert isinstance(changed.note, Note)
+    assert (changed.note.title, changed.note.sections) == ("Migraine", NOTE.sections)
+    both = editing_convert.note_edit(schema.NotePatch(title="Migraine", review_status="approved"))
+    assert edited(approved, row, both, 1.0).review is Review.APPROVED
+    only = edited(
+        StoredNote(note=NOTE), row, editing_convert.note_edit(schema.NotePatch(review_status="approved")), 1.0
+    )
+    assert (only.review, only.edited_at, only.note) == (Review.APPROVED, None, NOTE)
+
+
+def test_nobody_approves_of_a_note_that_there_is_not() -> None:
+    absent = StoredNote(absence=Failure(code="x", message="x"))
+    edit = editing_convert.note_edit(schema.NotePatch(review_status="approved"))
+    with pytest.raises(BadRequest):
+        edited(absent, view(State.DONE).row, edit, 0.0)
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "1.0", "٣", "1" * 7])
+def test_a_version_that_is_no_number_is_not_found(number: str) -> None:
+    with pytest.raises(NotFound):
+        editing_convert.version_number(number)
