@@ -20,6 +20,7 @@ class Action(StrEnum):
     FOLLOW = "encounter.follow"  # the live transcript is given out
     ERASE = "encounter.erase"
     LIST = "encounter.list"  # what there is, without what was said
+    LISTEN = "encounter.listen"  # audio was given out
     EDIT = "encounter.edit"  # speakers, consent or a note were changed
     TOKEN = "token.make"  # a key was turned into a token
     PATIENT = "patient.put"  # what is known of a patient was stored …

@@ -13,6 +13,7 @@ from server.described import Described
 from server.editing import Editing
 from server.encounters import Encounters
 from server.endpoints import Endpoint, routes
+from server.facades.auscult.audio import AudioRoutes
 from server.facades.auscult.editing import EditingRoutes
 from server.facades.auscult.encounters import EncounterRoutes
 from server.facades.auscult.events import EventRoutes
@@ -35,6 +36,7 @@ from server.facades.soapnoteapi.specialties import read_specialties
 from server.ingest.sdp import read_ice_server
 from server.metrics import Metrics
 from server.patients import Patients
+from server.playback import Playback
 from server.recordings import Recordings
 from server.replays import Replays
 from server.segments import Segments
@@ -56,6 +58,7 @@ class Apis:
     segments: Segments
     catalogue: Catalogue
     editing: Editing
+    playback: Playback
     replays: Replays
     telling: Telling
     whip_sessions: WhipSessions
@@ -164,6 +167,12 @@ class Apis:
             send_timeout_s=self.settings.limits.send_timeout_s,
             stopping=self.stopping,
         )
+        audio = AudioRoutes(
+            self.playback,
+            self.authenticator,
+            self.metrics,
+            send_timeout_s=self.settings.limits.send_timeout_s,
+        )
         endpoints = [
             *operations,
             *soapnoteapi.endpoints(),
@@ -175,6 +184,7 @@ class Apis:
             *events.endpoints(),
             *recordings.endpoints(),
             *EncounterRoutes(self.encounters, self.catalogue, self.authenticator, self.metrics).endpoints(),
+            *audio.endpoints(),
             *EditingRoutes(self.editing, self.authenticator, self.metrics).endpoints(),
             *whip.endpoints(),
             *openai.endpoints(),

@@ -34,6 +34,7 @@ from server.dispatching import Dispatcher
 from server.editing import Editing
 from server.encounters import Encounters
 from server.engines import (
+    OpusWriter,
     duration,
     file_options,
     live_options,
@@ -59,6 +60,7 @@ from server.metrics import Metrics
 from server.notes import Notes
 from server.outgoing import Outgoing
 from server.patients import Patients
+from server.playback import Playback
 from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
@@ -268,6 +270,7 @@ class Server:
             transcripts=Transcripts(self._encounters, self._studio, self._outgoing.check),
             catalogue=Catalogue(self._studio),
             editing=Editing(self._encounters, self._studio),
+            playback=Playback(self._encounters, self._studio, self._blobs, OpusWriter),
             version=version("auscult"),
         )
         open_metrics = settings.server.open_metrics

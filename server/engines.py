@@ -11,6 +11,7 @@ from pipeline.engines.ge2e import Ge2eEmbedder
 from pipeline.engines.ge2e_weights import weights_path
 from pipeline.engines.pyannote import PyannoteDiarizer, pyannote_embedder
 from pipeline.engines.pyav import open_decoder as open_decoder
+from pipeline.engines.pyav_opus import OpusWriter as OpusWriter
 from pipeline.engines.pyav_probe import duration as duration
 from pipeline.engines.scripted import ScriptedRecogniser
 from pipeline.engines.silero import SileroModel

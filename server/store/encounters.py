@@ -482,6 +482,12 @@ def blob_keys(connection: Connection, encounter: str) -> list[str]:
     return [str(row.key) for row in connection.execute(query)]
 
 
+def blobs_of(connection: Connection, encounter: str) -> dict[int, str]:
+    """Names of the blobs that hold archived streams, by their ordinal."""
+    query = select(t.blobs.c.stream, t.blobs.c.key).where(t.blobs.c.encounter_id == encounter)
+    return {int(row.stream): str(row.key) for row in connection.execute(query)}
+
+
 def erase(connection: Connection, encounter: str) -> None:
     """Delete an encounter and all that belongs to it; its data key first."""
     connection.execute(update(t.encounters).where(t.encounters.c.id == encounter).values(data_key=None))

