@@ -318,10 +318,10 @@ class Session:
         return voices
 
     def _detect(self, request: RecognitionRequest, language: str) -> None:
-        """The stream's language is the one of most of what was said, as soon as that is enough."""
+        """The stream's language is the one of most of what was said, as soon as that is enough or all there is."""
         if request.purpose.whole or len(request.pcm) >= LANGUAGE_AUDIO:
             self._spoken[language] += len(request.pcm)
-        if self._spoken.total() >= LANGUAGE_AUDIO:
+        if self._spoken and (self._ended or self._spoken.total() >= LANGUAGE_AUDIO):
             self._language = max(self._spoken, key=self._spoken.__getitem__)
 
     # Answers → what is shown

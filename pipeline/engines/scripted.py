@@ -68,4 +68,4 @@ def script(request: RecognitionRequest) -> Hypothesis:
     words = tuple(
         Word(text=text, start=n * WORD, end=min(n * WORD + SPOKEN, len(request.pcm))) for n, text in enumerate(texts)
     )
-    return Hypothesis(words=words, language=request.language)
+    return Hypothesis(words=words, language=request.language or "en")

@@ -198,6 +198,16 @@ def test_the_language_is_the_one_of_most_of_the_first_seconds() -> None:
     assert later.language == checkpoint.language == "de"
 
 
+def test_a_short_stream_has_the_language_of_all_there_is() -> None:
+    subject = session(stream=replace(STREAM, language=""))
+    play(subject, speech(1000))
+    subject.receive_end()
+    (request,) = asked(subject, Purpose.FINAL)
+    subject.receive_hypothesis(request, replace(hypothesis("Ja."), language="de"))
+    (checkpoint,) = [event.checkpoint for event in subject.events() if isinstance(event, Committed)]
+    assert checkpoint.language == "de"
+
+
 def test_noise_has_no_language() -> None:
     subject = session(stream=replace(STREAM, language=""))
     play(subject, speech(4000), silence(600))

@@ -308,6 +308,8 @@ def error(exc: AuscultError) -> tuple[int, schema.ErrorBody]:
     """Status and body."""
     status = STATUS.get(exc.code, 500)
     param = exc.param if isinstance(exc, Invalid) else PARAMS.get(exc.code)
+    if isinstance(exc, BadRequest) and exc.field == "audio":  # as our own API calls it
+        param = "file"
     code = None if exc.code == "bad_request" else CODES.get(exc.code, exc.code)
     return status, schema.ErrorBody(
         error=schema.Error(message=str(exc), type=_type(status, code), param=param, code=code)
