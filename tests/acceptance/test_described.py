@@ -1,5 +1,6 @@
 """The server describes itself, and what it says is so: schemathesis drives it from its own document."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from openapi_spec_validator import validate
 from playwright.async_api import Page, async_playwright
 
 from bench.server import RunningServer
+from tests.acceptance import generated_requests
 from tests.acceptance.browser import FLAGS
 from tests.acceptance.conftest import client, start, start_on
 
@@ -165,6 +167,7 @@ def test_no_generated_request_finds_a_fault_or_an_undocumented_answer(
             "--request-timeout", "20", "--continue-on-failure",
         ],
         capture_output=True, text=True, timeout=240, cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": generated_requests.__file__},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
     log = server.log()
