@@ -37,6 +37,7 @@ from server.ingest.sdp import read_ice_server
 from server.metrics import Metrics
 from server.patients import Patients
 from server.playback import Playback
+from server.reception import Reception
 from server.recordings import Recordings
 from server.replays import Replays
 from server.segments import Segments
@@ -71,52 +72,87 @@ class Apis:
 
     def routes(self, operations: Sequence[Endpoint]) -> list[BaseRoute]:
         """What they answer to. `operations`: endpoints for those who run the server, which are described with them."""
-        haidy = Haidy(
+        live, nabla = self._live(), self._nabla_live()
+        endpoints = [
+            *operations,
+            *self._soapnoteapi(),
+            *self._haidy(),
+            *self._nabla(),
+            *self._auscult(),
+            *self._openai(),
+        ]
+        described = Described(endpoints, [*live.sockets(), *nabla.sockets()], self.version, operations[0].facade)
+        return [*routes(described.endpoints()), *nabla.routes(), *live.routes()]
+
+    def _reception(self, api: str) -> Reception:
+        return Reception(api, self.authenticator, self.metrics, stall_s=self.settings.limits.upload_stall_timeout_s)
+
+    def _auscult(self) -> list[Endpoint]:
+        reception, send_timeout_s = self._reception("auscult"), self.settings.limits.send_timeout_s
+        events = EventRoutes(
+            self.encounters, self.telling, reception, send_timeout_s=send_timeout_s, stopping=self.stopping
+        )
+        whip = Whip(
+            self.whip_sessions,
+            events,
+            self.tokens,
+            reception,
+            whip_limits(self.settings),
+            [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
+        )
+        return [
+            *TokenRoutes(self.encounters, self.tokens, reception).endpoints(),
+            *events.endpoints(),
+            *RecordingRoutes(self.encounters, self.recordings, self.transcripts, reception).endpoints(),
+            *EncounterRoutes(self.encounters, self.catalogue, reception).endpoints(),
+            *AudioRoutes(self.playback, reception, send_timeout_s=send_timeout_s).endpoints(),
+            *EditingRoutes(self.editing, reception).endpoints(),
+            *whip.endpoints(),
+        ]
+
+    def _haidy(self) -> list[Endpoint]:
+        reception = self._reception("haidy")
+        chunks = Haidy(
             self.encounters,
             self.patients,
-            self.authenticator,
+            reception,
             self.metrics,
             max_chunk_bytes=self.settings.limits.max_chunk_bytes,
             keep_after_fetch=self.settings.tasks.keep_after_fetch,
         )
-        haidy_files = FileRoutes(
+        return [
+            *chunks.endpoints(),
+            *FileRoutes(self.encounters, self.recordings, self.patients, reception).endpoints(),
+            *PatientRoutes(self.patients, reception).endpoints(),
+        ]
+
+    def _nabla(self) -> list[Endpoint]:
+        reception = self._reception("nabla")
+        return NablaRest(self.encounters, self.recordings, self.transcripts, reception).endpoints()
+
+    def _soapnoteapi(self) -> list[Endpoint]:
+        return SoapNoteApi(
             self.encounters,
             self.recordings,
-            self.patients,
-            self.authenticator,
-            self.metrics,
-            stall_s=self.settings.limits.upload_stall_timeout_s,
-        )
-        nabla = Nabla(
-            self.encounters,
-            self.replays,
-            self.authenticator,
-            self.metrics,
-            SocketLimits(
-                max_message_bytes=message_limit(self.settings),
-                max_streams=self.settings.limits.max_streams_per_session,
-                config_timeout_s=self.settings.limits.config_timeout_s,
-                stream_silence_timeout_s=self.settings.limits.stream_silence_timeout_s,
-                send_timeout_s=self.settings.limits.send_timeout_s,
-            ),
-        )
-        nabla_rest = NablaRest(
-            self.encounters,
-            self.recordings,
+            self.segments,
             self.transcripts,
-            self.authenticator,
-            self.metrics,
-            stall_s=self.settings.limits.upload_stall_timeout_s,
-        )
-        events = EventRoutes(
-            self.encounters,
-            self.telling,
-            self.authenticator,
-            self.metrics,
+            read_specialties(config_directory() / "specialties.toml", self.encounters.notes.templates),
+            self._reception("soapnoteapi"),
             send_timeout_s=self.settings.limits.send_timeout_s,
             stopping=self.stopping,
-        )
-        live = LiveRoutes(
+        ).endpoints()
+
+    def _openai(self) -> list[Endpoint]:
+        return OpenAi(
+            self.encounters,
+            self.recordings,
+            self._reception("openai"),
+            send_timeout_s=self.settings.limits.send_timeout_s,
+            stopping=self.stopping,
+        ).endpoints()
+
+    def _live(self) -> LiveRoutes:
+        return LiveRoutes(
             self.encounters,
             self.connections,
             self.telling,
@@ -129,68 +165,21 @@ class Apis:
                 send_timeout_s=self.settings.limits.send_timeout_s,
             ),
         )
-        recordings = RecordingRoutes(
+
+    def _nabla_live(self) -> Nabla:
+        return Nabla(
             self.encounters,
-            self.recordings,
-            self.transcripts,
+            self.replays,
             self.authenticator,
             self.metrics,
-            stall_s=self.settings.limits.upload_stall_timeout_s,
+            SocketLimits(
+                max_message_bytes=message_limit(self.settings),
+                max_streams=self.settings.limits.max_streams_per_session,
+                config_timeout_s=self.settings.limits.config_timeout_s,
+                stream_silence_timeout_s=self.settings.limits.stream_silence_timeout_s,
+                send_timeout_s=self.settings.limits.send_timeout_s,
+            ),
         )
-        whip = Whip(
-            self.whip_sessions,
-            events,
-            self.authenticator,
-            self.tokens,
-            self.metrics,
-            whip_limits(self.settings),
-            [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
-        )
-        soapnoteapi = SoapNoteApi(
-            self.encounters,
-            self.recordings,
-            self.segments,
-            self.transcripts,
-            read_specialties(config_directory() / "specialties.toml", self.encounters.notes.templates),
-            self.authenticator,
-            self.metrics,
-            stall_s=self.settings.limits.upload_stall_timeout_s,
-            send_timeout_s=self.settings.limits.send_timeout_s,
-            stopping=self.stopping,
-        )
-        openai = OpenAi(
-            self.encounters,
-            self.recordings,
-            self.authenticator,
-            self.metrics,
-            stall_s=self.settings.limits.upload_stall_timeout_s,
-            send_timeout_s=self.settings.limits.send_timeout_s,
-            stopping=self.stopping,
-        )
-        audio = AudioRoutes(
-            self.playback,
-            self.authenticator,
-            self.metrics,
-            send_timeout_s=self.settings.limits.send_timeout_s,
-        )
-        endpoints = [
-            *operations,
-            *soapnoteapi.endpoints(),
-            *haidy.endpoints(),
-            *nabla_rest.endpoints(),
-            *haidy_files.endpoints(),
-            *PatientRoutes(self.patients, self.authenticator, self.metrics).endpoints(),
-            *TokenRoutes(self.encounters, self.authenticator, self.tokens, self.metrics).endpoints(),
-            *events.endpoints(),
-            *recordings.endpoints(),
-            *EncounterRoutes(self.encounters, self.catalogue, self.authenticator, self.metrics).endpoints(),
-            *audio.endpoints(),
-            *EditingRoutes(self.editing, self.authenticator, self.metrics).endpoints(),
-            *whip.endpoints(),
-            *openai.endpoints(),
-        ]
-        described = Described(endpoints, [*live.sockets(), *nabla.sockets()], self.version, operations[0].facade)
-        return [*routes(described.endpoints()), *nabla.routes(), *live.routes()]
 
 
 def whip_limits(settings: Settings) -> WhipLimits:

@@ -1,6 +1,6 @@
 """What every façade's HTTP handlers share: the body with a limit, JSON without surprises, errors at one seam."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -36,6 +36,12 @@ def decode(raw: bytes | str, kind: type[S]) -> S:
     """JSON → struct. Unknown fields are ignored. Raises `BadRequest`, which names fields and types, never values."""
     with reading_json():
         return msgspec.json.decode(raw, type=kind)
+
+
+def answer(body: msgspec.Struct | str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON that no cache keeps: it is about one client's consultation."""
+    kept_nowhere = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(body), status, kept_nowhere, media_type="application/json")
 
 
 def guarded(handler: Handler, error_response: ErrorResponse) -> Handler:

@@ -86,6 +86,12 @@ class Metrics:
         self.rejected = Counter(
             "auscult_requests_rejected_total", "Requests refused, by error code.", ["code"], registry=self.registry
         )
+        self.ignored_fields = Counter(
+            "auscult_ignored_fields_total",
+            "Fields of requests that no API of this server has, by API.",
+            ["api"],
+            registry=self.registry,
+        )
         self.sessions_refused = Counter(
             "auscult_sessions_refused_total",
             "Sessions told to come back later, by reason (sessions, streams or late).",

@@ -115,12 +115,16 @@ class Recordings:
                         if part.blob is not None:
                             await self._blobs.delete(part.blob)
 
-    async def known(self, caller: Caller, client_key: str | None) -> str | None:
-        """The recording that came with this key before, so that a repeated request need not be read."""
-        if client_key is None:
-            return None
-        find = partial(encounter_sql.find, tenant=caller.tenant_id, client_key=client_key)
-        return await self._studio.reader.read(find)
+    async def once(
+        self, caller: Caller, client_key: str | None, receive: Callable[["Receiving"], Awaitable[str]]
+    ) -> str:
+        """What `receive` accepts, or what came with this key before: then the repeated request need not be read."""
+        if client_key is not None:
+            find = partial(encounter_sql.find, tenant=caller.tenant_id, client_key=client_key)
+            if (known := await self._studio.reader.read(find)) is not None:
+                return known
+        async with self.receiving(caller) as receiving:
+            return await receive(receiving)
 
     async def cancel(self, caller: Caller, encounter: str) -> None:
         """End a recording that waits or is in work; nothing happens where it is over. Raises `NotFound`, `Conflict`."""

@@ -29,6 +29,9 @@ ROUTES = [
     ("DELETE", "/whip/0", "authorization"),
     ("GET", "/whip/0/events", "last-event-id"),
     ("PUT", "/api/anything", "authorization,content-type,if-match"),
+    ("PUT", "/v1/note/audio", "authorization"),
+    ("POST", "/v1/core/user/generate-note", "authorization,content-type,x-nabla-api-version"),
+    ("POST", "/openai/v1/audio/transcriptions", "authorization,x-stainless-lang"),
 ]
 CORS = "access-control-allow-origin"
 

@@ -9,14 +9,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from pipeline.errors import AuscultError
-from server.auth import Authenticator, credential
 from server.endpoints import Content, Endpoint, Parameter
 from server.errors import BadRequest
 from server.facades.auscult.answers import own_api
 from server.facades.auscult.convert import MAX_MS
 from server.http import ErrorResponse
-from server.metrics import Metrics
 from server.playback import Kept, Playback, Playing, Span
+from server.reception import Reception
 
 log = structlog.get_logger()
 
@@ -31,18 +30,15 @@ HEARD = (
 class AudioRoutes:
     """See the module."""
 
-    def __init__(
-        self, playback: Playback, authenticator: Authenticator, metrics: Metrics, *, send_timeout_s: float
-    ) -> None:
+    def __init__(self, playback: Playback, reception: Reception, *, send_timeout_s: float) -> None:
         self._playback = playback
-        self._authenticator = authenticator
-        self._metrics = metrics
+        self._reception = reception
         self._send_timeout_s = send_timeout_s
 
     def endpoints(self) -> list[Endpoint]:
         return [
             Endpoint(
-                facade=own_api(self._metrics),
+                facade=own_api(self._reception),
                 method="GET",
                 path="/api/encounters/{encounter}/audio",
                 handler=self.play,
@@ -54,9 +50,9 @@ class AudioRoutes:
 
     async def play(self, request: Request) -> Response:
         """The audio of an encounter, or a part of it, as Ogg Opus."""
-        caller = await self._authenticator.caller(credential(request))
+        caller = await self._reception.reader(request)
         kept = await self._playback.find(caller, request.path_params["encounter"], span(request.query_params))
-        return AudioFile(self._playback, kept, own_api(self._metrics).refuse, send_timeout_s=self._send_timeout_s)
+        return AudioFile(self._playback, kept, own_api(self._reception).refuse, send_timeout_s=self._send_timeout_s)
 
 
 class AudioFile(Response):

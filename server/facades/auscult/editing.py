@@ -3,17 +3,16 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer, credential
 from server.domain import Caller, NoteVersion
 from server.editing import Editing
 from server.endpoints import Content, Endpoint, Method, Parameter
 from server.facades.auscult import convert as common
 from server.facades.auscult import editing_convert as convert
 from server.facades.auscult import schema
-from server.facades.auscult.answers import answer, own_api
-from server.http import Handler, body, decode
+from server.facades.auscult.answers import own_api
+from server.http import Handler, answer
 from server.intake import Consent
-from server.metrics import Metrics
+from server.reception import Reception
 
 MAX_BYTES = 2 << 20  # of a note; all else is much smaller
 EXPECTED = Parameter("If-Match", "header", "The ETag of what is changed, as it was read.")
@@ -24,10 +23,9 @@ EDITS = (400, 404, 412, 413)
 class EditingRoutes:
     """See the module."""
 
-    def __init__(self, editing: Editing, authenticator: Authenticator, metrics: Metrics) -> None:
+    def __init__(self, editing: Editing, reception: Reception) -> None:
         self._editing = editing
-        self._authenticator = authenticator
-        self._metrics = metrics
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
         speakers, consent = Content(schema.SpeakerSummary), Content(schema.ConsentState)
@@ -98,7 +96,7 @@ class EditingRoutes:
         status: int = 200,
     ) -> Endpoint:
         return Endpoint(
-            facade=own_api(self._metrics),
+            facade=own_api(self._reception),
             method=method,
             path=f"/api/encounters/{{encounter}}/{path}",
             handler=handler,
@@ -117,7 +115,7 @@ class EditingRoutes:
     async def correct(self, request: Request) -> Response:
         """Set what roles speakers have, or swap doctor and patient: items change, and who follows is told."""
         caller, encounter = await self._asked(request)
-        corrections = convert.corrections(decode(await body(request, MAX_BYTES), schema.SpeakerCorrections))
+        corrections = convert.corrections(await self._reception.read(request, schema.SpeakerCorrections, MAX_BYTES))
         expected = convert.expected(request.headers.get("if-match"))
         summary, tag = await self._editing.correct_speakers(caller, encounter, corrections, expected)
         return _tagged(convert.speakers(summary), tag)
@@ -130,7 +128,7 @@ class EditingRoutes:
     async def put_consent(self, request: Request) -> Response:
         """Tell that the patient consented. If-Match is needed where that was told before."""
         caller, encounter = await self._asked(request)
-        told = common.told_consent(decode(await body(request, MAX_BYTES), schema.Consent))
+        told = common.told_consent(await self._reception.read(request, schema.Consent, MAX_BYTES))
         expected = convert.expected(request.headers.get("if-match"))
         return _consent(*await self._editing.put_consent(caller, encounter, told, expected))
 
@@ -143,7 +141,7 @@ class EditingRoutes:
     async def write(self, request: Request) -> Response:
         """Write the note again, as a new version: with another template or style, or since speakers were corrected."""
         caller, encounter = await self._asked(request)
-        wanted = decode(await body(request, MAX_BYTES) or b"{}", schema.NoteRequest)
+        wanted = await self._reception.read(request, schema.NoteRequest, MAX_BYTES, absent=b"{}")
         style = convert.style(wanted)
         written = await self._editing.write_note(caller, encounter, template=wanted.template, style=style)
         return _note(written, 201, {"Location": f"/api/encounters/{encounter}/notes/{written.version}"})
@@ -165,14 +163,15 @@ class EditingRoutes:
     async def _edit(self, request: Request, kind: type[schema.EditedNote] | type[schema.NotePatch]) -> Response:
         caller, encounter = await self._asked(request)
         number = convert.version_number(request.path_params["version"])
-        edit = convert.note_edit(decode(await body(request, MAX_BYTES), kind))
+        edit = convert.note_edit(await self._reception.read(request, kind, MAX_BYTES))
         expected = convert.expected(request.headers.get("if-match"))
         return _note(await self._editing.edit_note(caller, encounter, number, edit, expected))
 
     async def _asked(self, request: Request) -> tuple[Caller, str]:
         """Who asks, and for which encounter. Who only reads may have its token in the address."""
-        asked = credential(request) if request.method in ("GET", "HEAD") else bearer(request.headers)
-        return await self._authenticator.caller(asked), request.path_params["encounter"]
+        reads = request.method in ("GET", "HEAD")
+        caller = await (self._reception.reader(request) if reads else self._reception.caller(request))
+        return caller, request.path_params["encounter"]
 
 
 def _tagged(

@@ -3,14 +3,14 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer, credential
 from server.catalogue import Catalogue
 from server.encounters import Encounters
 from server.endpoints import Content, Endpoint, Parameter
 from server.facades.auscult import catalogue_convert as convert
 from server.facades.auscult import schema
-from server.facades.auscult.answers import answer, own_api
-from server.metrics import Metrics
+from server.facades.auscult.answers import own_api
+from server.http import answer
+from server.reception import Reception
 
 LISTED = (
     Parameter("status", "query", "Only these: live, queued, working, closing, done, failed; several with commas."),
@@ -26,16 +26,13 @@ LISTED = (
 class EncounterRoutes:
     """See the module."""
 
-    def __init__(
-        self, encounters: Encounters, catalogue: Catalogue, authenticator: Authenticator, metrics: Metrics
-    ) -> None:
+    def __init__(self, encounters: Encounters, catalogue: Catalogue, reception: Reception) -> None:
         self._encounters = encounters
         self._catalogue = catalogue
-        self._authenticator = authenticator
-        self._metrics = metrics
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
-        api = own_api(self._metrics)
+        api = own_api(self._reception)
         return [
             Endpoint(
                 facade=api,
@@ -64,7 +61,7 @@ class EncounterRoutes:
 
     async def list(self, request: Request) -> Response:
         """The encounters that the caller may reach, newest first, a page at a time."""
-        caller = await self._authenticator.caller(bearer(request.headers))
+        caller = await self._reception.caller(request)
         query = request.query_params
         wanted, most = convert.wanted(query.multi_items()), convert.limit(query.get("limit"))
         page = await self._catalogue.page(caller, wanted, behind=convert.place(query.get("cursor")), most=most)
@@ -72,7 +69,7 @@ class EncounterRoutes:
 
     async def transcript(self, request: Request) -> Response:
         """What was said so far, as JSON, plain text or captions."""
-        caller = await self._authenticator.caller(credential(request))
+        caller = await self._reception.reader(request)
         wanted = convert.transcript_format(request.query_params.get("format"))
         view = await self._encounters.read(caller, request.path_params["encounter"])
         if wanted == "json":

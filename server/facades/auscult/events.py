@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from pipeline.errors import AuscultError
 from server import sse
-from server.auth import Authenticator, credential
 from server.domain import Caller
 from server.encounters import Encounters
 from server.endpoints import EVENTS, Content, Endpoint, Parameter
@@ -20,7 +19,7 @@ from server.errors import BadRequest
 from server.facades.auscult import schema
 from server.facades.auscult.answers import own_api
 from server.facades.auscult.telling import Telling, Told, told_problem
-from server.metrics import Metrics
+from server.reception import Reception
 from server.sse import Ending
 
 OVER = "done"  # the id of the last event: whoever comes back with it is told to stay away
@@ -55,21 +54,19 @@ class EventRoutes:
         self,
         encounters: Encounters,
         telling: Telling,
-        authenticator: Authenticator,
-        metrics: Metrics,
+        reception: Reception,
         *,
         send_timeout_s: float,
         stopping: anyio.Event,
     ) -> None:
         self._encounters = encounters
         self._telling = telling
-        self._authenticator = authenticator
-        self._metrics = metrics
+        self._reception = reception
         self._send_timeout_s = send_timeout_s
         self._stopping = stopping
 
     def endpoints(self) -> list[Endpoint]:
-        api = own_api(self._metrics)
+        api = own_api(self._reception)
         return [
             Endpoint(
                 facade=api,
@@ -84,7 +81,7 @@ class EventRoutes:
 
     async def follow(self, request: Request) -> Response:
         """Follow a session that the caller may reach."""
-        caller = await self._authenticator.caller(credential(request))
+        caller = await self._reception.reader(request)
         return await self.stream(request, caller, request.path_params["encounter"])
 
     async def stream(self, request: Request, caller: Caller, encounter: str) -> Response:
@@ -95,7 +92,7 @@ class EventRoutes:
             return Response(status_code=204)  # §9.2.3: an EventSource must not connect again
 
         async def expiry() -> None:
-            await self._authenticator.until_expiry(caller)
+            await self._reception.until_expiry(caller)
 
         return EventStream(
             self._telling.tell(caller, encounter, after),

@@ -1,18 +1,17 @@
 """`POST /api/recordings`: whole files, uploaded or to be fetched. `/api/encounters/{id}`: how far an encounter is."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer
-from server.domain import Caller
 from server.encounters import Encounters
 from server.endpoints import FORM, Content, Endpoint, Header, Parameter
 from server.errors import BadRequest
 from server.facades.auscult import convert, schema
-from server.facades.auscult.answers import answer, own_api
-from server.http import body, decode
-from server.ingest.multipart import form_parts
-from server.metrics import Metrics
+from server.facades.auscult.answers import own_api
+from server.http import answer
+from server.reception import Reception
 from server.recordings import Receiving, Recordings
 from server.transcripts import Transcripts
 
@@ -28,20 +27,15 @@ class RecordingRoutes:
         encounters: Encounters,
         recordings: Recordings,
         transcripts: Transcripts,
-        authenticator: Authenticator,
-        metrics: Metrics,
-        *,
-        stall_s: float,
+        reception: Reception,
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
         self._transcripts = transcripts
-        self._authenticator = authenticator
-        self._metrics = metrics
-        self._stall_s = stall_s
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
-        api = own_api(self._metrics)
+        api = own_api(self._reception)
         return [
             Endpoint(
                 facade=api,
@@ -93,19 +87,16 @@ class RecordingRoutes:
 
     async def take(self, request: Request) -> Response:
         """Files as `multipart/form-data` (`options`, `audio` …), or addresses as JSON. Answered once it is stored."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         key = convert.idempotency_key(request.headers.get("idempotency-key"))
-        known = await self._recordings.known(caller, key)
-        if known is None:
-            async with self._recordings.receiving(caller) as receiving:
-                known = await self._received(request, receiving, key)
-        return accepted(known, "queued")
+        stored = await self._recordings.once(caller, key, partial(self._received, request, key=key))
+        return accepted(stored, "queued")
 
     async def typed(self, request: Request) -> Response:
         """Store a transcript that came as text; its note is being written."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         key = convert.idempotency_key(request.headers.get("idempotency-key"))
-        wanted = decode(await body(request, MAX_TYPED_BYTES), schema.TypedRequest)
+        wanted = await self._reception.read(request, schema.TypedRequest, MAX_TYPED_BYTES)
         options, turns = convert.typed(wanted)
         if options.template:
             self._encounters.notes.require(options.template)
@@ -115,34 +106,34 @@ class RecordingRoutes:
 
     async def show(self, request: Request) -> Response:
         """How far it is, and what is known by now."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         view = await self._encounters.view(caller, request.path_params["encounter"])
         return answer(convert.encounter(view))
 
     async def erase(self, request: Request) -> Response:
         """Destroy an encounter and all that was said in it, at once."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         await self._encounters.delete(caller, request.path_params["encounter"])
         return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:
         """End a recording that is not over."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         await self._recordings.cancel(caller, request.path_params["encounter"])
         return Response(status_code=204)
 
-    async def _received(self, request: Request, receiving: Receiving, key: str | None) -> str:
+    async def _received(self, request: Request, receiving: Receiving, *, key: str | None) -> str:
         if request.headers.get("content-type", "").startswith("application/json"):
-            wanted = decode(await body(request, MAX_OPTIONS_BYTES), schema.RecordingRequest)
+            wanted = await self._reception.read(request, schema.RecordingRequest, MAX_OPTIONS_BYTES)
             for url in convert.urls(wanted.urls):
                 receiving.url(url)
         else:
             wanted = schema.RecordingRequest()
-            async for part in form_parts(request, stall_s=self._stall_s):
+            async for part in self._reception.form(request, schema.RecordingForm):
                 if part.name == "audio":
                     await receiving.file(part.pieces)
-                elif part.name == "options":
-                    wanted = decode(await part.text(MAX_OPTIONS_BYTES), schema.RecordingRequest)
+                else:
+                    wanted = self._reception.decode(await part.text(MAX_OPTIONS_BYTES), schema.RecordingRequest)
             if wanted.urls:
                 raise BadRequest("urls are sent as JSON alone, without files.")
         options = convert.recording(wanted)
@@ -150,9 +141,6 @@ class RecordingRoutes:
         if options.note and options.template:
             self._encounters.notes.require(options.template)
         return await receiving.accept(options, key, convert.callback(wanted.callback_url), convert.intake(wanted))
-
-    async def _caller(self, request: Request) -> Caller:
-        return await self._authenticator.caller(bearer(request.headers))
 
 
 def accepted(encounter: str, status: str) -> Response:

@@ -3,15 +3,14 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer
 from server.domain import Scope
 from server.encounters import Encounters
 from server.endpoints import Content, Endpoint
 from server.errors import Forbidden, NotFound
 from server.facades.auscult import convert, schema
-from server.facades.auscult.answers import answer, own_api
-from server.http import body, decode
-from server.metrics import Metrics
+from server.facades.auscult.answers import own_api
+from server.http import answer
+from server.reception import Reception
 from server.tokens import Tokens
 
 BODY_BYTES = 16 * 1024
@@ -20,16 +19,15 @@ BODY_BYTES = 16 * 1024
 class TokenRoutes:
     """See the module."""
 
-    def __init__(self, encounters: Encounters, authenticator: Authenticator, tokens: Tokens, metrics: Metrics) -> None:
+    def __init__(self, encounters: Encounters, tokens: Tokens, reception: Reception) -> None:
         self._encounters = encounters
-        self._authenticator = authenticator
         self._tokens = tokens
-        self._metrics = metrics
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
         return [
             Endpoint(
-                facade=own_api(self._metrics),
+                facade=own_api(self._reception),
                 method="POST",
                 path="/api/tokens",
                 handler=self.make,
@@ -41,10 +39,10 @@ class TokenRoutes:
 
     async def make(self, request: Request) -> Response:
         """A token with a scope and an expiry. Only a key makes one: a page must not lengthen its own stay."""
-        caller = await self._authenticator.caller(bearer(request.headers))
+        caller = await self._reception.caller(request)
         if caller.scope is not Scope.ALL:
             raise Forbidden("Only an API key makes tokens: ask the holder of the key for a new one.")
-        asked = decode(await body(request, BODY_BYTES), schema.TokenRequest)
+        asked = await self._reception.read(request, schema.TokenRequest, BODY_BYTES)
         scope, encounter = convert.token_scope(asked)
         if encounter:
             try:

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
-from server.auth import Authenticator, bearer, credential
 from server.domain import Caller, Scope
 from server.endpoints import Content, Endpoint, Header, Parameter
 from server.errors import NotFound
@@ -19,7 +18,7 @@ from server.facades.auscult.whip_session import WhipSession
 from server.facades.auscult.whip_sessions import WhipSessions
 from server.http import body
 from server.ingest.rtc_errors import FragmentInvalid, SdpInvalid
-from server.metrics import Metrics
+from server.reception import Reception
 from server.tokens import Tokens
 
 ALLOW = Header("Allow", "The methods of this address.")
@@ -48,24 +47,22 @@ class Whip:
         self,
         sessions: WhipSessions,
         events: EventRoutes,
-        authenticator: Authenticator,
         tokens: Tokens,
-        metrics: Metrics,
+        reception: Reception,
         limits: WhipLimits,
         ice_servers: Sequence[str],
     ) -> None:
         """`ice_servers`: values of `Link` headers (`whip_convert.ice_server_link`)."""
         self._sessions = sessions
         self._events = events
-        self._authenticator = authenticator
         self._tokens = tokens
-        self._metrics = metrics
+        self._reception = reception
         self._limits = limits
         self._ice_servers = tuple(ice_servers)
 
     def endpoints(self) -> list[Endpoint]:
         """Other methods than these are answered with 405 and `Allow` (RFC 9725 §4.2)."""
-        endpoint = partial(Endpoint, facade=own_api(self._metrics))
+        endpoint = partial(Endpoint, facade=own_api(self._reception))
         return [
             endpoint(
                 method="POST",
@@ -122,7 +119,7 @@ class Whip:
 
     async def offer(self, request: Request) -> Response:
         """Offer in, answer out."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         convert.require_type(request.headers, convert.SDP)
         wanted = convert.wanted(request.query_params.multi_items())
         offer = await self._text(request, SdpInvalid)
@@ -145,7 +142,7 @@ class Whip:
 
     async def events(self, request: Request) -> Response:
         """The transcript of the session's encounter: also when the session is over, for the token knows the way."""
-        caller = await self._authenticator.caller(credential(request))
+        caller = await self._reception.reader(request)
         encounter = await self._sessions.encounter(request.path_params["session"]) or caller.encounter
         if not encounter:
             raise NotFound("There is no such WHIP session any more: read /api/encounters/{encounter}/events.")
@@ -169,11 +166,8 @@ class Whip:
         return created
 
     async def _session(self, request: Request) -> WhipSession:
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         return await self._sessions.find(caller, request.path_params["session"])
-
-    async def _caller(self, request: Request) -> Caller:
-        return await self._authenticator.caller(bearer(request.headers))
 
     async def _text(self, request: Request, invalid: type[AuscultError]) -> str:
         """The body. Raises `TooLarge`, and `invalid` where it is no text."""

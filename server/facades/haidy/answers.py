@@ -1,26 +1,20 @@
-"""What Haidy's handlers answer with."""
+"""Haidy's API, as a whole, and its errors."""
 
-import msgspec
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
 from server.endpoints import Content, Facade
 from server.facades.haidy import convert
-from server.http import retry_after
-from server.metrics import Metrics
+from server.http import answer, retry_after
+from server.reception import Reception
 
 
-def answer(body: msgspec.Struct, status: int = 200) -> Response:
-    """JSON."""
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
-
-
-def vendor_api(metrics: Metrics) -> Facade:
+def vendor_api(reception: Reception) -> Facade:
     """Of all endpoints of this API."""
-
-    def refuse(exc: AuscultError) -> Response:
-        metrics.rejected.labels(code=exc.code).inc()
-        status, message = convert.error(exc)
-        return Response(msgspec.json.encode(message), status, retry_after(exc), media_type="application/json")
-
+    refuse = reception.refusing(_error)
     return Facade(name="Haidy", about="As Haidy (44ai) has it.", refuse=refuse, refusal=Content(str))
+
+
+def _error(exc: AuscultError) -> Response:
+    status, message = convert.error(exc)
+    return answer(message, status, retry_after(exc))

@@ -26,7 +26,6 @@ RAW_FORMATS = frozenset({"pcm", "raw", "pcm_s16le"})  # raw audio carries no sig
 RAW_RATES = range(8_000, 48_001)  # hertz
 DATA_URL = re.compile(r"^data:[^,]{0,200};base64,")  # what a browser's FileReader puts before the audio
 GLOSSARIES = 32  # names in one request
-FORM_FIELDS = frozenset(schema.FileForm.__struct_fields__) - {"audio_files"}
 FIRST_AUDIO = "file_base64"
 AUDIO_FIELDS = (FIRST_AUDIO, "additional_audio_base64")
 NO_CONTEXT = "The patient context is unknown here: the recording is transcribed without it."

@@ -6,18 +6,16 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer
 from server.encounters import Encounters
 from server.endpoints import FORM, Content, Endpoint, Parameter
 from server.errors import BadRequest
 from server.facades.haidy import convert, schema
-from server.facades.haidy.answers import answer, vendor_api
+from server.facades.haidy.answers import vendor_api
 from server.facades.haidy.encoded import NOTHING, from_base64, some
-from server.http import decode
+from server.http import answer
 from server.ingest.long_strings import JsonBody
-from server.ingest.multipart import form_parts
-from server.metrics import Metrics
 from server.patients import Patients
+from server.reception import Reception
 from server.recordings import Receiving, Recordings
 
 FIELD_BYTES = 16 * 1024  # of a form's field that is no file
@@ -34,21 +32,16 @@ class FileRoutes:
         encounters: Encounters,
         recordings: Recordings,
         patients: Patients,
-        authenticator: Authenticator,
-        metrics: Metrics,
-        *,
-        stall_s: float,
+        reception: Reception,
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
         self._patients = patients
-        self._authenticator = authenticator
-        self._metrics = metrics
-        self._stall_s = stall_s
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints, as published by the vendor."""
-        api = vendor_api(self._metrics)
+        api = vendor_api(self._reception)
         key = Parameter("Idempotency-Key", "header", "Makes a repeat of this upload safe.")
         return [
             Endpoint(
@@ -82,30 +75,30 @@ class FileRoutes:
         return await self._taken(request, self._json)
 
     async def _taken(self, request: Request, receive: Receive) -> Response:
-        caller = await self._authenticator.caller(bearer(request.headers))
+        caller = await self._reception.caller(request)
         key = convert.upload_key(request.headers.get("idempotency-key"))
-        task_id = await self._recordings.known(caller, key)
-        if task_id is None:
-            async with self._recordings.receiving(caller) as receiving:
-                upload = await receive(request, receiving)
-                intake = await self._patients.intake(caller, upload.patient_context_id)
-                task_id = await receiving.accept(upload.options, key, intake=intake)
+
+        async def received(receiving: Receiving) -> str:
+            upload = await receive(request, receiving)
+            intake = await self._patients.intake(caller, upload.patient_context_id)
+            return await receiving.accept(upload.options, key, intake=intake)
+
+        task_id = await self._recordings.once(caller, key, received)
         return answer(convert.started(await self._encounters.progress(caller, task_id)))
 
     async def _form(self, request: Request, receiving: Receiving) -> convert.Upload:
         fields: dict[str, list[str]] = {}
-        async for part in form_parts(request, stall_s=self._stall_s):
-            name = part.name.removesuffix("[]")  # as some clients name what is repeated
-            if name == "audio_files":
+        async for part in self._reception.form(request, schema.FileForm):
+            if part.name == "audio_files":
                 await receiving.file(some(part.pieces))
-            elif name in convert.FORM_FIELDS:
-                fields.setdefault(name, []).append((await part.text(FIELD_BYTES)).decode("utf-8", "replace"))
+            else:
+                fields.setdefault(part.name, []).append((await part.text(FIELD_BYTES)).decode("utf-8", "replace"))
         if not receiving.parts:
             raise BadRequest(NOTHING)
         return convert.form(fields)
 
     async def _json(self, request: Request, receiving: Receiving) -> convert.Upload:
-        body = JsonBody(request, convert.AUDIO_FIELDS, rest_limit=ENVELOPE_BYTES, stall_s=self._stall_s)
+        body = JsonBody(request, convert.AUDIO_FIELDS, rest_limit=ENVELOPE_BYTES, stall_s=self._reception.stall_s)
         first: int | None = None
         async for string in body.strings():
             if string.name == convert.FIRST_AUDIO:
@@ -113,7 +106,7 @@ class FileRoutes:
                     raise BadRequest(f"Field '{string.name}' is given more than once")
                 first = len(receiving.parts)
             await receiving.file(some(from_base64(string.pieces)))
-        upload = convert.base64_request(decode(body.rest, schema.Base64Request))
+        upload = convert.base64_request(self._reception.decode(body.rest, schema.Base64Request))
         if first is None:
             raise BadRequest(NOTHING)
         receiving.lead(first)

@@ -3,13 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer
 from server.endpoints import Content, Endpoint
 from server.facades.haidy import convert, schema
-from server.facades.haidy.answers import answer, vendor_api
-from server.http import body, decode
-from server.metrics import Metrics
+from server.facades.haidy.answers import vendor_api
+from server.http import answer
 from server.patients import Patients
+from server.reception import Reception
 
 BODY_BYTES = 16 * 1024
 
@@ -17,14 +16,13 @@ BODY_BYTES = 16 * 1024
 class PatientRoutes:
     """See the module."""
 
-    def __init__(self, patients: Patients, authenticator: Authenticator, metrics: Metrics) -> None:
+    def __init__(self, patients: Patients, reception: Reception) -> None:
         self._patients = patients
-        self._authenticator = authenticator
-        self._metrics = metrics
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
         """The vendor's endpoint; reading and erasing are ours."""
-        api = vendor_api(self._metrics)
+        api = vendor_api(self._reception)
         one = "/v2/patient-contexts/{patient_context_id}"
         shown = Content(schema.PatientContext)
         return [
@@ -43,19 +41,19 @@ class PatientRoutes:
 
     async def put(self, request: Request) -> Response:
         """Store what is known of a patient; the same `external_id` and `patient_group` keep their id."""
-        caller = await self._authenticator.caller(bearer(request.headers))
-        wanted = convert.patient_context(decode(await body(request, BODY_BYTES), schema.PatientRequest))
+        caller = await self._reception.caller(request)
+        wanted = convert.patient_context(await self._reception.read(request, schema.PatientRequest, BODY_BYTES))
         return answer(convert.shown_context(await self._patients.put(caller, wanted)))
 
     async def show(self, request: Request) -> Response:
         """What is known of a patient."""
-        caller = await self._authenticator.caller(bearer(request.headers))
+        caller = await self._reception.caller(request)
         return answer(
             convert.shown_context(await self._patients.get(caller, request.path_params["patient_context_id"]))
         )
 
     async def erase(self, request: Request) -> Response:
         """Forget a patient; what consultations were told before stays with them."""
-        caller = await self._authenticator.caller(bearer(request.headers))
+        caller = await self._reception.caller(request)
         await self._patients.delete(caller, request.path_params["patient_context_id"])
         return Response(status_code=204)

@@ -3,16 +3,16 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.auth import Authenticator, bearer
 from server.domain import Caller, EncounterRow, State
 from server.encounters import Encounters
 from server.endpoints import Content, Endpoint, Parameter
 from server.errors import NotFound, TooLarge
 from server.facades.haidy import convert, schema
-from server.facades.haidy.answers import answer, vendor_api
-from server.http import body, decode
+from server.facades.haidy.answers import vendor_api
+from server.http import answer
 from server.metrics import Metrics
 from server.patients import Patients
+from server.reception import Reception
 from server.turns import Turns
 
 BASE64_OVERHEAD = 4 / 3
@@ -27,7 +27,7 @@ class Haidy:
         self,
         encounters: Encounters,
         patients: Patients,
-        authenticator: Authenticator,
+        reception: Reception,
         metrics: Metrics,
         *,
         max_chunk_bytes: int,
@@ -35,15 +35,15 @@ class Haidy:
     ) -> None:
         self._encounters = encounters
         self._patients = patients
-        self._authenticator = authenticator
-        self._metrics = metrics
+        self._reception = reception
+        self._append_seconds = metrics.append_seconds
         self._max_chunk_bytes = max_chunk_bytes
         self._keep_after_fetch = keep_after_fetch
         self._turns = Turns(MAX_AT_ONCE)
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints, as published by the vendor."""
-        api = vendor_api(self._metrics)
+        api = vendor_api(self._reception)
         return [
             Endpoint(
                 facade=api,
@@ -68,8 +68,8 @@ class Haidy:
 
     async def audio_chunk(self, request: Request) -> Response:
         """A chunk of a live session: the first opens it, the final one ends it."""
-        caller = await self._authenticator.caller(bearer(request.headers))
-        with self._metrics.append_seconds.time():
+        caller = await self._reception.caller(request)
+        with self._append_seconds.time():
             chunk = await self._chunk(request)
             if chunk.task_id is not None:
                 async with self._turns.turn((caller.tenant_id, chunk.task_id)):  # no wait between this and the body
@@ -91,8 +91,8 @@ class Haidy:
 
     async def tasks(self, request: Request) -> Response:
         """A task with what it has so far. What is done or failed is given out once, unless a setting keeps it."""
-        caller = await self._authenticator.caller(bearer(request.headers))
-        task_id = decode(await body(request, ENVELOPE_BYTES), schema.TaskRequest).task_id
+        caller = await self._reception.caller(request)
+        task_id = (await self._reception.read(request, schema.TaskRequest, ENVELOPE_BYTES)).task_id
         await self._known(caller, task_id)
         view = await self._encounters.view(caller, task_id)
         over, kept = view.row.state in (State.DONE, State.FAILED), self._keep_after_fetch
@@ -111,8 +111,8 @@ class Haidy:
 
     async def _chunk(self, request: Request) -> convert.Chunk:
         limit = int(self._max_chunk_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES
-        raw = await body(request, limit)
-        chunk = convert.chunk(decode(raw, schema.ChunkRequest), request.headers.get("idempotency-key"))
+        asked = await self._reception.read(request, schema.ChunkRequest, limit)
+        chunk = convert.chunk(asked, request.headers.get("idempotency-key"))
         if len(chunk.audio) > self._max_chunk_bytes:
             raise TooLarge(f"The audio chunk is larger than {self._max_chunk_bytes} bytes: send smaller chunks")
         return chunk

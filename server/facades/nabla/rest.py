@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
-from server.auth import Authenticator, bearer
 from server.domain import Callback, Caller, EncounterView
 from server.encounters import Encounters
 from server.endpoints import FORM, Content, Endpoint, Facade, Method
@@ -16,9 +15,8 @@ from server.errors import BadRequest, NotFound
 from server.facades.nabla import convert, rest_b, rest_c, schema
 from server.facades.nabla import schema_rest as wire
 from server.facades.nabla.asked import Asked, Kind, Wanted, asked_of, callback, encounter_of
-from server.http import Handler, body, decode, retry_after
-from server.ingest.multipart import form_parts
-from server.metrics import Metrics
+from server.http import Handler, answer, retry_after
+from server.reception import Reception
 from server.recordings import Receiving, Recordings
 from server.transcripts import Transcripts
 
@@ -45,21 +43,21 @@ class NablaRest:
         encounters: Encounters,
         recordings: Recordings,
         transcripts: Transcripts,
-        authenticator: Authenticator,
-        metrics: Metrics,
-        *,
-        stall_s: float,
+        reception: Reception,
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
         self._transcripts = transcripts
-        self._authenticator = authenticator
-        self._metrics = metrics
-        self._stall_s = stall_s
+        self._reception = reception
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints, as published by the vendor."""
-        api = Facade(name="Nabla", about="As Nabla has it.", refuse=self._error, refusal=Content(schema.HttpError))
+        api = Facade(
+            name="Nabla",
+            about="As Nabla has it.",
+            refuse=self._reception.refusing(_error),
+            refusal=Content(schema.HttpError),
+        )
         accepted = Content(wire.AsyncAccepted)
         b: list[Line] = [
             ("POST", "listen", self.listen, Content(wire.ListenForm, FORM), Content(wire.Outcome), UPLOADS),
@@ -94,84 +92,88 @@ class NablaRest:
 
     async def listen(self, request: Request) -> Response:
         """Hear an audio file of up to 10 minutes: its transcript, its note, or both."""
-        caller = await self._caller(request)
-        async with self._recordings.receiving(caller) as receiving:
+        caller = await self._reception.caller(request)
+
+        async def received(receiving: Receiving) -> str:
             wanted = await self._form(request, receiving)
-            opened = await receiving.accept(wanted.options, intake=wanted.intake)
+            return await receiving.accept(wanted.options, intake=wanted.intake)
+
+        opened = await self._recordings.once(caller, None, received)
         return await self._answered(caller, opened, rest_b.answer)
 
     async def listen_async(self, request: Request) -> Response:
         """Fetch and hear an audio file of up to 60 minutes; the result is posted to `callback_url`."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         asked = await self._read(request, wire.ListenAsyncRequest)
         wanted, url = rest_b.listening_later(asked)
         self._check(wanted)
-        opened = await self._recordings.known(caller, wanted.client_key)
-        if opened is None:
-            async with self._recordings.receiving(caller) as receiving:
-                receiving.url(url)
-                to = callback(asked.callback_url, Kind.LISTEN_ASYNC)
-                opened = await receiving.accept(wanted.options, wanted.client_key, to, wanted.intake)
-        return _json(rest_b.accepted(opened, asked.client_request_id))
+        to = callback(asked.callback_url, Kind.LISTEN_ASYNC)
+
+        async def received(receiving: Receiving) -> str:
+            receiving.url(url)
+            return await receiving.accept(wanted.options, wanted.client_key, to, wanted.intake)
+
+        opened = await self._recordings.once(caller, wanted.client_key, received)
+        return answer(rest_b.accepted(opened, asked.client_request_id))
 
     async def digest(self, request: Request) -> Response:
         """Write the note of a transcript."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         wanted = rest_b.digest(await self._read(request, wire.DigestRequest), Kind.DIGEST)
         return await self._answered(caller, await self._opened(caller, wanted), rest_b.answer)
 
     async def digest_async(self, request: Request) -> Response:
         """Write the note of a transcript; the result is posted to `callback_url`."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         asked = await self._read(request, wire.DigestAsyncRequest)
         wanted = rest_b.digest(asked, Kind.DIGEST_ASYNC, asked.client_request_id)
         opened = await self._opened(caller, wanted, callback(asked.callback_url, Kind.DIGEST_ASYNC))
-        return _json(rest_b.accepted(opened, asked.client_request_id))
+        return answer(rest_b.accepted(opened, asked.client_request_id))
 
     async def generate_note_async(self, request: Request) -> Response:
         """Write the note of a transcript, which can be looked for under the id in the answer."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         asked = await self._read(request, wire.NoteAsyncRequest)
         opened = await self._opened(caller, rest_b.digest(asked, Kind.NOTE_ASYNC, asked.client_request_id))
-        return _json(rest_b.job(*await self._view(caller, opened)))
+        return answer(rest_b.job(*await self._view(caller, opened)))
 
     async def note_job(self, request: Request) -> Response:
         """How far a note is, and the note."""
-        return _json(rest_b.job(*await self._job(request)))
+        return answer(rest_b.job(*await self._job(request)))
 
     # Generation C
 
     async def generate_note(self, request: Request) -> Response:
         """Write the note of a transcript, in generation C's words."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         wanted = rest_c.generating(await self._read(request, wire.GenerateNoteRequest), Kind.NOTE)
         return await self._answered(caller, await self._opened(caller, wanted), rest_c.answer)
 
     async def generate_note_async_c(self, request: Request) -> Response:
         """Write the note of a transcript, which can be looked for, in generation C's words."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         asked = await self._read(request, wire.GenerateNoteAsyncRequest)
         opened = await self._opened(caller, rest_c.generating(asked, Kind.NOTE_ASYNC, asked.client_request_id))
-        return _json(rest_c.job(*await self._view(caller, opened)))
+        return answer(rest_c.job(*await self._view(caller, opened)))
 
     async def note_job_c(self, request: Request) -> Response:
         """How far a note is, and the note, in generation C's words."""
-        return _json(rest_c.job(*await self._job(request)))
+        return answer(rest_c.job(*await self._job(request)))
 
     # Inside
 
     async def _form(self, request: Request, receiving: Receiving) -> Wanted:
         parameters: wire.ListenParameters | None = None
-        async for part in form_parts(request, stall_s=self._stall_s):
+        async for part in self._reception.form(request, wire.ListenForm):
             if part.name == "file":
                 if receiving.parts:
                     raise BadRequest("The form has more than one part named file.")
                 rest_b.audio_type(part.content_type)
                 await receiving.file(part.pieces)
-            elif part.name == "request_parameters":
+            else:
                 if parameters is not None:
                     raise BadRequest("The form has more than one part named request_parameters.")
-                parameters = decode(await part.text(MAX_PARAMETERS_BYTES), wire.ListenParameters)
+                parameters = self._reception.decode(await part.text(MAX_PARAMETERS_BYTES), wire.ListenParameters)
         if parameters is None or not receiving.parts:
             raise BadRequest("The form needs two parts: file, the audio, and request_parameters, JSON.")
         wanted = rest_b.listening(parameters, Kind.LISTEN, rest_b.LISTEN_MINUTES)
@@ -192,12 +194,12 @@ class NablaRest:
             self._encounters.notes.require(wanted.options.template)
 
     async def _answered(
-        self, caller: Caller, encounter: str, answer: Callable[[EncounterView, Asked], tuple[int, msgspec.Struct]]
+        self, caller: Caller, encounter: str, told: Callable[[EncounterView, Asked], tuple[int, msgspec.Struct]]
     ) -> Response:
         """The answer once everything is done."""
         await self._encounters.outcome(caller, encounter)
-        status, said = answer(*await self._view(caller, encounter))
-        return _json(said, status)
+        status, said = told(*await self._view(caller, encounter))
+        return answer(said, status)
 
     async def _view(self, caller: Caller, encounter: str) -> tuple[EncounterView, Asked]:
         """Raises `NotFound`, also for what did not come by this API."""
@@ -208,24 +210,16 @@ class NablaRest:
         return view, asked
 
     async def _job(self, request: Request) -> tuple[EncounterView, Asked]:
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         view, asked = await self._view(caller, encounter_of(request.path_params["id"]))
         if asked.kind is not Kind.NOTE_ASYNC:
             raise NotFound
         return view, asked
 
     async def _read(self, request: Request, kind: type[S]) -> S:
-        return decode(await body(request, MAX_BYTES), kind)
-
-    async def _caller(self, request: Request) -> Caller:
-        return await self._authenticator.caller(bearer(request.headers))
-
-    def _error(self, exc: AuscultError) -> Response:
-        self._metrics.rejected.labels(code=exc.code).inc()
-        status, said = convert.http_error(exc)
-        return Response(msgspec.json.encode(said), status, retry_after(exc), media_type="application/json")
+        return await self._reception.read(request, kind, MAX_BYTES)
 
 
-def _json(said: msgspec.Struct, status: int = 200) -> Response:
-    kept_nowhere = {"Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(said), status, kept_nowhere, media_type="application/json")
+def _error(exc: AuscultError) -> Response:
+    status, said = convert.http_error(exc)
+    return answer(said, status, retry_after(exc))

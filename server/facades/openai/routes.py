@@ -4,14 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 import anyio
-import msgspec
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
 from pipeline.types import Utterance
-from server.auth import Authenticator, bearer
 from server.domain import Caller, EncounterView, Stage
 from server.encounters import Encounters
 from server.endpoints import EVENTS, FORM, JSON, TEXT, Content, Endpoint, Facade
@@ -19,10 +17,9 @@ from server.errors import ServerError
 from server.executors import HeldElsewhere
 from server.facades.openai import convert, schema
 from server.facades.openai.convert import Asked, Invalid
-from server.http import retry_after
-from server.ingest.multipart import form_parts
+from server.http import answer, retry_after
 from server.ingest.websocket import first_error
-from server.metrics import Metrics
+from server.reception import Reception
 from server.recordings import Receiving, Recordings
 from server.sse import EventStream
 
@@ -40,25 +37,23 @@ class OpenAi:
         self,
         encounters: Encounters,
         recordings: Recordings,
-        authenticator: Authenticator,
-        metrics: Metrics,
+        reception: Reception,
         *,
-        stall_s: float,
         send_timeout_s: float,
         stopping: anyio.Event,
     ) -> None:
         self._encounters = encounters
         self._recordings = recordings
-        self._authenticator = authenticator
-        self._metrics = metrics
-        self._stall_s = stall_s
+        self._reception = reception
         self._send_timeout_s = send_timeout_s
         self._stopping = stopping
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints, as OpenAI has them behind `/v1`."""
         about = "As OpenAI has it."
-        api = Facade(name="OpenAI", about=about, refuse=self._error, refusal=Content(schema.ErrorBody))
+        api = Facade(
+            name="OpenAI", about=about, refuse=self._reception.refusing(_error), refusal=Content(schema.ErrorBody)
+        )
         json = (schema.Transcription, schema.TranscriptionVerbose, schema.TranscriptionDiarized)
         return [
             Endpoint(
@@ -81,7 +76,7 @@ class OpenAi:
 
     async def transcribe(self, request: Request) -> Response:
         """Transcribe a file. The answer is all there is: the server keeps neither audio nor text."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         async with self._recordings.receiving(caller) as receiving:
             asked = await self._received(request, receiving)
             encounter = await receiving.accept(asked.options, intake=asked.intake)
@@ -96,15 +91,15 @@ class OpenAi:
 
     async def models(self, request: Request) -> Response:
         """The recogniser that runs here. Transcriptions take any name."""
-        await self._caller(request)
-        return _json(schema.Models(data=[schema.Model(id=self._encounters.recogniser.model)]))
+        await self._reception.caller(request)
+        return answer(schema.Models(data=[schema.Model(id=self._encounters.recogniser.model)]))
 
     async def _received(self, request: Request, receiving: Receiving) -> Asked:
         fields: dict[str, list[str]] = {}
-        async for part in form_parts(request, stall_s=self._stall_s):
+        async for part in self._reception.form(request, schema.TranscriptionForm):
             if part.name != "file":
                 text = (await part.text(MAX_FIELD_BYTES)).decode(errors="replace")
-                fields.setdefault(part.name.removesuffix("[]"), []).append(text)
+                fields.setdefault(part.name, []).append(text)
             elif receiving.parts:
                 raise Invalid("file", "file is there twice: send one.")
             else:
@@ -184,15 +179,6 @@ class OpenAi:
         await self._stopping.wait()
         raise Stopped
 
-    async def _caller(self, request: Request) -> Caller:
-        return await self._authenticator.caller(bearer(request.headers))
-
-    def _error(self, exc: AuscultError) -> Response:
-        self._metrics.rejected.labels(code=exc.code).inc()
-        status, told = convert.error(exc)
-        challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-        return _json(told, status, retry_after(exc) | challenge)
-
 
 class Stopped(ServerError):
     """The server is being stopped: send the same request again."""
@@ -207,7 +193,6 @@ async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-def _json(answer: msgspec.Struct, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """JSON that no cache keeps: it is about one client's consultation."""
-    kept_nowhere = {"Cache-Control": "no-store", **(headers or {})}
-    return Response(msgspec.json.encode(answer), status, kept_nowhere, media_type=JSON)
+def _error(exc: AuscultError) -> Response:
+    status, told = convert.error(exc)
+    return answer(told, status, retry_after(exc))

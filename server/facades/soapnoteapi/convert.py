@@ -1,7 +1,7 @@
 """SOAPNoteAPI's values ⇄ domain values. Pure; the error table is at the end."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
@@ -172,10 +172,10 @@ def _message(given: str | schema.ChatMessage) -> ChatMessage:
     return ChatMessage(text=given.text or given.message or given.content or "", sender=given.sender or given.role or "")
 
 
-def metadata(raw: bytes) -> schema.Metadata:
-    """The part `metadata`, whatever its content type says. Raises `BadRequest`."""
+def metadata(raw: bytes, read: Callable[[bytes, type[schema.Metadata]], schema.Metadata] = decode) -> schema.Metadata:
+    """The part `metadata`, whatever its content type says. Raises `Invalid`."""
     try:
-        return decode(raw, schema.Metadata)
+        return read(raw, schema.Metadata)
     except BadRequest as exc:
         raise Invalid((f"metadata.{exc.field}".rstrip("."), f"metadata: {exc}")) from None
 
@@ -453,11 +453,6 @@ def error(exc: AuscultError) -> tuple[int, schema.ErrorBody]:
     return status, schema.ErrorBody(
         error=schema.Error(code=code, message=str(exc), details=(details or UNSET) if status == 400 else UNSET)
     )
-
-
-def challenge(exc: AuscultError) -> dict[str, str]:
-    """How to get in (RFC 6750 §3), where that is what is missing."""
-    return {"WWW-Authenticate": "Bearer"} if ERRORS.get(exc.code, INTERNAL)[0] == 401 else {}
 
 
 def _details(exc: AuscultError) -> Sequence[tuple[str, str]]:

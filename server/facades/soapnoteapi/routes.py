@@ -1,14 +1,12 @@
 """SOAPNoteAPI's endpoints."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 
 import anyio
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError, NoteError
-from server.auth import Authenticator, bearer
 from server.domain import Caller
 from server.encounters import Encounters
 from server.endpoints import EVENTS, FORM, Content, Endpoint, Facade, Method, Parameter
@@ -16,9 +14,8 @@ from server.errors import NotFound
 from server.facades.soapnoteapi import convert, schema
 from server.facades.soapnoteapi.convert import Asked, Invalid, Segment
 from server.facades.soapnoteapi.specialties import Specialties
-from server.http import body, decode, retry_after
-from server.ingest.multipart import form_parts
-from server.metrics import Metrics
+from server.http import answer, retry_after
+from server.reception import Reception
 from server.recordings import Receiving, Recordings
 from server.segments import Segments
 from server.sse import EventStream
@@ -40,10 +37,8 @@ class SoapNoteApi:
         segments: Segments,
         transcripts: Transcripts,
         specialties: Specialties,
-        authenticator: Authenticator,
-        metrics: Metrics,
+        reception: Reception,
         *,
-        stall_s: float,
         send_timeout_s: float,
         stopping: anyio.Event,
     ) -> None:
@@ -52,16 +47,17 @@ class SoapNoteApi:
         self._segments = segments
         self._transcripts = transcripts
         self._specialties = specialties
-        self._authenticator = authenticator
-        self._metrics = metrics
-        self._stall_s = stall_s
+        self._reception = reception
         self._send_timeout_s = send_timeout_s
         self._stopping = stopping
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints, as published by the vendor."""
         api = Facade(
-            name="SOAPNoteAPI", about="As SOAPNoteAPI has it.", refuse=self._error, refusal=Content(schema.ErrorBody)
+            name="SOAPNoteAPI",
+            about="As SOAPNoteAPI has it.",
+            refuse=self._reception.refusing(_error),
+            refusal=Content(schema.ErrorBody),
         )
         return [
             self._upload(api, "PUT"),
@@ -134,35 +130,34 @@ class SoapNoteApi:
 
     async def upload(self, request: Request) -> Response:
         """Take a recording; answered once it is stored, its note is written later."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         key = convert.client_key(request.headers.get("idempotency-key"))
-        known = await self._recordings.known(caller, key)
-        if known is None:
-            async with self._recordings.receiving(caller) as receiving:
-                asked = await self._received(request, receiving)
-                if asked.segment is None:
-                    known = await receiving.accept(asked.options, key, intake=asked.intake)
-                else:
-                    known = await self._segments.accept(receiving, final=asked.segment.final)
-        return _json(convert.accepted(known), 202)
+
+        async def received(receiving: Receiving) -> str:
+            asked = await self._received(request, receiving)
+            if asked.segment is None:
+                return await receiving.accept(asked.options, key, intake=asked.intake)
+            return await self._segments.accept(receiving, final=asked.segment.final)
+
+        return answer(convert.accepted(await self._recordings.once(caller, key, received)), 202)
 
     async def status(self, request: Request) -> Response:
         """How far a note is, and the note once it is there."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         row = await self._encounters.progress(caller, convert.note_id(request.path_params["note"]))
         if row.options.api != convert.API:
             raise NotFound
         if not convert.is_over(row):
-            return _json(convert.processing(row))
-        return _json(convert.status(await self._encounters.view(caller, row.id)))
+            return answer(convert.processing(row))
+        return answer(convert.status(await self._encounters.view(caller, row.id)))
 
     async def note(self, request: Request) -> Response:
         """A note, of a recording or of text."""
-        caller = await self._caller(request)
+        caller = await self._reception.caller(request)
         view = await self._encounters.view(caller, convert.note_id(request.path_params["note"]))
         if view.row.options.api != convert.API:
             raise NotFound
-        return _json(convert.note(view))
+        return answer(convert.note(view))
 
     async def write(self, request: Request) -> Response:
         """The note of a text, once it is written and stored."""
@@ -174,7 +169,7 @@ class SoapNoteApi:
         view = await self._encounters.view(caller, opened)
         if (failed := convert.failure(view)) is not None:
             raise NoNote(failed.code, failed.message)
-        return _json(convert.note(view))
+        return answer(convert.note(view))
 
     async def stream(self, request: Request) -> Response:
         """The note of a text bit by bit, as Server-Sent Events. It is stored nowhere."""
@@ -186,19 +181,16 @@ class SoapNoteApi:
 
     async def specialties(self, _: Request) -> Response:
         """The specialties and the templates of each. No key is needed."""
-        return _json(convert.specialties(self._specialties), headers={"Cache-Control": "public, max-age=300"})
+        return answer(convert.specialties(self._specialties), headers={"Cache-Control": "public, max-age=300"})
 
     async def summarise(self, request: Request) -> Response:
         """Several visits at a glance, made of what the request holds; stored nowhere."""
-        await self._caller(request)
-        return _json(convert.visits(decode(await body(request, MAX_BODY_BYTES), schema.VisitSummaryRequest)))
-
-    async def _caller(self, request: Request) -> Caller:
-        return await self._authenticator.caller(bearer(request.headers))
+        await self._reception.caller(request)
+        return answer(convert.visits(await self._reception.read(request, schema.VisitSummaryRequest, MAX_BODY_BYTES)))
 
     async def _asked(self, request: Request) -> tuple[Caller, Asked]:
-        caller = await self._caller(request)
-        wanted = decode(await body(request, MAX_BODY_BYTES), schema.NoteRequest)
+        caller = await self._reception.caller(request)
+        wanted = await self._reception.read(request, schema.NoteRequest, MAX_BODY_BYTES)
         return caller, convert.text(wanted, self._specialties)
 
     async def _written(self, asked: Asked) -> AsyncGenerator[bytes]:
@@ -213,16 +205,14 @@ class SoapNoteApi:
         """Everything of the form, in whatever order its parts come. Raises `Invalid`."""
         seen: set[str] = set()
         metadata, plain = schema.Metadata(), dict[str, str]()
-        async for part in form_parts(request, stall_s=self._stall_s):
-            if part.name not in ("audio", "metadata", "specialty", "template"):
-                continue
+        async for part in self._reception.form(request, schema.AudioForm):
             if part.name in seen:
                 raise Invalid((part.name, f"{part.name} is there twice: send it once."))
             seen.add(part.name)
             if part.name == "audio":
                 await receiving.file(part.pieces, checked=False)
             elif part.name == "metadata":
-                metadata = convert.metadata(await part.text(MAX_METADATA_BYTES))
+                metadata = convert.metadata(await part.text(MAX_METADATA_BYTES), self._reception.decode)
                 await self._joined(convert.segment(metadata), metadata, receiving)
             else:
                 plain[part.name] = (await part.text(MAX_FIELD_BYTES)).decode(errors="replace")
@@ -245,11 +235,6 @@ class SoapNoteApi:
         self._encounters.check_language(asked.options)
         return asked
 
-    def _error(self, exc: AuscultError) -> Response:
-        self._metrics.rejected.labels(code=exc.code).inc()
-        status, told = convert.error(exc)
-        return _json(told, status, retry_after(exc) | convert.challenge(exc))
-
 
 class NoNote(NoteError):
     """The note could not be written."""
@@ -263,7 +248,6 @@ def _problem(exc: AuscultError) -> bytes:
     return convert.frame(schema.StreamError(error=str(exc)))
 
 
-def _json(answer: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that no cache keeps: it is about one client's consultation."""
-    kept_nowhere = {"Cache-Control": "no-store", **(headers or {})}
-    return Response(msgspec.json.encode(answer), status, kept_nowhere, media_type="application/json")
+def _error(exc: AuscultError) -> Response:
+    status, told = convert.error(exc)
+    return answer(told, status, retry_after(exc))
