@@ -119,6 +119,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     style: str = ""  # auto | paragraphs | bullet_points; empty: the operator's default
     glossaries: tuple[str, ...] = ()
     split_by_sentence: bool = False
+    split_by_problem: bool = False  # of the note
     note: bool = True  # whether a note is wanted at the end
     kept: bool = True  # whether it outlives its answer; if not, nobody else is told of it
     resumable: bool = True  # whether the client may come back after its connection ended

@@ -46,7 +46,14 @@ class Notes:
         style = options.style or self.default_style
         try:
             language = options.base_language
-            note = write_note(chronological(items), template, language=language, style=style, wanted=wanted)
+            note = write_note(
+                chronological(items),
+                template,
+                language=language,
+                style=style,
+                split_by_problem=options.split_by_problem,
+                wanted=wanted,
+            )
         except NoteError as exc:
             return StoredNote(absence=Failure(code=exc.code, message=str(exc)))
         except Exception as exc:  # a bug in the writer ends this note, not the transcript

@@ -11,12 +11,12 @@ from typing import Final, TypeVar
 
 from pipeline.errors import NoteLanguageUnsupported, TranscriptTooShort
 from pipeline.notes.answers import answered
-from pipeline.notes.cues import Cue, cues, spans
 from pipeline.notes.exchanges import Exchange, Passage, passages
 from pipeline.notes.extraction import measurements, medications
 from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording, wording_of
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.phrasing import statement
+from pipeline.notes.problems import by_problem, symptoms
 from pipeline.notes.selection import Candidate, Selection
 from pipeline.notes.speakers import with_guessed_roles
 from pipeline.notes.templates import Template, primary_language
@@ -30,7 +30,7 @@ T = TypeVar("T")
 LANGUAGE = "en"
 SHORTEST_TRANSCRIPT = 20  # words; with fewer there is nothing to write a note from
 MOST_IN_TITLE = 3  # symptoms
-UNTITLED: Final = frozenset({("symptoms",), ("symptom",), ("blood",), ("breath",), ("sick",), ("fall",), ("fell",)})
+BY_PROBLEM: Final = frozenset({"HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE"})  # sections that can be split so
 LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -40,13 +40,15 @@ def write_note(
     *,
     language: str,
     style: str = "auto",
+    split_by_problem: bool = False,
     wanted: Callable[[], object] = lambda: None,
 ) -> Note:
     """A note of a consultation.
 
     `language` is a language tag ("en-US"); `style` one of `Style`. Utterances may come in any order and may lack marks,
-    capitals and roles. A section about which nothing was said is left out. `wanted` is called again and again: what it
-    raises ends the writing.
+    capitals and roles. A section about which nothing was said is left out. `split_by_problem`: whether the history is
+    told problem by problem, each below its name, where there are several (Nabla's page names the sections). `wanted` is
+    called again and again: what it raises ends the writing.
 
     Raises: `NoteLanguageUnsupported` for any language but English; `TranscriptTooShort` when fewer than 20 words were
     said in all, or nothing that belongs into a section of the template.
@@ -61,7 +63,7 @@ def write_note(
     cleaned = {item.id: clean(item.text) for item in watching(utterances, wanted)}
     placed = place(watching(passages(with_guessed_roles(units(utterances, cleaned))), wanted))
     candidates = _candidates(watching(placed, wanted), cleaned)
-    sections = tuple(_sections(template, Selection(candidates, spoken), language, layout))
+    sections = tuple(_sections(template, Selection(candidates, spoken), language, layout, split_by_problem))
     if not sections:
         raise TranscriptTooShort
     return Note(
@@ -112,10 +114,14 @@ def _always(passage: Passage) -> tuple[str, ...]:
     return passage.reply_items if isinstance(passage, Exchange) else ()
 
 
-def _sections(template: Template, selection: Selection, language: str, layout: Style) -> Iterator[NoteSection]:
+def _sections(
+    template: Template, selection: Selection, language: str, layout: Style, split_by_problem: bool
+) -> Iterator[NoteSection]:
     """The template's sections about which something was said."""
     for section in template.sections:
         kept = [one.sentence for topic in section.topics for one in selection.take(topic)]
+        if split_by_problem and section.key in BY_PROBLEM:
+            kept = list(by_problem(kept))
         if kept:
             yield NoteSection(
                 key=section.key,
@@ -131,15 +137,6 @@ def _title(placed: Iterable[Placed]) -> str:
     complaint = next((one.passage.words for one in placed if one.topic is Topic.COMPLAINT), ())
     if negations(complaint):
         return ""
-    named: list[str] = []
-    owned = 0  # words before this one belong to a symptom already named
-    for begin, end, kinds in spans(complaint):
-        if Cue.SYMPTOM not in kinds or complaint[begin:end] in UNTITLED:
-            continue
-        while begin > owned and Cue.BODY in cues(complaint[begin - 1 : begin]):
-            begin -= 1  # never with a side: a slip of the tongue is put right later in the talk
-        named.append(" ".join(complaint[begin:end]))
-        owned = end
-    shown = list(dict.fromkeys(named))[:MOST_IN_TITLE]
+    shown = list(dict.fromkeys(symptoms(complaint)))[:MOST_IN_TITLE]
     joined = " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
     return joined[:1].upper() + joined[1:]

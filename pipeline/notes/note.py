@@ -1,7 +1,9 @@
 """What a note is: sections of sentences, each sentence with the transcript items it rests on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 
 class Topic(StrEnum):
@@ -42,6 +44,7 @@ class NoteSentence:
     text: str
     # Ids of 1 to 4 transcript items that hold its content words, in spoken order; none where a provider wrote it.
     items: tuple[str, ...]
+    problem: str = ""  # what it is about, where its section is split by problem: the heading above it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +59,16 @@ class NoteSection:
 
     @property
     def text(self) -> str:
-        """The sentences as one paragraph, or one bullet point each."""
+        """The sentences as one paragraph, or one bullet point each; of each problem below its name."""
+        problems = groupby(self.sentences, key=lambda sentence: sentence.problem)
+        return "\n\n".join(
+            f"{name}:\n{self._laid_out(of_it)}" if name else self._laid_out(of_it) for name, of_it in problems
+        )
+
+    def _laid_out(self, sentences: Iterable[NoteSentence]) -> str:
         if self.style is Style.BULLET_POINTS:
-            return "\n".join(f"- {sentence.text}" for sentence in self.sentences)
-        return " ".join(sentence.text for sentence in self.sentences)
+            return "\n".join(f"- {sentence.text}" for sentence in sentences)
+        return " ".join(sentence.text for sentence in sentences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

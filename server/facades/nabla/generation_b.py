@@ -43,6 +43,7 @@ class GenerationB:
             template=message.note_template,
             style=message.section_style,
             split_by_sentence=message.split_by_sentence,
+            split_by_problem=message.split_by_problem,
             expected_speakers=expected_speakers(message.expected_speakers),
             note="note" in message.output_objects,
             resumable=False,

@@ -38,6 +38,7 @@ def listening(form: wire.ListenParameters, kind: Kind, minutes: int, client_requ
         template=_template(form),
         style=_style(form),
         split_by_sentence=bool(form.split_by_sentence),
+        split_by_problem=bool(form.split_by_problem),
         expected_speakers=expected_speakers(form.expected_speakers),
         note="note" in form.output_objects,
         resumable=False,
@@ -66,6 +67,7 @@ def digest(request: wire.DigestRequest, kind: Kind, client_request_id: str | Non
         language=_language(request.language),
         template=_template(request),
         style=_style(request),
+        split_by_problem=bool(request.split_by_problem),
         resumable=False,
     )
     turns = [Turn(text=item.text, role=convert.role(item.speaker)) for item in request.transcript_items]

@@ -15,6 +15,7 @@ class ListenConfig(schema.Config, kw_only=True, tag_field="object", tag="listen_
     language: str = "en-US"
     section_style: str = "auto"
     note_template: str = "GENERAL_MEDICINE"
+    split_by_problem: bool = False  # as over REST
 
 
 class AudioChunk(schema.AudioChunk, kw_only=True, tag_field="object", tag="audio_chunk"):

@@ -21,7 +21,7 @@ class NoteWishes(Struct, kw_only=True):
     language: str  # en-US | en-GB | fr-FR | es-ES | es-MX, and the older names en and fr
     section_style: str | None = None  # auto | paragraphs | bullet_points; absent: auto
     note_template: str | None = None  # absent: GENERAL_MEDICINE
-    split_by_problem: bool | None = None  # taken; the embedded writer cannot do it yet
+    split_by_problem: bool | None = None  # of what the patient tells, in English
 
 
 class ListenParameters(NoteWishes, kw_only=True):

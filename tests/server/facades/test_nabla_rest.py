@@ -88,10 +88,11 @@ def written(*keys: str, template: str = "GENERAL_MEDICINE") -> StoredNote:
 
 
 def test_a_file_s_wishes_become_options() -> None:
-    options = listened(split_by_sentence=True, section_style="bullet_points", note_template="SOAP").options
+    options = listened(split_by_sentence=True, split_by_problem=True, section_style="bullet_points", note_template="SOAP").options
     assert options.recording
     assert options.note
     assert options.split_by_sentence
+    assert options.split_by_problem
     assert (options.template, options.style, options.max_minutes) == ("SOAP", "bullet_points", 10)
     assert (listened().options.template, listened().options.style) == ("GENERAL_MEDICINE", "auto")
     assert listened(section_style=None, note_template=None).options == listened().options
