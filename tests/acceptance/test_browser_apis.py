@@ -37,11 +37,14 @@ window.recording = (fields, name) => {
   return form;
 };
 window.until = async (look, over) => {
-  for (;;) {
-    const answer = await look();
+  let answer;
+  for (let looked = 0; looked < 600; looked += 1) {
+    answer = await look();
+    if (answer.status >= 400) break;
     if (over(answer)) return answer;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  throw new Error(`never over: ${JSON.stringify(answer)}`);
 };
 """
 
@@ -126,9 +129,11 @@ async def test_a_page_uses_every_api(page: Page) -> None:
     own = await run("""
         const options = JSON.stringify({ language: "en" });
         const { body } = await call("POST", "/api/recordings", { form: recording({ options }, "audio") });
-        const token = (await call("POST", "/api/tokens", { json: { scope: "read" } })).body.token;
+        const json = { scope: "follow", encounter_id: body.encounter_id };
+        const { token } = (await call("POST", "/api/tokens", { json })).body;
         const events = new EventSource(`${server}/api/encounters/${body.encounter_id}/events?token=${token}`);
-        const finals = await new Promise((resolve) => {
+        const finals = await new Promise((resolve, reject) => {
+          events.onerror = ({ data }) => data || reject(new Error("broke off"));  // with data: the server's own event
           let counted = 0;
           events.addEventListener("final", () => (counted += 1));
           events.addEventListener("done", () => resolve(counted));

@@ -60,7 +60,7 @@ def test_a_browser_may_ask_for_every_route_before_it_has_a_key(
         assert "Origin" in allowed.headers["vary"]
         assert "access-control-allow-credentials" not in allowed.headers
         assert method in allowed.headers["access-control-allow-methods"].split(", ")
-        named = {name.lower() for name in allowed.headers["access-control-allow-headers"].split(", ")}
+        named = {name.strip().lower() for name in allowed.headers["access-control-allow-headers"].split(",")}
         assert set(headers.split(",")) <= named
 
 

@@ -88,7 +88,9 @@ def written(*keys: str, template: str = "GENERAL_MEDICINE") -> StoredNote:
 
 
 def test_a_file_s_wishes_become_options() -> None:
-    options = listened(split_by_sentence=True, split_by_problem=True, section_style="bullet_points", note_template="SOAP").options
+    options = listened(
+        split_by_sentence=True, split_by_problem=True, section_style="bullet_points", note_template="SOAP"
+    ).options
     assert options.recording
     assert options.note
     assert options.split_by_sentence
