@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from pipeline.events import SpeakerRenamed
 from pipeline.notes.note import Note, NoteSection
+from pipeline.notes.templates import Template
 from pipeline.speakers import Speaker, speakers
 from pipeline.types import Role, Utterance
 from server.access import Action, record
@@ -194,7 +195,8 @@ class Editing:
         def change(connection: Connection, seal: Seal) -> NoteVersion:
             before = notes.version(connection, seal, encounter, number)
             check(before.tag, expected)
-            return notes.replace(connection, seal, encounter, number, edited(before.stored, row, edit, at))
+            templates = self._encounters.notes.templates
+            return notes.replace(connection, seal, encounter, number, edited(before.stored, row, edit, at, templates))
 
         return await self._change(caller, row, change)
 
@@ -253,7 +255,9 @@ def relabel(
     sql.relabel(connection, seal, encounter, right)
 
 
-def edited(before: StoredNote, row: EncounterRow, edit: NoteEdit, at: float) -> StoredNote:
+def edited(
+    before: StoredNote, row: EncounterRow, edit: NoteEdit, at: float, templates: Mapping[str, Template]
+) -> StoredNote:
     """The note with its changes. What it says is a draft again, unless it is approved of in the same breath. Raises
     `BadRequest`.
     """
@@ -269,10 +273,20 @@ def edited(before: StoredNote, row: EncounterRow, edit: NoteEdit, at: float) -> 
     note = replace(
         note,
         title=note.title if edit.title is None else edit.title,
-        sections=note.sections if edit.sections is None else edit.sections,
+        sections=note.sections if edit.sections is None else with_topics(edit.sections, note, templates),
         generator=PROVIDER,
     )
     return msgspec.structs.replace(before, note=note, absence=None, review=edit.review or Review.DRAFT, edited_at=at)
+
+
+def with_topics(
+    sections: Sequence[NoteSection], before: Note, templates: Mapping[str, Template]
+) -> tuple[NoteSection, ...]:
+    """A provider's sections, each with the topics of its key: they decide where an API puts it."""
+    template = templates.get(before.template)
+    topics = {} if template is None else {section.key: section.topics for section in template.sections}
+    topics |= {section.key: section.topics for section in before.sections}
+    return tuple(replace(section, topics=topics.get(section.key, ())) for section in sections)
 
 
 def _over(row: EncounterRow) -> EncounterRow:

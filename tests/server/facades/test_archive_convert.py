@@ -1,11 +1,13 @@
 """Lists, captions, corrections and notes: our own bytes ⇄ domain values."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
+from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
+from pipeline.notes.templates import read_templates
 from pipeline.types import Role, Utterance
 from server.captions import plain, srt, vtt
 from server.domain import Failure, Filter, NoteVersion, Place, Review, State, StoredNote
@@ -14,6 +16,7 @@ from server.errors import BadRequest, NotFound, PreconditionFailed, Precondition
 from server.facades.auscult import catalogue_convert, editing_convert, schema
 from tests.server.facades.test_auscult_convert import NOTE, view
 
+TEMPLATES = read_templates(Path(__file__).parents[3] / "config" / "templates")
 ITEM = Utterance(id="a", stream="s", role=Role.DOCTOR, start=0, end=0, text="How\n\nare --> you?", speaker="s1")
 
 
@@ -104,23 +107,32 @@ def test_what_was_approved_of_is_a_draft_again_once_it_says_something_else() -> 
     row = view(State.DONE).row
     approved = StoredNote(note=NOTE, review=Review.APPROVED)
     title = editing_convert.note_edit(schema.NotePatch(title="Migraine"))
-    changed = edited(approved, row, title, 1.0)
+    changed = edited(approved, row, title, 1.0, TEMPLATES)
     assert (changed.review, changed.edited_at) == (Review.DRAFT, 1.0)
     assert isinstance(changed.note, Note)
     assert (changed.note.title, changed.note.sections) == ("Migraine", NOTE.sections)
     both = editing_convert.note_edit(schema.NotePatch(title="Migraine", review_status="approved"))
-    assert edited(approved, row, both, 1.0).review is Review.APPROVED
-    only = edited(
-        StoredNote(note=NOTE), row, editing_convert.note_edit(schema.NotePatch(review_status="approved")), 1.0
-    )
+    assert edited(approved, row, both, 1.0, TEMPLATES).review is Review.APPROVED
+    alone = editing_convert.note_edit(schema.NotePatch(review_status="approved"))
+    only = edited(StoredNote(note=NOTE), row, alone, 1.0, TEMPLATES)
     assert (only.review, only.edited_at, only.note) == (Review.APPROVED, None, NOTE)
+
+
+def test_an_edited_section_keeps_the_topics_of_its_key() -> None:
+    sections = [schema.EditedSection(key=key, text="Rest.") for key in ("SOAP_PLAN", "MINE")]
+    edit = editing_convert.note_edit(schema.NotePatch(sections=sections))
+    changed = edited(StoredNote(note=NOTE), view(State.DONE).row, edit, 1.0, TEMPLATES).note
+    assert changed is not None
+    plan, other = changed.sections
+    assert plan.topics == (Topic.PLAN, Topic.PRESCRIPTION, Topic.APPOINTMENTS)
+    assert other.topics == ()
 
 
 def test_nobody_approves_of_a_note_that_there_is_not() -> None:
     absent = StoredNote(absence=Failure(code="x", message="x"))
     edit = editing_convert.note_edit(schema.NotePatch(review_status="approved"))
     with pytest.raises(BadRequest):
-        edited(absent, view(State.DONE).row, edit, 0.0)
+        edited(absent, view(State.DONE).row, edit, 0.0, TEMPLATES)
 
 
 @pytest.mark.parametrize("number", ["", "x", "-1", "1.0", "٣", "1" * 7])
