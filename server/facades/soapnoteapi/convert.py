@@ -301,6 +301,7 @@ def note(view: EncounterView) -> schema.Note:
         plan=texts["plan"],
         expires_at=UNSET if view.expires_at is None else timestamp(view.expires_at),
         status=FAILED if failed is not None else COMPLETED if over else PROCESSING,
+        review_status=stored.review,
         title=written.title if written is not None else UNSET,
         message=_message_of(failed or stored.absence),
         warnings=list(row.warnings) or UNSET,

@@ -13,7 +13,7 @@ from pipeline.errors import InvalidTemplate, LanguageUnsupported, NoteLanguageUn
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.templates import read_templates
 from pipeline.types import Role, Utterance
-from server.domain import EncounterOptions, EncounterRow, EncounterView, Failure, Stage, State, StoredNote
+from server.domain import EncounterOptions, EncounterRow, EncounterView, Failure, Review, Stage, State, StoredNote
 from server.errors import (
     BadRequest,
     Forbidden,
@@ -206,6 +206,11 @@ def test_the_four_parts_are_always_there() -> None:
     assert (note.assessment, note.plan) == ("Bronchitis.", "- Rest.\n- Drink.")
     assert note.expires_at == "1970-01-02T00:00:00.000Z"
     assert note.review_status == "draft"
+
+
+def test_a_note_that_a_provider_approved_of_says_so() -> None:
+    approved = StoredNote(note=NOTE, review=Review.APPROVED)
+    assert convert.note(view(note=approved)).review_status == "approved"
 
 
 def test_sections_of_another_template_go_where_their_topics_belong_under_headings() -> None:
