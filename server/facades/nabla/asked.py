@@ -57,7 +57,7 @@ class Wanted:
     @property
     def client_key(self) -> str | None:
         """By which a repeated request is known. It tells nothing: a client's own id may be a person's name."""
-        if self.asked.client_request_id is None:
+        if not self.asked.client_request_id:  # an empty one is no name: what has it is not the same request
             return None
         return f"{API}/{self.asked.kind}/{hashlib.sha256(self.asked.client_request_id.encode()).hexdigest()}"
 

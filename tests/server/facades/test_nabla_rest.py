@@ -126,6 +126,8 @@ def test_a_client_s_own_id_is_not_what_is_stored_in_the_clear() -> None:
     assert len(keys) == 3
     assert all(key is not None and "Miller" not in key and len(key) <= 200 for key in keys)
     assert digested().client_key is None
+    nameless = rest_b.digest(msgspec.convert(DIGEST, wire.DigestRequest), Kind.DIGEST_ASYNC, "")
+    assert nameless.client_key is None
 
 
 @pytest.mark.parametrize("items", [[], [{"text": ""}], [{"text": " \n", "speaker": "doctor"}]])
