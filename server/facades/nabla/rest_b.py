@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.notes.note import Note
 from pipeline.typed import Turn
-from pipeline.types import Utterance
+from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, EncounterView, Failure, State, StreamSpec
 from server.errors import BadRequest
 from server.facades.nabla import convert, schema
@@ -39,7 +39,7 @@ def listening(form: wire.ListenParameters, kind: Kind, minutes: int, client_requ
         style=_style(form),
         split_by_sentence=bool(form.split_by_sentence),
         split_by_problem=bool(form.split_by_problem),
-        expected_speakers=expected_speakers(form.expected_speakers),
+        expected_speakers=expected_speakers(form.expected_speakers or 0),
         note="note" in form.output_objects,
         resumable=False,
         recording=True,
@@ -70,7 +70,9 @@ def digest(request: wire.DigestRequest, kind: Kind, client_request_id: str | Non
         split_by_problem=bool(request.split_by_problem),
         resumable=False,
     )
-    turns = [Turn(text=item.text, role=convert.role(item.speaker)) for item in request.transcript_items]
+    turns = [
+        Turn(text=item.text, role=convert.role(item.speaker or Role.UNSPECIFIED)) for item in request.transcript_items
+    ]
     return wanted(options, Asked(kind=kind, client_request_id=client_request_id), turns, request.patient_context)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pipeline.notes.note import Note, NoteSection, Style
 from pipeline.typed import Turn
+from pipeline.types import Role
 from server.domain import EncounterOptions, EncounterView
 from server.errors import BadRequest
 from server.facades.nabla import convert, rest_b, schema
@@ -70,7 +71,10 @@ def generating(request: wire.GenerateNoteRequest, kind: Kind, client_request_id:
         generation="C",
         styles=_styles(request.note_sections_customization or []),
     )
-    turns = [Turn(text=item.text, role=convert.role(item.speaker_type)) for item in request.transcript_items]
+    turns = [
+        Turn(text=item.text, role=convert.role(item.speaker_type or Role.UNSPECIFIED))
+        for item in request.transcript_items
+    ]
     context = request.unstructured_context or request.patient_context
     return wanted(options, asked, turns, context, _patient(request.structured_context))
 

@@ -28,7 +28,7 @@ class ListenParameters(NoteWishes, kw_only=True):
     """How a file is to be heard."""
 
     split_by_sentence: bool | None = None
-    expected_speakers: int = 0  # extension: people in the room, 1 to 6; 0: the operator's default
+    expected_speakers: int | None = None  # extension: people in the room, 1 to 6; absent: the operator's default
 
 
 class ListenForm(Struct, kw_only=True):
@@ -52,7 +52,7 @@ class SpokenItem(Struct, kw_only=True):
     """What one of them said."""
 
     text: str
-    speaker: str = "unspecified"  # doctor | patient | unspecified
+    speaker: str | None = None  # doctor | patient | unspecified; absent: unspecified
 
 
 class DigestRequest(NoteWishes, kw_only=True):
@@ -163,7 +163,7 @@ class SpokenItemC(Struct, kw_only=True):
     """What one of them said."""
 
     text: str
-    speaker_type: str = "UNSPECIFIED"  # DOCTOR | PATIENT | UNSPECIFIED
+    speaker_type: str | None = None  # DOCTOR | PATIENT | UNSPECIFIED; absent: UNSPECIFIED
 
 
 class SectionCustomization(Struct, kw_only=True):

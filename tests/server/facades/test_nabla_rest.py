@@ -147,6 +147,17 @@ def test_a_file_that_says_it_is_something_else_is_refused(kind: str) -> None:
         rest_b.audio_type(kind)
 
 
+def test_null_is_as_good_as_absent_where_a_field_may_be() -> None:
+    assert (
+        listened(expected_speakers=None, split_by_sentence=None, note_template=None, section_style=None) == listened()
+    )
+    said = "My head hurts."
+    (turn,) = digested(transcript_items=[{"text": said, "speaker": None}], patient_context=None).turns
+    assert turn.role is Role.UNSPECIFIED
+    (turn,) = generated(transcript_items=[{"text": said, "speaker_type": None}], note_locale=None).turns
+    assert turn.role is Role.UNSPECIFIED
+
+
 def test_assessment_and_plan_are_merged_in_english_alone() -> None:
     merged = {"note_template": "GENERAL_MEDICINE_AP_MERGED"}
     assert digested(**merged, language="en-GB").options.template == "GENERAL_MEDICINE_AP_MERGED"
