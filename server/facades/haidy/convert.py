@@ -69,7 +69,7 @@ def chunk(request: schema.ChunkRequest, idempotency_key: str | None) -> Chunk:
     body = audio(request.audio_base64 if isinstance(request.audio_base64, str) else "")
     if not body and not request.final:
         raise BadRequest(NOTHING)
-    key = None if idempotency_key is None else sha256(idempotency_key.encode()).hexdigest()  # may say who is treated
+    key = _hashed(idempotency_key)
     return Chunk(
         task_id=None if request.task_id == NEW else request.task_id,
         audio=body,
@@ -207,7 +207,17 @@ def shown_context(stored: StoredContext) -> schema.PatientContext:
 
 def upload_key(idempotency_key: str | None) -> str | None:
     """What makes a repeated upload the same one; no chunk's key is like it."""
-    return None if idempotency_key is None else "files:" + sha256(idempotency_key.encode()).hexdigest()
+    key = _hashed(idempotency_key)
+    return None if key is None else f"files:{key}"
+
+
+def _hashed(idempotency_key: str | None) -> str | None:
+    """It may say who is treated. Raises `BadRequest` for an empty one: all that have it would be the same."""
+    if idempotency_key is None:
+        return None
+    if not idempotency_key:
+        raise BadRequest("Idempotency-Key must not be empty")
+    return sha256(idempotency_key.encode()).hexdigest()
 
 
 def stream(file_format: str, sample_rate: float) -> StreamSpec:

@@ -214,6 +214,13 @@ def test_a_chunk_number_or_a_header_makes_a_retry_safe(more: dict[str, Any], hea
     assert convert.chunk(request(**more), header).client_key == key
 
 
+def test_an_empty_header_is_no_key() -> None:
+    with pytest.raises(BadRequest):
+        convert.chunk(request(), "")
+    with pytest.raises(BadRequest):
+        convert.upload_key("")
+
+
 def test_a_first_answer_looks_like_the_pages() -> None:
     answer = msgspec.to_builtins(convert.started(row()))
     assert answer == {
