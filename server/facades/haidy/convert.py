@@ -257,7 +257,7 @@ def glossaries(given: list[str] | str | None) -> tuple[str, ...]:
 def started(row: EncounterRow) -> schema.Task:
     """The answer to a first chunk: accepted, waiting for its turn."""
     stages = {stage: at for stage, at in row.stages.items() if stage in (Stage.CREATED, Stage.QUEUED)}
-    return task(msgspec.structs.replace(row, stages=stages, percentage=0))
+    return task(msgspec.structs.replace(row, stages=stages, percentage=0, completed_at=None))
 
 
 def task(row: EncounterRow) -> schema.Task:

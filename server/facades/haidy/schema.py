@@ -10,7 +10,7 @@ class Parameters(Struct, kw_only=True):
     """Consultation parameters of a live session."""
 
     language: str | UnsetType = UNSET
-    template: str | UnsetType = UNSET
+    template: str | UnsetType | None = UNSET
     glossary: list[str] | str | None = None  # backend names; also as a JSON array in a string
     patient_context_id: str | None = None  # extension: in a live session, too
     expected_speakers: int | None = None  # extension: people in the room, 1 to 6

@@ -214,6 +214,10 @@ def test_a_chunk_number_or_a_header_makes_a_retry_safe(more: dict[str, Any], hea
     assert convert.chunk(request(**more), header).client_key == key
 
 
+def test_a_template_may_be_null() -> None:
+    assert convert.chunk(request(parameters={"language": "en", "template": None}), None).options.template == ""
+
+
 def test_an_empty_header_is_no_key() -> None:
     with pytest.raises(BadRequest):
         convert.chunk(request(), "")
@@ -223,6 +227,8 @@ def test_an_empty_header_is_no_key() -> None:
 
 def test_a_first_answer_looks_like_the_pages() -> None:
     answer = msgspec.to_builtins(convert.started(row()))
+    over = row(stages={Stage.CREATED: 0.0, Stage.QUEUED: 0.5, Stage.DONE: 9.0}, completed_at=9.0)
+    assert msgspec.to_builtins(convert.started(over)) == answer
     assert answer == {
         "task_id": "e1",
         "status": "QUEUED",
