@@ -228,7 +228,7 @@ def test_what_is_no_audio_is_a_bad_request(
         ({"model": MODEL, "stream": "true", "response_format": "srt"}, "stream"),
         ({"model": MODEL, "timestamp_granularities[]": "word"}, "timestamp_granularities"),
         ({"model": MODEL, "timestamp_granularities[]": "phone"}, "timestamp_granularities"),
-        ({"model": MODEL, "prompt": "x" * 1001}, "prompt"),
+        ({"model": MODEL, "keywords[]": "x" * 1001}, "keywords"),
     ],
 )
 def test_fields_that_cannot_be_are_refused_by_name(

@@ -88,7 +88,7 @@ def asked(fields: Mapping[str, Sequence[str]]) -> Asked:
             resumable=False,
             recording=True,
         ),
-        intake=Intake(expected=_terms([*fields.get("keywords", ()), last.get("prompt", "")])),
+        intake=Intake(expected=_terms([*fields.get("keywords", ()), _end(last.get("prompt", ""))])),
         format=format,
         granularities=granularities or frozenset({"segment"}),
         stream=stream,
@@ -252,10 +252,16 @@ def _language(language: str, several: Sequence[str]) -> str:
     return wanted
 
 
+def _end(prompt: str) -> str:
+    """What counts of a prompt: its end, from a word on. Clients send all that was said before."""
+    kept = " ".join(prompt.split())
+    return kept if len(kept) <= MAX_TERM else kept[-MAX_TERM:].partition(" ")[2]
+
+
 def _terms(given: Iterable[str]) -> tuple[str, ...]:
     terms = [" ".join(term.split()) for term in given]
     if any(len(term) > MAX_TERM for term in terms):
-        raise Invalid("prompt", f"prompt, or one of keywords, has more than {MAX_TERM} characters.")
+        raise Invalid("keywords", f"One of keywords has more than {MAX_TERM} characters.")
     return tuple(term for term in terms if term)[:MAX_TERMS]
 
 

@@ -135,6 +135,13 @@ def test_a_form_becomes_an_encounter_of_which_nothing_is_kept() -> None:
     assert (form.format, form.granularities, form.stream) == ("json", frozenset({"segment"}), False)
 
 
+def test_of_a_long_prompt_its_end_counts() -> None:
+    prompt = " ".join(f"word{number}" for number in range(1_000))
+    (kept,) = asked({"model": ["m"], "prompt": [prompt]}).intake.expected
+    assert len(kept) <= convert.MAX_TERM
+    assert prompt.endswith(f" {kept}")
+
+
 def test_of_languages_only_a_single_one_is_meant() -> None:
     assert asked({"model": ["m"], "languages": ["fr"]}).options.language == "fr"
     assert asked({"model": ["m"], "languages": ["fr", "de"]}).options.language == ""
@@ -152,7 +159,7 @@ def test_of_languages_only_a_single_one_is_meant() -> None:
         ({"stream": ["2"]}, "stream"),
         ({"stream": ["true"], "response_format": ["verbose_json"]}, "stream"),
         ({"timestamp_granularities": ["word"]}, "timestamp_granularities"),
-        ({"keywords": ["x" * 1001]}, "prompt"),
+        ({"keywords": ["x" * 1001]}, "keywords"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(fields: dict[str, list[str]], param: str) -> None:
