@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from pipeline.errors import NoteError
-from pipeline.notes.extractive import write_note
+from pipeline.notes.extractive import check_language, write_note
 from pipeline.notes.templates import Template, choose_template
 from pipeline.transcript import chronological
 from pipeline.types import Utterance
@@ -33,6 +33,10 @@ class Notes:
     def require(self, template: str) -> None:
         """Raises `UnknownTemplate`, naming those there are."""
         choose_template(self.templates, template)
+
+    def check_language(self, options: EncounterOptions) -> None:
+        """Raises `NoteLanguageUnsupported` where no note can be written in this language."""
+        check_language(options.base_language)
 
     def write(
         self,

@@ -53,9 +53,7 @@ def write_note(
     Raises: `NoteLanguageUnsupported` for any language but English; `TranscriptTooShort` when fewer than 20 words were
     said in all, or nothing that belongs into a section of the template.
     """
-    if primary_language(language) != LANGUAGE:
-        named = language if LANGUAGE_TAG.fullmatch(language) else "this language"
-        raise NoteLanguageUnsupported(f"The embedded note writer writes English only, not {named}.")
+    check_language(language)
     layout = Style(style)
     spoken = sum(len(item.text.split()) for item in utterances)
     if spoken < SHORTEST_TRANSCRIPT:
@@ -72,6 +70,13 @@ def write_note(
         language=language,
         sections=sections,
     )
+
+
+def check_language(language: str) -> None:
+    """Raises `NoteLanguageUnsupported` for any language tag but English ones."""
+    if primary_language(language) != LANGUAGE:
+        named = language if LANGUAGE_TAG.fullmatch(language) else "this language"
+        raise NoteLanguageUnsupported(f"The embedded note writer writes English only, not {named}.")
 
 
 def watching(each: Iterable[T], wanted: Callable[[], object]) -> Iterator[T]:

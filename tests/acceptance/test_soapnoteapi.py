@@ -435,8 +435,16 @@ def test_text_that_is_too_short_and_specialties_that_are_missing_are_both_named(
         assert error(answer) == (400, "VALIDATION_ERROR")
         assert fields(answer) == ["transcript", "specialty"]
         assert error(api.post(path, content=b"\xff")) == (400, "VALIDATION_ERROR")
+
+
+def test_a_language_in_which_no_note_is_written_is_refused_at_once(api: httpx.Client) -> None:
     german = {"transcript": CONSULTATION, "specialty": "physician", "language": "de"}
-    assert error(api.post("/v1/note", json=german)) == (400, "VALIDATION_ERROR")
+    before = api.get("/api/encounters?limit=1").json()
+    for path in ("/v1/note", "/v1/stream/note"):
+        answer = api.post(path, json=german)
+        assert error(answer) == (400, "VALIDATION_ERROR")
+        assert fields(answer) == ["language"]
+    assert api.get("/api/encounters?limit=1").json() == before  # nothing is stored of it
 
 
 def test_visits_that_are_wrong_are_named(api: httpx.Client) -> None:

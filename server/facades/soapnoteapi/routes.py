@@ -191,7 +191,9 @@ class SoapNoteApi:
     async def _asked(self, request: Request) -> tuple[Caller, Asked]:
         caller = await self._reception.caller(request)
         wanted = await self._reception.read(request, schema.NoteRequest, MAX_BODY_BYTES)
-        return caller, convert.text(wanted, self._specialties)
+        asked = convert.text(wanted, self._specialties)
+        self._encounters.notes.check_language(asked.options)
+        return caller, asked
 
     async def _written(self, asked: Asked) -> AsyncGenerator[bytes]:
         stored = await self._transcripts.draft(asked.options, asked.turns)
