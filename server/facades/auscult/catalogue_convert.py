@@ -19,7 +19,6 @@ from server.facades.auscult.convert import timestamp
 
 PAGE = 50  # encounters, where the client does not say
 API = re.compile(r"[a-z0-9_-]{1,40}")
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # RFC 5646 §2.1, as far as anybody speaks it
 ENCOUNTER = re.compile(r"[0-9a-f]{1,32}")
 MAX_CURSOR = 200  # characters
 
@@ -40,8 +39,8 @@ def wanted(pairs: Sequence[tuple[str, str]]) -> Filter:
     api, language = texts.get("api", ""), texts.get("language", "")
     if api and not API.fullmatch(api):
         raise BadRequest("api must be the name of an API, such as auscult or haidy.")
-    if language and not LANGUAGE.fullmatch(language):
-        raise BadRequest('language must be a language\'s code, such as "en" or "de-CH".')
+    if language:
+        convert.check_language(language)
     return Filter(
         states=tuple(State(name) for name in dict.fromkeys(states)),
         api=api,

@@ -1,5 +1,6 @@
 """Our own bytes ⇄ domain values. Pure; the error table is at the end."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,7 +34,8 @@ SUB_PROTOCOL = "auscult-live"
 JWT_PREFIX = "jwt-"
 ENCODINGS = ("container", "pcm_s16le")
 RATES = range(8_000, 48_001)  # hertz
-MAX_TEXT = 100  # characters of a language's or a template's name
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # RFC 5646 §2.1, as far as anybody speaks it
+MAX_TEXT = 100  # characters of a template's name
 MAX_GLOSSARIES = 20
 MAX_KEY = 200  # characters of an Idempotency-Key
 MAX_URL = 4096
@@ -102,8 +104,7 @@ def options(
     speaker_hints: Sequence[str] = (),
 ) -> EncounterOptions:
     """What a session over a connection is to be. Raises `BadRequest`."""
-    if not 0 < len(language) <= MAX_TEXT:
-        raise BadRequest('language must be a language\'s code, such as "en" or "de-CH".')
+    check_language(language)
     if len(template) > MAX_TEXT:
         raise BadRequest(f"template is longer than {MAX_TEXT} characters.")
     if len(glossary) > MAX_GLOSSARIES:
@@ -120,6 +121,12 @@ def options(
         resumable=True,
         attended=True,
     )
+
+
+def check_language(tag: str) -> None:
+    """Raises `BadRequest`: what is stored in the clear is no text of a client's."""
+    if not LANGUAGE.fullmatch(tag):
+        raise BadRequest('language must be a language\'s code, such as "en" or "de-CH".')
 
 
 def chunk(frame: bytes, *, numbered: bool) -> tuple[bytes, int | None]:
@@ -276,6 +283,7 @@ def typed(wanted: schema.TypedRequest) -> tuple[EncounterOptions, list[Turn]]:
         turns.append(Turn(text=item.text, role=role(item.speaker), start_ms=item.start_ms, end_ms=item.end_ms))
     if wanted.style not in STYLES:
         raise BadRequest(f"style must be one of {', '.join(STYLES[1:])}.")
+    check_language(wanted.language)
     asked = EncounterOptions(
         api=API, streams=(), language=wanted.language, template=wanted.template, style=wanted.style, resumable=False
     )

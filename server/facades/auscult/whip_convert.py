@@ -25,7 +25,6 @@ SWITCHES = ("note", "split_by_sentence")
 PARAMETERS = (*TEXTS, "glossary", *SWITCHES)
 SWITCH = {"true": True, "false": False}
 ENCOUNTER = re.compile(r"[0-9a-f]{24}")
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # RFC 5646 §2.1, as far as anybody speaks it
 TWO_TRACKS = (Role.DOCTOR, Role.PATIENT)
 
 
@@ -99,8 +98,7 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
             raise BadRequest(f"{name} is given twice, with different values.")
     switches = {name: _switch(name, texts[name]) for name in SWITCHES if name in texts}
     language, encounter = texts.get("language", "en"), texts.get("encounter_id", "")
-    if not LANGUAGE.fullmatch(language):
-        raise BadRequest('language must be a language\'s code, such as "en" or "de-CH".')
+    convert.check_language(language)
     if encounter and not ENCOUNTER.fullmatch(encounter):
         raise BadRequest(f"encounter_id is none: send what the header {ENCOUNTER_HEADER} said.")
     hints = tuple(part.strip() for part in texts.get("speaker_hints", "").split(",") if part.strip())

@@ -148,11 +148,24 @@ def test_a_session_outlives_its_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"language": ""}, {"language": "e" * 101}, {"template": "S" * 101}, {"glossary": ["x"] * 21}]
+    "wrong",
+    [
+        {"language": ""},
+        {"language": "e" * 101},
+        {"language": "en\0"},
+        {"template": "S" * 101},
+        {"glossary": ["x"] * 21},
+    ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
         convert.options("live", (), **wrong)  # type: ignore[arg-type]  # the values are of the right types
+
+
+@pytest.mark.parametrize("language", ["", "Mrs Miller", "en\0", "e" * 101])
+def test_a_text_names_a_language_and_nothing_else(language: str) -> None:
+    with pytest.raises(BadRequest):
+        convert.typed(schema.TypedRequest(transcript="Patient: It hurts.", language=language))
 
 
 def test_a_chunk_may_carry_its_number() -> None:
