@@ -9,6 +9,7 @@ import sys
 import wave
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bench.recordings import Recording
@@ -124,3 +125,16 @@ def test_the_curl_commands_of_the_readme_send_a_recording_and_ask_for_it(
     task_id = shell("".join(send))["task_id"]
     assert isinstance(task_id, str)
     assert shell(ask.replace("…", task_id))["task_id"] == task_id
+
+
+@pytest.mark.slow
+def test_nabla_s_digest_of_the_readme_writes_a_note(scripted_server: RunningServer) -> None:
+    blocks: list[str] = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "$B/digest " in block]
+    body = re.search(r"\$B/digest .*?--json '(.*?)'\n", block, re.DOTALL)
+    assert body is not None
+    url = f"{scripted_server.base_url}/v1/copilot-api/server/digest"
+    headers = {"Authorization": f"Bearer {scripted_server.key}"}
+    answer = httpx.post(url, json=json.loads(body[1]), headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["note"]["sections"]
