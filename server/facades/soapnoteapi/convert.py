@@ -135,7 +135,7 @@ def _template(wanted: schema.Wanted, specialties: Specialties) -> tuple[str, lis
 
 
 def intake(wanted: schema.Wanted) -> Intake:
-    """What the client knows, and what its answer is to have."""
+    """What the client knows, and what its answer is to have. Raises `Invalid`."""
     context = wanted.context or schema.Context()
     info = context.patient_info or schema.PatientInfo()
     extra = Extra(
@@ -145,6 +145,8 @@ def intake(wanted: schema.Wanted) -> Intake:
         transcript=bool(wanted.include_transcript),
     )
     consent = wanted.consent
+    if consent is not None and not _is_date(consent.at):
+        raise Invalid(("consent.at", "consent.at must be an ISO 8601 time."))
     return Intake(
         patient=Patient(
             name=info.name or "",

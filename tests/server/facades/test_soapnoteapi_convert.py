@@ -142,6 +142,14 @@ def test_all_of_a_context_reaches_the_intake() -> None:
     assert asked.options.least_audio_ms == 5_000
 
 
+def test_consent_was_given_at_a_time() -> None:
+    consent = {"given_by": "patient", "at": "yesterday", "method": "spoken"}
+    with pytest.raises(convert.Invalid) as refused:
+        convert.audio(metadata(consent=consent), SPECIALTIES)
+    assert [field for field, _ in refused.value.details] == ["consent.at"]
+    assert convert.audio(metadata(consent=consent | {"at": "2026-03-19T15:30:00Z"}), SPECIALTIES).intake.consent
+
+
 def test_what_a_patient_s_record_lacks_may_be_null() -> None:
     nothing = {"patient_info": {"name": None, "age": None, "medications": None}, "chat_messages": None}
     assert convert.audio(metadata(context=nothing), SPECIALTIES).intake.patient == Patient()
