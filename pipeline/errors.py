@@ -44,7 +44,7 @@ class InvalidAudio(AuscultError):
 
 
 class UnsupportedAudio(InvalidAudio):
-    """These bytes are no audio this server knows: send webm, mp4, ogg, mp3, flac or wav, or declare raw pcm_s16le."""
+    """These bytes are no audio this server knows: send webm, mp4, ogg, mp3, flac or wav."""
 
     code = "unsupported_audio"
 
@@ -56,7 +56,7 @@ class AudioTooLong(InvalidAudio):
 
 
 class UndecodableAudio(InvalidAudio):
-    """The audio container is damaged or incomplete: restart the recorder and send its stream from the first byte."""
+    """The audio container is damaged or incomplete: send all of it, or restart the recorder, which begins it anew."""
 
     code = "undecodable_audio"
 

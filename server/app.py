@@ -284,6 +284,7 @@ class Server:
             exception_handlers={404: _nowhere, 405: _no_method, 500: _unexpected},
             lifespan=self.lifespan,
         )
+        app.router.redirect_slashes = False  # see `server.endpoints`
         pages = Pages(app, settings.server.cors_origins, self._tenants, authenticator)
         return TracedRequests(pages, lambda: app.routes, self._tracer) if settings.tracing.endpoint else pages
 

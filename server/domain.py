@@ -6,6 +6,7 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from pipeline.notes.extractive import SHORTEST_TRANSCRIPT
 from pipeline.notes.note import Note
 from pipeline.speakers import Speaker
 from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
@@ -128,6 +129,7 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     attended: bool = False  # whether a connection stays with it while it is heard; else it lives by single requests
     recording: bool = False  # whether its audio was there from the start, as files (`parts`)
     segments: int = 0  # of a recording in several uploads, once it is known how many there are
+    least_words: int = SHORTEST_TRANSCRIPT  # of talk, for a note of it
     least_audio_ms: int = 0  # of a recording: with less, or without speech, it has failed; 0: that is an empty result
     max_minutes: int = 0  # of a recording, where its API takes less than the operator; 0: as the operator says
 

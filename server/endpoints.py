@@ -125,7 +125,12 @@ def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     paths: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, []).append(endpoint)
-    return [Route(path, _Methods(own), name=path) for path, own in paths.items()]
+    return [Route(each, _Methods(own), name=each) for path, own in paths.items() for each in _spelled(path)]
+
+
+def _spelled(path: str) -> tuple[str, ...]:
+    """A path, and without the slash at its end. A redirect would name an address of the client's making (`Host`)."""
+    return (path, path.rstrip("/")) if path.endswith("/") else (path,)
 
 
 class _Methods:

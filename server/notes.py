@@ -56,6 +56,7 @@ class Notes:
                 language=language,
                 style=style,
                 split_by_problem=options.split_by_problem,
+                least_words=options.least_words,
                 wanted=wanted,
             )
         except NoteError as exc:

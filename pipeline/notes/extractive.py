@@ -41,6 +41,7 @@ def write_note(
     language: str,
     style: str = "auto",
     split_by_problem: bool = False,
+    least_words: int = SHORTEST_TRANSCRIPT,
     wanted: Callable[[], object] = lambda: None,
 ) -> Note:
     """A note of a consultation.
@@ -50,13 +51,13 @@ def write_note(
     told problem by problem, each below its name, where there are several (Nabla's page names the sections). `wanted` is
     called again and again: what it raises ends the writing.
 
-    Raises: `NoteLanguageUnsupported` for any language but English; `TranscriptTooShort` when fewer than 20 words were
-    said in all, or nothing that belongs into a section of the template.
+    Raises: `NoteLanguageUnsupported` for any language but English; `TranscriptTooShort` when fewer than
+    `least_words` were said in all, or nothing that belongs into a section of the template.
     """
     check_language(language)
     layout = Style(style)
     spoken = sum(len(item.text.split()) for item in utterances)
-    if spoken < SHORTEST_TRANSCRIPT:
+    if spoken < least_words:
         raise TranscriptTooShort
     cleaned = {item.id: clean(item.text) for item in watching(utterances, wanted)}
     placed = place(watching(passages(with_guessed_roles(units(utterances, cleaned))), wanted))

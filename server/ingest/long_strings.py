@@ -112,6 +112,8 @@ class Parser:
 
     def _between(self, piece: bytes, at: int, found: list[str | bytes | None]) -> int:
         """Up to the next mark."""
+        if not self._depth and not self._object and piece[at:].lstrip()[:1] not in (b"", b"{", b"[", b'"'):
+            raise BadRequest(NOT_JSON)  # now, and not when more of it came than there may be around the audio
         mark = STRUCTURE.search(piece, at)
         end = len(piece) if mark is None else mark.end()
         self.rest += piece[at:end]

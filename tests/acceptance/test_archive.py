@@ -167,11 +167,18 @@ def test_a_transcript_is_given_as_json_text_and_captions(api: httpx.Client) -> N
     refused(api.get(path, params={"format": "docx"}), 400, "bad_request")
 
 
+def test_text_without_times_is_no_captions(api: httpx.Client) -> None:
+    path = f"/api/encounters/{typed(api)}/transcript"
+    for name in ("srt", "vtt"):
+        refused(api.get(path, params={"format": name}), 409, "conflict")
+    assert api.get(path, params={"format": "text"}).status_code == 200
+
+
 def test_a_page_may_read_a_transcript_with_its_token_in_the_address(server: RunningServer, api: httpx.Client) -> None:
     encounter = typed(api)
     token = api.post("/api/tokens", json={"scope": "follow", "encounter_id": encounter}).json()["token"]
     path = f"{server.base_url}/api/encounters/{encounter}/transcript"
-    assert "headache" in httpx.get(path, params={"format": "vtt", "token": token}).text
+    assert "headache" in httpx.get(path, params={"format": "text", "token": token}).text
     assert httpx.get(path, params={"token": api.headers["authorization"].split()[1]}).status_code == 401
 
 

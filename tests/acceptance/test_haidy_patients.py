@@ -58,6 +58,12 @@ def test_a_patient_is_stored_shown_changed_and_forgotten(api: httpx.Client, stra
         assert (answer.status_code, answer.json()) == (404, "Patient context not found")
 
 
+def test_the_slash_at_the_end_may_be_missing(api: httpx.Client) -> None:
+    bare = api.post(PATH.rstrip("/"), json=ANNA)  # and no redirect to an address made of what the client called us
+    assert bare.status_code == 200
+    assert ANNA.items() <= bare.json().items()
+
+
 def test_a_recording_names_its_patient_in_every_way_and_an_unknown_one_is_a_warning(
     api: httpx.Client, stranger: httpx.Client, headache: Recording
 ) -> None:

@@ -196,6 +196,18 @@ def test_options_that_cannot_be_are_refused(api: httpx.Client, headache: Recordi
     assert api.post("/api/recordings", files=files).status_code == status
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_options_twice_are_refused_and_content_types_are_read_in_either_case(
+    api: httpx.Client, headache: Recording
+) -> None:
+    options = ("options", (None, "{}"))
+    answer = api.post("/api/recordings", files=[options, options, ("audio", ("a", encoded(headache, "webm", 2)))])
+    assert answer.status_code == 400
+    assert "options" in answer.json()["detail"]
+    answer = api.post("/api/recordings", content=b'{"urls": []}', headers={"Content-Type": "Application/JSON"})
+    assert "urls" in answer.json()["detail"]
+
+
 def test_forms_that_break_off_are_refused(api: httpx.Client) -> None:
     for kind, body in [
         ("multipart/form-data", b"x"),

@@ -437,6 +437,14 @@ def test_text_that_is_too_short_and_specialties_that_are_missing_are_both_named(
         assert error(api.post(path, content=b"\xff")) == (400, "VALIDATION_ERROR")
 
 
+def test_fifty_characters_are_enough_for_a_note(api: httpx.Client) -> None:
+    short = {"shorthand_notes": "Patient has a bad cough and a fever for three days.", "specialty": "physician"}
+    note = api.post("/v1/note", json=short).raise_for_status().json()
+    assert note["status"] == "completed"
+    assert "cough" in note["subjective"]
+    assert "cough" in api.post("/v1/stream/note", json=short).text
+
+
 def test_a_language_in_which_no_note_is_written_is_refused_at_once(api: httpx.Client) -> None:
     german = {"transcript": CONSULTATION, "specialty": "physician", "language": "de"}
     before = api.get("/api/encounters?limit=1").json()

@@ -118,7 +118,11 @@ def test_a_token_that_only_follows_reads_its_encounter_and_feeds_none(
         assert post(page, chunk(b"", named, final=True)).status_code == 403
         assert post(page, chunk(wav(headache, 2))).status_code == 403
         assert make(page, scope="stream").status_code == 403
-    assert post(api, chunk(b"", named, final=True)).status_code == 200, "the session itself went on"
+        assert post(api, chunk(b"", named, final=True)).status_code == 200, "the session itself went on"
+        wait(page, named)
+        assert poll(page, named).json()["status"] == "DONE"
+    assert poll(api, named).json()["status"] == "DONE", "whoever only reads took it from nobody"
+    assert poll(api, named).status_code == 404
 
 
 async def test_a_token_of_an_encounter_opens_no_socket(

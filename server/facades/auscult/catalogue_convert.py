@@ -28,6 +28,7 @@ FORMATS: Mapping[str, tuple[str, Callable[[Sequence[Cue]], str]]] = {
     "vtt": ("text/vtt; charset=utf-8", captions.vtt),
 }
 """Besides "json": media type, and how it is written."""
+TIMED = ("srt", "vtt")
 
 
 def wanted(pairs: Sequence[tuple[str, str]]) -> Filter:
@@ -116,6 +117,11 @@ def transcript_format(name: str | None) -> str:
     if name not in (None, "json", *FORMATS):
         raise BadRequest(f"format must be one of json, {', '.join(FORMATS)}.")
     return name or "json"
+
+
+def untimed(view: EncounterView) -> bool:
+    """Whether it came as text in which nothing had a time."""
+    return not view.row.options.streams and all(item.end == item.start for item in view.items)
 
 
 def cues(view: EncounterView) -> list[Cue]:

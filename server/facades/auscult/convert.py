@@ -77,7 +77,7 @@ def role(name: str) -> Role:
     try:
         return Role(name.lower())
     except ValueError:
-        raise BadRequest("role must be doctor, patient or unspecified.") from None
+        raise BadRequest("A role must be doctor, patient or unspecified.") from None
 
 
 def stream(hello: schema.Hello) -> StreamSpec:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from server.catalogue import Catalogue
 from server.encounters import Encounters
 from server.endpoints import Content, Endpoint, Parameter
+from server.errors import Conflict
 from server.facades.auscult import catalogue_convert as convert
 from server.facades.auscult import schema
 from server.facades.auscult.answers import own_api
@@ -13,7 +14,9 @@ from server.http import answer
 from server.reception import Reception
 
 LISTED = (
-    Parameter("status", "query", "Only these: live, queued, working, closing, done, failed; several with commas."),
+    Parameter(
+        "status", "query", "Only these: live, gathering, queued, working, closing, done, failed; several with commas."
+    ),
     Parameter("api", "query", "Only those that came by this API, such as auscult, haidy or nabla."),
     Parameter("language", "query", "Only those in this language; de finds de-CH, too."),
     Parameter("created_from", "query", "Only those opened at this time or later (ISO 8601)."),
@@ -54,7 +57,7 @@ class EncounterRoutes:
                         *(Content(str, kind.partition(";")[0]) for kind, _ in convert.FORMATS.values()),
                     ]
                 },
-                refuses=(400, 404),
+                refuses=(400, 404, 409),
                 parameters=[Parameter("format", "query", "json, text, srt or vtt.")],
             ),
         ]
@@ -74,5 +77,7 @@ class EncounterRoutes:
         view = await self._encounters.read(caller, request.path_params["encounter"])
         if wanted == "json":
             return answer(convert.transcript(view))
+        if wanted in convert.TIMED and convert.untimed(view):
+            raise Conflict("A transcript that came as text has no times: ask for json or text.")
         media_type, write = convert.FORMATS[wanted]
         return Response(write(convert.cues(view)), headers={"Cache-Control": "no-store"}, media_type=media_type)

@@ -123,17 +123,20 @@ class RecordingRoutes:
         return Response(status_code=204)
 
     async def _received(self, request: Request, receiving: Receiving, *, key: str | None) -> str:
-        if request.headers.get("content-type", "").startswith("application/json"):
+        if request.headers.get("content-type", "").lower().startswith("application/json"):
             wanted = await self._reception.read(request, schema.RecordingRequest, MAX_OPTIONS_BYTES)
             for url in convert.urls(wanted.urls):
                 receiving.url(url)
         else:
-            wanted = schema.RecordingRequest()
+            asked: schema.RecordingRequest | None = None
             async for part in self._reception.form(request, schema.RecordingForm):
                 if part.name == "audio":
                     await receiving.file(part.pieces)
+                elif asked is None:
+                    asked = self._reception.decode(await part.text(MAX_OPTIONS_BYTES), schema.RecordingRequest)
                 else:
-                    wanted = self._reception.decode(await part.text(MAX_OPTIONS_BYTES), schema.RecordingRequest)
+                    raise BadRequest("The form has more than one part named options.", field="options")
+            wanted = asked or schema.RecordingRequest()
             if wanted.urls:
                 raise BadRequest("urls are sent as JSON alone, without files.")
         options = convert.recording(wanted)

@@ -1,6 +1,6 @@
 """The bytes of our own routes. Events are the same over a socket, as Server-Sent Events and on a data channel."""
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -223,7 +223,7 @@ class PatientInfo(Struct, kw_only=True):
     """Who is treated."""
 
     name: str = ""
-    age: int | None = None
+    age: Annotated[int, msgspec.Meta(ge=0, le=150)] | None = None  # years
     birth_date: str = ""  # ISO 8601
     gender: str = ""
     medical_history: str = ""

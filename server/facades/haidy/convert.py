@@ -233,9 +233,9 @@ def stream(file_format: str, sample_rate: float) -> StreamSpec:
 
 def language(code: str) -> str:
     """A language of the page, or a region of one ("en-GB"). Raises `BadRequest`."""
-    base, _, region = code.partition("-")
-    if code in LANGUAGES or (base in LANGUAGES and re.fullmatch(r"[A-Za-z]{2}|[0-9]{3}", region)):
-        return code
+    base, dash, region = code.partition("-")  # in either case (RFC 5646 §2.1.1)
+    if base.lower() in LANGUAGES and (not dash or re.fullmatch(r"[A-Za-z]{2}|[0-9]{3}", region)):
+        return base.lower() + dash + region.upper()
     raise BadRequest(f"Unknown language: use one of {', '.join(LANGUAGES)}")
 
 

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.domain import Caller, EncounterRow, State
+from server.domain import Caller, EncounterRow, Scope, State
 from server.encounters import Encounters
 from server.endpoints import Content, Endpoint, Parameter
 from server.errors import NotFound, TooLarge
@@ -96,7 +96,8 @@ class Haidy:
         await self._known(caller, task_id)
         view = await self._encounters.view(caller, task_id)
         over, kept = view.row.state in (State.DONE, State.FAILED), self._keep_after_fetch
-        if over and not await self._encounters.collect(caller, task_id, again=kept):
+        collects = over and caller.scope is not Scope.FOLLOW  # who may only read leaves it for the others
+        if collects and not await self._encounters.collect(caller, task_id, again=kept):
             raise NotFound
         return answer(convert.full_task(view))
 

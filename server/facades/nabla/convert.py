@@ -5,7 +5,7 @@ import binascii
 from typing import TypeVar
 
 from pipeline.errors import AuscultError
-from pipeline.types import Role
+from pipeline.types import SAMPLE_RATE, Role
 from server.domain import Failure, StreamSpec
 from server.errors import BadRequest
 from server.facades.nabla import schema
@@ -23,9 +23,10 @@ def token(protocols: list[str]) -> str | None:
 
 def streams(config: schema.Config, max_streams: int) -> tuple[StreamSpec, ...]:
     """The declared streams. Raises `BadRequest`."""
-    if config.encoding.lower() != "pcm_s16le":
+    sample_rate = SAMPLE_RATE if config.sample_rate is None else config.sample_rate
+    if config.encoding is not None and config.encoding.lower() != "pcm_s16le":
         raise BadRequest("encoding must be pcm_s16le (PCM_S16LE in transcribe-ws).")
-    if config.sample_rate not in RATES:
+    if sample_rate not in RATES:
         raise BadRequest("sample_rate must be between 8000 and 48000.")
     names = [stream.id for stream in config.streams]
     if not 1 <= len(names) <= max_streams:
@@ -35,9 +36,9 @@ def streams(config: schema.Config, max_streams: int) -> tuple[StreamSpec, ...]:
     return tuple(
         StreamSpec(
             name=f"stream{ordinal}",  # the client's own id may be a person's name: it stays in the socket
-            role=role(stream.speaker_type),
+            role=Role.UNSPECIFIED if stream.speaker_type is None else role(stream.speaker_type),
             encoding="pcm_s16le",
-            sample_rate=config.sample_rate,
+            sample_rate=sample_rate,
         )
         for ordinal, stream in enumerate(config.streams)
     )
@@ -54,7 +55,7 @@ def role(speaker_type: str) -> Role:
     try:
         return Role(speaker_type.lower())
     except ValueError:
-        raise BadRequest("speaker_type must be doctor, patient or unspecified.") from None
+        raise BadRequest("A speaker must be doctor, patient or unspecified.") from None
 
 
 def pcm(payload: str) -> bytes:

@@ -31,29 +31,32 @@ class GenerationB:
         """See `Dialect.setup`."""
         if not isinstance(message, wire.ListenConfig):
             raise BadRequest("The first message must be a listen_config.")
-        convert.one_of("output_objects", message.output_objects, OUTPUTS)
-        convert.one_of("language", [message.language], LANGUAGES)
-        convert.one_of("section_style", [message.section_style], STYLES)
-        if "note" in message.output_objects:
-            check_template(message.note_template, message.language)
+        wanted = ["transcript_item"] if message.output_objects is None else message.output_objects
+        language, style = message.language or "en-US", message.section_style or "auto"
+        template = message.note_template or "GENERAL_MEDICINE"
+        convert.one_of("output_objects", wanted, OUTPUTS)
+        convert.one_of("language", [language], LANGUAGES)
+        convert.one_of("section_style", [style], STYLES)
+        if "note" in wanted:
+            check_template(template, language)
         options = EncounterOptions(
             api=API,
             streams=convert.streams(message, max_streams),
-            language=message.language,
-            template=message.note_template,
-            style=message.section_style,
-            split_by_sentence=message.split_by_sentence,
-            split_by_problem=message.split_by_problem,
-            expected_speakers=expected_speakers(message.expected_speakers),
-            note="note" in message.output_objects,
+            language=language,
+            template=template,
+            style=style,
+            split_by_sentence=bool(message.split_by_sentence),
+            split_by_problem=bool(message.split_by_problem),
+            expected_speakers=expected_speakers(message.expected_speakers or 0),
+            note="note" in wanted,
             resumable=False,
             attended=True,
         )
         return Setup(
             options=options,
             streams=tuple(stream.id for stream in message.streams),
-            tells_items="transcript_item" in message.output_objects,
-            acknowledges=message.enable_audio_chunk_ack,
+            tells_items="transcript_item" in wanted,
+            acknowledges=bool(message.enable_audio_chunk_ack),
         )
 
     def item(self, said: Utterance | Partial | PartialWithdrawn, setup: Setup) -> wire.TranscriptItem:

@@ -35,16 +35,16 @@ class GenerationC:
             api=API,
             streams=convert.streams(message, max_streams),
             language=LANGUAGES[spoken],
-            split_by_sentence=message.split_by_sentence,
-            expected_speakers=expected_speakers(message.expected_speakers),
+            split_by_sentence=bool(message.split_by_sentence),
+            expected_speakers=expected_speakers(message.expected_speakers or 0),
             note=False,
-            resumable=message.enable_audio_chunk_ack,  # who is told nothing cannot know what to repeat
+            resumable=bool(message.enable_audio_chunk_ack),  # who is told nothing cannot know what to repeat
             attended=True,
         )
         return Setup(
             options=options,
             streams=tuple(stream.id for stream in message.streams),
-            acknowledges=message.enable_audio_chunk_ack,
+            acknowledges=bool(message.enable_audio_chunk_ack),
             locale=spoken,
         )
 

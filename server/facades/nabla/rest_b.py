@@ -30,7 +30,8 @@ def audio_type(content_type: str) -> None:
 
 def listening(form: wire.ListenParameters, kind: Kind, minutes: int, client_request_id: str | None = None) -> Wanted:
     """A file that is to be heard. Raises `BadRequest`."""
-    convert.one_of("output_objects", form.output_objects, OUTPUTS)
+    outputs = form.output_objects or []
+    convert.one_of("output_objects", outputs, OUTPUTS)
     options = EncounterOptions(
         api=API,
         streams=(StreamSpec(name="stream0"),),
@@ -40,12 +41,12 @@ def listening(form: wire.ListenParameters, kind: Kind, minutes: int, client_requ
         split_by_sentence=bool(form.split_by_sentence),
         split_by_problem=bool(form.split_by_problem),
         expected_speakers=expected_speakers(form.expected_speakers or 0),
-        note="note" in form.output_objects,
+        note="note" in outputs,
         resumable=False,
         recording=True,
         max_minutes=minutes,
     )
-    transcript = "transcript_item" in form.output_objects
+    transcript = "transcript_item" in outputs
     return wanted(options, Asked(kind=kind, transcript=transcript, client_request_id=client_request_id))
 
 
@@ -60,7 +61,7 @@ def listening_later(request: wire.ListenAsyncRequest) -> tuple[Wanted, str]:
 
 def digest(request: wire.DigestRequest, kind: Kind, client_request_id: str | None = None) -> Wanted:
     """A text of which a note is to be written. Raises `BadRequest`, `TranscriptTooShort`."""
-    convert.one_of("output_objects", request.output_objects, ("note",))
+    convert.one_of("output_objects", _outputs(request), ("note",))
     options = EncounterOptions(
         api=API,
         streams=(),
@@ -187,6 +188,13 @@ def _style(wishes: wire.NoteWishes) -> str:
 
 def _template(wishes: wire.NoteWishes) -> str:
     name = wishes.note_template or TEMPLATE
-    if "note" in wishes.output_objects:
+    if "note" in _outputs(wishes):
         check_template(name, wishes.language)
     return name
+
+
+def _outputs(wishes: wire.NoteWishes) -> list[str]:
+    """What is to be made: for an asynchronous note that need not be said."""
+    if wishes.output_objects is None and isinstance(wishes, wire.NoteAsyncRequest):
+        return ["note"]
+    return wishes.output_objects or []

@@ -14,18 +14,18 @@ class Stream(Struct, kw_only=True):
     """One declared audio stream."""
 
     id: str
-    speaker_type: str = "unspecified"  # doctor | patient | unspecified, in either case
+    speaker_type: str | None = None  # doctor | patient | unspecified, in either case; absent: unspecified
 
 
 class Config(Struct, kw_only=True):
     """First message, once."""
 
     streams: list[Stream]
-    encoding: str = "pcm_s16le"
-    sample_rate: int = 16_000
-    split_by_sentence: bool = False
-    enable_audio_chunk_ack: bool = False  # extension to B
-    expected_speakers: int = 0  # extension: people in the room, 1 to 6; 0: the operator's default
+    encoding: str | None = None  # absent: pcm_s16le
+    sample_rate: int | None = None  # absent: 16,000
+    split_by_sentence: bool | None = None
+    enable_audio_chunk_ack: bool | None = None  # extension to B
+    expected_speakers: int | None = None  # extension: people in the room, 1 to 6; absent: the operator's default
 
 
 class AudioChunk(Struct, kw_only=True):

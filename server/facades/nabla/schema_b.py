@@ -2,7 +2,6 @@
 
 from typing import TypeAlias
 
-import msgspec
 from msgspec import Struct
 
 from server.facades.nabla import schema
@@ -11,11 +10,11 @@ from server.facades.nabla import schema
 class ListenConfig(schema.Config, kw_only=True, tag_field="object", tag="listen_config"):
     """First message, once."""
 
-    output_objects: list[str] = msgspec.field(default_factory=lambda: ["transcript_item"])
-    language: str = "en-US"
-    section_style: str = "auto"
-    note_template: str = "GENERAL_MEDICINE"
-    split_by_problem: bool = False  # as over REST
+    output_objects: list[str] | None = None  # transcript_item, note; absent: transcript_item
+    language: str | None = None  # absent: en-US
+    section_style: str | None = None  # auto | paragraphs | bullet_points; absent: auto
+    note_template: str | None = None  # absent: GENERAL_MEDICINE
+    split_by_problem: bool | None = None  # as over REST
 
 
 class AudioChunk(schema.AudioChunk, kw_only=True, tag_field="object", tag="audio_chunk"):

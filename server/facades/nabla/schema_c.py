@@ -2,7 +2,6 @@
 
 from typing import TypeAlias
 
-import msgspec
 from msgspec import Struct
 
 from server.facades.nabla import schema
@@ -12,7 +11,7 @@ class Config(schema.Config, kw_only=True, tag_field="type", tag="CONFIG"):
     """First message, once."""
 
     speech_locale: str | None = None  # until early 2025
-    speech_locales: list[str] = msgspec.field(default_factory=list)  # from 2025-03
+    speech_locales: list[str] | None = None  # from 2025-03
 
 
 class AudioChunk(schema.AudioChunk, kw_only=True, tag_field="type", tag="AUDIO_CHUNK"):

@@ -2,7 +2,6 @@
 
 from typing import Annotated, TypeAlias, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from server.facades.nabla.schema import HttpError
@@ -17,7 +16,7 @@ Url: TypeAlias = Annotated[str, Meta(max_length=4096)]
 class NoteWishes(Struct, kw_only=True):
     """What a note is to be like."""
 
-    output_objects: list[str]  # transcript_item, note
+    output_objects: list[str] | None  # transcript_item, note
     language: str  # en-US | en-GB | fr-FR | es-ES | es-MX, and the older names en and fr
     section_style: str | None = None  # auto | paragraphs | bullet_points; absent: auto
     note_template: str | None = None  # absent: GENERAL_MEDICINE
@@ -72,7 +71,7 @@ class DigestAsyncRequest(DigestRequest, kw_only=True):
 class NoteAsyncRequest(DigestRequest, kw_only=True):
     """`POST …/generate-note-async`."""
 
-    output_objects: list[str] = msgspec.field(default_factory=lambda: ["note"])
+    output_objects: list[str] | None = None  # absent: the note
     client_request_id: ClientRequestId | None = None
 
 

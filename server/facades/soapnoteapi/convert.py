@@ -93,7 +93,12 @@ def text(request: schema.NoteRequest, specialties: Specialties) -> Asked:
     if wrong := [*wrong, *faults]:
         raise Invalid(*wrong)
     options = EncounterOptions(
-        api=API, streams=(), language=request.language or "en", template=template, resumable=False
+        api=API,
+        streams=(),
+        language=request.language or "en",
+        template=template,
+        resumable=False,
+        least_words=1,  # the page counts characters
     )
     return Asked(options=options, intake=intake(request), turns=tuple(read_turns(written)))
 

@@ -173,6 +173,10 @@ def test_the_pages_languages_and_their_regions_are_known(code: str) -> None:
     assert convert.language(code) == code
 
 
+def test_a_language_may_be_in_either_case() -> None:
+    assert (convert.language("EN"), convert.language("de-ch")) == ("en", "de-CH")
+
+
 @pytest.mark.parametrize("code", ["", "xx", "klingon", "de-", "de-CH-1901-x", "english"])
 def test_other_languages_are_refused_with_the_list(code: str) -> None:
     with pytest.raises(BadRequest, match="de-CH"):

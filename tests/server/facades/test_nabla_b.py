@@ -30,6 +30,13 @@ def options(**more: Any) -> EncounterOptions:
     return B.setup(msgspec.convert(CONFIG | more, wire.ListenConfig), 4, {"en"}).options
 
 
+def test_null_is_as_good_as_absent() -> None:
+    fields = ("output_objects", "encoding", "sample_rate", "language", "section_style", "note_template")
+    switches = ("split_by_sentence", "split_by_problem", "enable_audio_chunk_ack", "expected_speakers")
+    nothing = dict.fromkeys((*fields, *switches)) | {"streams": [{"id": "stream1", "speaker_type": None}]}
+    assert options(**nothing) == options()
+
+
 def test_the_vendors_own_config_is_understood() -> None:
     wanted = options()
     assert wanted.note is False

@@ -31,6 +31,11 @@ def listened(**more: Any) -> Wanted:
     return rest_b.listening(msgspec.convert(LISTEN | more, wire.ListenParameters), Kind.LISTEN, 10)
 
 
+def test_a_job_s_output_is_the_note_also_where_it_is_null() -> None:
+    asked = msgspec.convert(DIGEST | {"output_objects": None}, wire.NoteAsyncRequest)
+    assert rest_b.digest(asked, Kind.NOTE_ASYNC).options == digested().options
+
+
 def digested(**more: Any) -> Wanted:
     return rest_b.digest(msgspec.convert(DIGEST | more, wire.DigestRequest), Kind.DIGEST)
 

@@ -86,3 +86,10 @@ def test_a_string_that_breaks_off_is_no_json() -> None:
     for body in (b'{"file": "AAAA', b'{"file": "AAAA\\', b'{"x": "AAAA', b'{"x": "\\'):
         with pytest.raises(BadRequest, match="JSON"):
             read(body, [])
+
+
+@pytest.mark.parametrize("body", [b"file=AAAA" + b"A" * 200_000, b"\xff\xfb" + b"A" * 200_000, b"null"])
+def test_what_begins_as_no_json_object_is_refused_by_its_first_byte(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="JSON") as refused:
+        read(body, [4096])
+    assert not isinstance(refused.value, TooLarge)
