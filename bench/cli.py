@@ -72,6 +72,7 @@ COMMANDS = (
     cli_promises.chaos,
     cli_promises.durability,
     cli_promises.polls,
+    cli_promises.turnaround,
     cli_capacity.peers,
 )
 for command in COMMANDS:

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import typer
 
-from bench.commands import Database, Json, out, write
+from bench.commands import Database, EncoderWindow, Json, Model, Recogniser, out, write
 
 
 def chaos(
@@ -63,6 +63,24 @@ def polls(
     from bench.poll_rate import measure
 
     report = anyio.run(partial(measure, per_s=per_s, seconds=seconds))
+    out.print_json(msgspec.json.encode(report).decode())
+    write(report, json)
+    if not report.held:
+        raise typer.Exit(1)
+
+
+def turnaround(
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    encoder_window: EncoderWindow = "",
+    minutes: Annotated[float, typer.Option(min=1, max=240, help="Of the recording.")] = 5,
+    json: Json = None,
+) -> None:
+    """Measure how soon a note is there: of text, streamed, and of a recording on an idle server."""
+    from bench.turnaround import measure
+
+    environment = {"AUSCULT_RECOGNISER_ENCODER_WINDOW": encoder_window} if encoder_window else {}
+    report = anyio.run(partial(measure, recogniser=recogniser, model=model, minutes=minutes, environment=environment))
     out.print_json(msgspec.json.encode(report).decode())
     write(report, json)
     if not report.held:
