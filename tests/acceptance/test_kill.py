@@ -115,14 +115,14 @@ def bubbles(task: Task) -> list[tuple[str, int, int, str]]:
 
 @pytest.mark.slow
 async def test_kills_lose_no_acknowledged_byte_and_change_no_final(tmp_path: Path, headache: Recording) -> None:
-    raw = pcm(headache, headache.seconds)
-    webm = encoded(headache, "webm")
+    raw = pcm(headache, 24)
+    webm = encoded(headache, "webm", 24)
     data_dir = tmp_path / "data"
     async with running_server(recogniser="scripted", data_dir=data_dir) as server:
         slow = [
             Patient(server, pieces(raw["d"], 12_000), pace=0.06, file_format="pcm"),
             Patient(server, pieces(raw["p"], 8_001), pace=0.04, file_format="pcm"),
-            Patient(server, pieces(webm, len(webm) // 150), pace=0.06),
+            Patient(server, pieces(webm, len(webm) // 75), pace=0.06),
         ]
         kills = await killed_while(server, slow, KILLS, (0.02, 0.5))
         with client(server.base_url, server.key) as api:
@@ -148,7 +148,7 @@ async def test_kills_lose_no_acknowledged_byte_and_change_no_final(tmp_path: Pat
 
 @pytest.mark.slow
 async def test_items_that_were_told_before_a_kill_keep_their_ids_and_words(tmp_path: Path, headache: Recording) -> None:
-    raw = pcm(headache, 24)["d"]
+    raw = pcm(headache, 14)["d"]
     async with running_server(recogniser="sphinx", data_dir=tmp_path / "data") as server:
         with client(server.base_url, server.key) as api:
             task_id = post(api, chunk(raw[: len(raw) // 2], file_format="pcm")).json()["task_id"]
