@@ -159,7 +159,7 @@ def test_the_doctor_names_the_recogniser_that_would_run() -> None:
 
 def test_a_recording_is_transcribed_without_a_server(headache: Recording, tmp_path: Path) -> None:
     file = tmp_path / "beginning.wav"
-    file.write_bytes(wav(headache, 40))
+    file.write_bytes(wav(headache, 20))
     printed = auscult("transcribe", str(file), "--recogniser", "sphinx", "--template", "SOAP", "--json")
     assert printed.returncode == 0, printed.stderr
     output = json.loads(printed.stdout)
@@ -324,6 +324,6 @@ async def test_the_operators_template_is_used_where_the_client_names_none(tmp_pa
     environment = {"AUSCULT_NOTES_TEMPLATE": "de-internal-medicine"}
     async with running_server(recogniser="sphinx", data_dir=tmp_path, environment=environment) as server:
         with client(server.base_url, server.key) as api:
-            task_id = post(api, chunk(wav(headache, 40), final=True, parameters={"language": "en"})).json()["task_id"]
+            task_id = post(api, chunk(wav(headache, 12), final=True, parameters={"language": "en"})).json()["task_id"]
             sections = wait(api, task_id)[-1]["result"]["note"]["sections"]
     assert "Aktuelle Anamnese" in [section["title"] for section in sections]

@@ -35,7 +35,7 @@ def run(code: str, *arguments: str) -> str:
 def test_the_http_client_of_the_readme_prints_bubbles(
     sphinx_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
-    (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=20))
+    (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=9))
     printed = run(client(0), sphinx_server.base_url, sphinx_server.key, str(tmp_path / "visit.webm"))
     assert "headache" in printed
 
@@ -47,7 +47,7 @@ def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
     for name, channel in zip(("doctor", "patient"), headache.channels(), strict=True):
         with wave.open(str(tmp_path / name), "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", ""))
-            file.writeframes((channel[: 16000 * 15] * 32767).astype("<i2").tobytes())
+            file.writeframes((channel[: 16000 * 9] * 32767).astype("<i2").tobytes())
     url = sphinx_server.base_url.replace("http", "ws", 1)
     printed = run(client(1), url, sphinx_server.key, str(tmp_path / "doctor"), str(tmp_path / "patient"))
     assert "'speaker': 'doctor'" in printed
@@ -59,7 +59,7 @@ def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
 def test_openai_s_client_of_the_readme_prints_what_was_said(
     sphinx_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
-    (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=20))
+    (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=9))
     printed = run(client(2), sphinx_server.base_url, sphinx_server.key, str(tmp_path / "visit.webm"))
     assert "headache" in printed
 
@@ -109,7 +109,7 @@ def test_the_curl_commands_of_the_readme_send_a_recording_and_ask_for_it(
 ) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    (tmp_path / "visit.wav").write_bytes(wav(headache, 10))
+    (tmp_path / "visit.wav").write_bytes(wav(headache, 5))
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     (block,) = [block for block in blocks if "audio_base64" in block]
     *send, ask = block.splitlines(keepends=True)

@@ -93,7 +93,7 @@ def test_the_page_s_python_client_uploads_polls_and_gets_its_note(
     sphinx_server: RunningServer, headache: Recording
 ) -> None:
     url, key = sphinx_server.base_url, sphinx_server.key
-    answer = put_audio(url, key, encoded(headache, "finished mp3"), WITH_ALL)
+    answer = put_audio(url, key, encoded(headache, "finished mp3", 24), WITH_ALL)
     assert answer.status_code == 202
     check_like(UPLOADED, answer.json())
     note_id = answer.json()["noteId"]

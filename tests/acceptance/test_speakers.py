@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,15 +19,17 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from pipeline.engines.ge2e_weights import weights_path
 from pipeline.errors import VoicesUnavailable
-from pipeline.types import Pcm, Role
+from pipeline.types import SAMPLE_RATE, Pcm, Role
 from server.store import tables as t
 from server.store.database import open_engine
 from tests.acceptance import live
 from tests.acceptance.conftest import client
-from tests.acceptance.haidy import PATIENCE_S, POLL_S, chunk, post, send, wait
+from tests.acceptance.haidy import PATIENCE_S, POLL_S, chunk, pieces, post, send, wait
 from tests.acceptance.live import HELLO, Event, of
+from tests.audio import raw, wav
 
 NAME = "headache"
+SECONDS = 32  # of it: both have spoken for more than ten
 RIGHT = 0.9  # of the finals, with pocketsphinx's words
 
 
@@ -51,9 +52,17 @@ def recording() -> Recording:
     return Recording.load(NAME)
 
 
-def octets(path: Path, size: int = 40_000) -> list[bytes]:
-    whole = path.read_bytes()
-    return [whole[at : at + size] for at in range(0, len(whole), size)]
+def mono() -> Pcm:
+    return recording().mono()[: SECONDS * SAMPLE_RATE]
+
+
+def stereo() -> NDArray[np.float32]:
+    return np.stack(recording().channels(), axis=1)[: SECONDS * SAMPLE_RATE]
+
+
+def octets(samples: NDArray[np.float32], size: int = 40_000) -> list[bytes]:
+    """A WAV file in pieces."""
+    return pieces(wav(samples, SAMPLE_RATE), size)
 
 
 def speaking(start_ms: int, end_ms: int) -> Role:
@@ -89,7 +98,7 @@ def right(events: Sequence[Event]) -> float:
 
 
 def test_in_one_stream_doctor_and_patient_are_told_apart(sphinx_api: httpx.Client) -> None:
-    task = wait(sphinx_api, send(sphinx_api, octets(recording().mono_path)))[-1]
+    task = wait(sphinx_api, send(sphinx_api, octets(mono())))[-1]
     bubbles = task["result"]["bubbles"]
     good = [bubble["speaker"] == speaking(bubble["start_ms"], bubble["end_ms"]) for bubble in bubbles]
     assert sum(good) / len(good) >= RIGHT
@@ -97,7 +106,7 @@ def test_in_one_stream_doctor_and_patient_are_told_apart(sphinx_api: httpx.Clien
 
 
 async def test_two_channels_are_two_people_and_their_roles_are_found(sphinx_server: RunningServer) -> None:
-    events, code = await live.told(sphinx_server, octets(recording().stereo_path))
+    events, code = await live.told(sphinx_server, octets(stereo()))
     assert code == 1000
     assert right(events) == 1.0
     assert {final["stream"] for final in of(events, "final")} == {"stream0.left", "stream0.right"}
@@ -106,15 +115,15 @@ async def test_two_channels_are_two_people_and_their_roles_are_found(sphinx_serv
     assert all(each["talk_ms"] > 5000 and each["turns"] > 2 for each in summary["speakers"])
 
 
-async def test_hints_name_the_channels_before_anything_is_said(sphinx_server: RunningServer) -> None:
+async def test_hints_name_the_channels_before_anything_is_said(scripted_server: RunningServer) -> None:
     hints = ["patient", "doctor"]  # the wrong way round: what is declared stands
-    events, _ = await live.told(sphinx_server, octets(recording().stereo_path), speaker_hints=hints)
+    events, _ = await live.told(scripted_server, octets(stereo()), speaker_hints=hints)
     sides = {(final["stream"], final["speaker"]) for final in of(events, "final")}
     assert sides == {("stream0.left", "patient"), ("stream0.right", "doctor")}
 
 
 async def test_one_hint_makes_two_channels_one_room(sphinx_server: RunningServer) -> None:
-    events, _ = await live.told(sphinx_server, octets(recording().stereo_path), speaker_hints=["unspecified"])
+    events, _ = await live.told(sphinx_server, octets(stereo()), speaker_hints=["unspecified"])
     assert {final["stream"] for final in of(events, "final")} == {"stream0"}
     assert right(events) >= RIGHT
 
@@ -141,22 +150,16 @@ async def test_what_makes_no_sense_is_refused_with_the_reason(
 
 
 async def test_raw_audio_has_two_channels_where_the_hello_says_so(sphinx_server: RunningServer) -> None:
-    left, right_channel = recording().channels()
-    both = (32767 * _interleaved(left, right_channel)).astype("<i2").tobytes()
-    pieces = [both[at : at + 64_000] for at in range(0, len(both), 64_000)]
-    events, _ = await live.told(sphinx_server, pieces, encoding="pcm_s16le", sample_rate=16_000, channels=2)
+    both = pieces(raw(stereo(), "pcm_s16le"), 64_000)
+    events, _ = await live.told(sphinx_server, both, encoding="pcm_s16le", sample_rate=16_000, channels=2)
     assert right(events) == 1.0
     assert {final["stream"] for final in of(events, "final")} == {"stream0.left", "stream0.right"}
-
-
-def _interleaved(left: Pcm, right_channel: Pcm) -> NDArray[np.float32]:
-    return np.stack([left, right_channel], axis=1)
 
 
 def test_who_follows_later_knows_the_same_labels_as_who_was_there(
     sphinx_server: RunningServer, sphinx_api: httpx.Client
 ) -> None:
-    events, _ = asyncio.run(live.told(sphinx_server, octets(recording().mono_path)))
+    events, _ = asyncio.run(live.told(sphinx_server, octets(mono())))
     known = labels(events)
     renamed = of(events, "speaker_renamed")
     assert renamed, "the first finals are told before anybody's role is known"
@@ -181,7 +184,7 @@ def _sse(text: str) -> list[Event]:
 
 
 async def test_nabla_s_clients_get_a_corrected_item_again_under_its_id(sphinx_server: RunningServer) -> None:
-    pcm = (32767 * recording().mono()).astype("<i2").tobytes()
+    pcm = raw(mono(), "pcm_s16le")
     address = sphinx_server.base_url.replace("http", "ws", 1) + "/v1/copilot-api/server/listen-ws"
     protocols: Any = ["copilot-listen-protocol", f"jwt-{sphinx_server.key}"]
     config = {"object": "listen_config", "streams": [{"id": "room"}], "language": "en-US", "expected_speakers": 2}
@@ -215,18 +218,17 @@ def own_server() -> Iterator[Any]:
 
 @pytest.mark.parametrize("kind", ["mono", "stereo"])
 async def test_a_server_that_is_killed_goes_on_with_the_same_speakers(own_server: Any, kind: str) -> None:
-    path = recording().mono_path if kind == "mono" else recording().stereo_path
-    pieces = octets(path, 60_000)
+    parts = octets(mono() if kind == "mono" else stereo(), 60_000)
     async with own_server as server:
         with client(server.base_url, server.key) as api:
-            task_id = post(api, chunk(pieces[0])).json()["task_id"]
-            for piece in pieces[1 : len(pieces) * 2 // 3]:
+            task_id = post(api, chunk(parts[0])).json()["task_id"]
+            for piece in parts[1 : len(parts) * 2 // 3]:
                 assert post(api, chunk(piece, task_id)).status_code == 200
             before = {bubble["id"]: bubble for bubble in _some_bubbles(api, task_id)}
             await server.kill()
             await server.start()
         with client(server.base_url, server.key) as api:
-            for piece in pieces[len(pieces) * 2 // 3 :]:
+            for piece in parts[len(parts) * 2 // 3 :]:
                 assert post(api, chunk(piece, task_id)).status_code == 200
             post(api, chunk(b"", task_id, final=True))
             bubbles = wait(api, task_id)[-1]["result"]["bubbles"]

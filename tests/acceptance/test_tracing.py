@@ -76,7 +76,7 @@ async def test_requests_recognition_and_job_steps_are_spans_without_a_word_of_wh
             with client(server.base_url, server.key) as api:
                 api.headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
                 api.headers["tracestate"] = "patient=Meier"
-                first = post(api, chunk(wav(headache, 20), final=True))
+                first = post(api, chunk(wav(headache, 10), final=True))
                 task_id = first.json()["task_id"]
                 task = (await anyio.to_thread.run_sync(wait, api, task_id))[-1]
                 assert api.get(f"/api/encounters/{task_id}/speakers?name=Meier").status_code == 200
