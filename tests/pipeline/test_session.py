@@ -159,7 +159,7 @@ def test_nothing_comes_out_after_the_end(late: str) -> None:
     assert subject.recognition_requests() == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(100, 3000), st.integers(100, 2000)), min_size=1, max_size=8),
     st.lists(st.integers(1, 20_000), min_size=1, max_size=5),

@@ -31,7 +31,7 @@ def whole(decoder: SegmentDecoder, audio: bytes) -> tuple[DecodedWord, ...]:
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, 5 * 16_000), max_size=8))
 def test_a_segment_says_the_same_in_whatever_pieces_it_comes(
     decoder: SegmentDecoder, sentence: bytes, cuts: list[int]
