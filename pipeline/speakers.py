@@ -57,6 +57,15 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _shared(mine: Sequence[tuple[int, int]], others: Iterable[tuple[int, int]]) -> int:
-    """Samples of `mine` that lie in one of the others."""
+    """Samples of `mine`, which do not touch, that lie in one of the others."""
     theirs = _joined(others)
-    return sum(max(0, min(end, stop) - max(start, begin)) for start, end in mine for begin, stop in theirs)
+    shared = at = 0
+    for start, end in mine:
+        while at < len(theirs) and theirs[at][1] <= start:
+            at += 1
+        for index in range(at, len(theirs)):
+            begin, stop = theirs[index]
+            if begin >= end:
+                break
+            shared += min(end, stop) - max(start, begin)
+    return shared

@@ -19,7 +19,7 @@ from pipeline.types import SAMPLE_RATE, WINDOW, Pcm, PcmBlock, RestartPoint, spl
 from server.access import Action, record
 from server.domain import Caller, EncounterRow, State, StreamSpec, StreamState
 from server.encounters import Encounters
-from server.errors import AudioGone, BadRequest, Conflict, EpochLost, NotFound
+from server.errors import AudioGone, BadRequest, Conflict, NotFound
 from server.live import Studio
 from server.mixdown import Mixdown
 from server.parts import Parts, survey
@@ -161,8 +161,9 @@ class Playback:
             raise NotFound("No audio has come yet.") if row.state is State.LIVE else AudioGone(GONE)
         return tuple(sources)
 
-    async def _archive(self, key: str, seal: Seal) -> AsyncIterator[tuple[bytes, bool]]:
+    async def _archive(self, key: str, seal: Seal, begin: int = 0) -> AsyncIterator[tuple[bytes, bool]]:
         with await anyio.to_thread.run_sync(self._blobs.open, key, seal) as file:
+            await anyio.to_thread.run_sync(file.seek, begin)
             while body := await anyio.to_thread.run_sync(file.read, PIECE_BYTES):
                 yield body, False
 
@@ -171,8 +172,13 @@ class Playback:
         begin = 0
         while begin < end:
             chunks = await self._studio.reader.read(partial(read, begin=begin))
-            if not chunks:
-                raise EpochLost("The audio was moved a moment ago: send the same request again.")
+            if not chunks:  # the session is over, and its audio has moved meanwhile
+                archived = await self._studio.reader.read(partial(sql.blobs_of, encounter=encounter))
+                if stream not in archived:
+                    raise AudioGone(GONE)
+                async for piece in self._archive(archived[stream], seal, begin):
+                    yield piece
+                return
             for chunk in chunks:
                 yield chunk.body, False
                 begin = chunk.offset + len(chunk.body)

@@ -37,3 +37,15 @@ def test_unknown_speakers_are_summed_up_and_nothing_is_nobody() -> None:
     (unknown,) = speakers([item("", 1, 2, "a"), item("", 4, 5, "b")])
     assert (unknown.id, unknown.turns, unknown.talk_ms) == ("", 1, 2000)
     assert speakers([]) == ()
+
+
+def test_shared_time_is_counted_once_however_many_speak_in_it() -> None:
+    said = [
+        item("a", 0, 10, "one"),
+        item("b", 1, 3, "two"),
+        item("c", 2, 4, "three"),
+        item("b", 9, 12, "four"),
+        item("a", 11, 13, "five"),
+    ]
+    a, b, c = speakers(said)
+    assert (a.overlap_ms, b.overlap_ms, c.overlap_ms) == (5000, 4000, 2000)
