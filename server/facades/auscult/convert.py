@@ -392,7 +392,6 @@ STATUS = {
     "no_udp_port": 503,
     "store_unavailable": 503,
     "epoch_lost": 503,
-    "storage_full": 507,
     "blobs_unavailable": 503,
 }
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from server.domain import Caller, NoteVersion
 from server.editing import Editing
-from server.endpoints import Content, Endpoint, Method, Parameter
+from server.endpoints import Content, Endpoint, Header, Method, Parameter
 from server.facades.auscult import convert as common
 from server.facades.auscult import editing_convert as convert
 from server.facades.auscult import schema
@@ -17,6 +17,8 @@ from server.reception import Reception
 MAX_BYTES = 2 << 20  # of a note; all else is much smaller
 EXPECTED = Parameter("If-Match", "header", "The ETag of what is changed, as it was read.")
 NAMED = Parameter("If-Match", "header", EXPECTED.about, required=True)
+TAG = Header("ETag", "Of what is shown, for If-Match.")
+VERSIONS = Content(schema.NoteVersions)
 EDITS = (400, 404, 412, 413)
 
 
@@ -29,7 +31,7 @@ class EditingRoutes:
 
     def endpoints(self) -> list[Endpoint]:
         speakers, consent = Content(schema.SpeakerSummary), Content(schema.ConsentState)
-        versions, version = Content(schema.NoteVersions), Content(schema.NoteVersion)
+        version = Content(schema.NoteVersion)
         edited, patched = Content(schema.EditedNote), Content(schema.NotePatch)
         return [
             self._endpoint("GET", "speakers", self.speakers, gives=speakers, refuses=(404,)),
@@ -52,7 +54,7 @@ class EditingRoutes:
                 refuses=(*EDITS, 428),
                 parameter=EXPECTED,
             ),
-            self._endpoint("GET", "notes", self.notes, gives=versions, refuses=(404,)),
+            self._endpoint("GET", "notes", self.notes, gives=VERSIONS, refuses=(404,)),
             self._endpoint(
                 "POST",
                 "notes",
@@ -102,6 +104,7 @@ class EditingRoutes:
             handler=handler,
             takes=() if takes is None else (takes,),
             gives={status: gives},
+            headers={} if gives == VERSIONS else {status: [TAG]},
             refuses=refuses,
             parameters=() if parameter is None else (parameter,),
         )

@@ -1,5 +1,7 @@
 """`GET /api/encounters`: which there are. `…/{id}/transcript`: what was said, also as a file with captions."""
 
+from typing import Literal
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -58,7 +60,9 @@ class EncounterRoutes:
                     ]
                 },
                 refuses=(400, 404, 409),
-                parameters=[Parameter("format", "query", "json, text, srt or vtt.")],
+                parameters=[
+                    Parameter("format", "query", "json where there is none.", Literal["json", "text", "srt", "vtt"])
+                ],
             ),
         ]
 

@@ -45,7 +45,7 @@ class RecordingRoutes:
                 takes=[Content(schema.RecordingForm, FORM), Content(schema.RecordingRequest)],
                 gives={202: Content(schema.Accepted)},
                 headers={202: [Header("Location", "Where to look how far it is.")]},
-                refuses=(400, 408, 409, 413, 415, 507),
+                refuses=(400, 408, 409, 413, 415),
                 parameters=[Parameter("Idempotency-Key", "header", "Makes a repeat of this upload safe.")],
             ),
             Endpoint(

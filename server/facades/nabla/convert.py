@@ -110,7 +110,6 @@ HTTP_STATUS = {  # by the vendor 400 is anything malformed or contradictory (ven
     "overloaded": 503,
     "store_unavailable": 503,
     "epoch_lost": 503,
-    "storage_full": 507,
 }
 
 

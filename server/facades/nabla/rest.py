@@ -26,7 +26,7 @@ NOTES = "generate-note-async"
 MAX_BYTES = 2 << 20  # of a transcript: a day of talk
 MAX_PARAMETERS_BYTES = 65_536
 
-UPLOADS = (400, 404, 408, 409, 413, 422, 507)  # refusals; 404: it was erased meanwhile
+UPLOADS = (400, 404, 408, 409, 413, 422)  # refusals; 404: it was erased meanwhile
 TEXTS = (400, 404, 413, 422)
 
 Line: TypeAlias = tuple[Method, str, Handler, Content | None, Content, Sequence[int]]

@@ -292,7 +292,6 @@ STATUS = {
     "store_unavailable": 503,
     "blobs_unavailable": 503,
     "epoch_lost": 503,
-    "storage_full": 507,
 }
 CODES = {
     "unauthorized": "invalid_api_key",

@@ -63,7 +63,7 @@ class OpenAi:
                 handler=self.transcribe,
                 takes=[Content(schema.TranscriptionForm, FORM)],
                 gives={200: [*map(Content, json), Content(str, TEXT), Content(schema.StreamEvent, EVENTS)]},
-                refuses=(400, 404, 408, 413, 507),
+                refuses=(400, 404, 408, 413),
             ),
             Endpoint(
                 facade=api,

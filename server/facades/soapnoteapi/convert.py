@@ -447,7 +447,6 @@ ERRORS: Mapping[str, tuple[int, str]] = {
     "too_many_at_once": UNAVAILABLE,
     "store_unavailable": UNAVAILABLE,
     "blobs_unavailable": UNAVAILABLE,
-    "storage_full": UNAVAILABLE,
     "epoch_lost": UNAVAILABLE,
 }
 INTERNAL = (500, "INTERNAL_ERROR")
