@@ -56,7 +56,7 @@ class AudioTooLong(InvalidAudio):
 
 
 class UndecodableAudio(InvalidAudio):
-    """The audio container is damaged or incomplete: send all of it, or restart the recorder, which begins it anew."""
+    """The audio container is damaged or incomplete: restart the recorder, or send the file anew from the first byte."""
 
     code = "undecodable_audio"
 

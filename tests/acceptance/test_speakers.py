@@ -242,7 +242,7 @@ async def test_a_server_that_is_killed_goes_on_with_the_same_speakers(own_server
         with engine.connect() as connection:
             kept = connection.execute(select(t.encounters.c.conversation)).scalars().all()
         engine.dispose()
-        assert all(each and b"s1" not in each for each in kept), "what voices sound like is sealed"
+        assert all(each and b"by_voice" not in each for each in kept), "what voices sound like is sealed"
 
 
 def _some_bubbles(api: httpx.Client, task_id: str) -> list[Event]:
