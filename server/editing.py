@@ -87,7 +87,11 @@ class Editing:
         live = await self._encounters.correctable(row)
         if live is not None:
             try:
-                await live.relabel(roles)
+                async with live.correcting:
+                    said = live.transcript.items
+                    if expected is not None:
+                        check(speakers_tag(speakers(said)), expected)
+                    await live.relabel(corrections(said))
             except EpochLost:
                 row = await self._encounters.row(encounter)
                 if row.state not in FINISHED:

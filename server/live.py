@@ -126,6 +126,7 @@ class LiveEncounter:
         self.row = row
         self.transcript = LiveTranscript(items)
         self.transcribed = anyio.Event()  # every final is stored
+        self.correcting = anyio.Lock()  # of whoever looks at labels and then changes them
         self.gone = anyio.Event()  # this process no longer holds the encounter
         self.fault: Exception | None = None  # what broke it, where it is gone
         self.erased = False  # which is why it is gone

@@ -1,7 +1,7 @@
 """The use-case of hearing an encounter again, while its audio is kept: decoded, mixed, cut, and encoded as Ogg Opus."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import RawIOBase
@@ -19,7 +19,7 @@ from pipeline.types import SAMPLE_RATE, WINDOW, Pcm, PcmBlock, RestartPoint, spl
 from server.access import Action, record
 from server.domain import Caller, EncounterRow, State, StreamSpec, StreamState
 from server.encounters import Encounters
-from server.errors import AudioGone, BadRequest, Conflict, NotFound
+from server.errors import AudioGone, BadRequest, Conflict, NotFound, TooManyAtOnce
 from server.live import Studio
 from server.mixdown import Mixdown
 from server.parts import Parts, survey
@@ -34,6 +34,8 @@ PIECE_BYTES = 1 << 18  # read at a time
 AHEAD = 4  # blocks of a stream, or pieces of the file, that wait for whoever takes them
 ROUNDING = 16  # samples: containers' times are whole milliseconds
 AT_ONCE = 4  # of these are made at the same time in a process; more wait
+OF_A_TENANT = 3  # of these: whoever listens slowly holds up nobody else's tenant
+PATIENCE_S = 5.0  # of who waits for a turn: how long others take is up to who listens
 THREADS = 2  # that encode
 MAX_LIVE_BYTES = 32 << 20  # of a session that goes on: an hour and a half of a browser's recorder
 GONE = "The audio of this encounter is no longer kept."
@@ -77,6 +79,7 @@ class Kept:
 
     sources: tuple[_Source, ...]
     span: Span
+    tenant: str
 
 
 class Playback:
@@ -90,6 +93,7 @@ class Playback:
         self._blobs = blobs
         self._open_encoder = open_encoder
         self._turns = anyio.Semaphore(AT_ONCE)
+        self._turns_of: dict[str, anyio.Semaphore] = {}  # of a tenant
         self._threads = anyio.CapacityLimiter(THREADS)
 
     async def find(self, caller: Caller, encounter: str, span: Span) -> Kept:
@@ -110,17 +114,30 @@ class Playback:
         await self._studio.writer.write(
             partial(record, caller=caller, action=Action.LISTEN, encounter=encounter, at=at)
         )
-        return Kept(sources=sources, span=span)
+        return Kept(sources=sources, span=span, tenant=row.tenant_id)
 
     @asynccontextmanager
     async def playing(self, kept: Kept) -> AsyncIterator["Playing"]:
-        """Make the file while the block lasts, and no further than it is read."""
+        """Make the file while the block lasts, and no further than it is read. Raises `TooManyAtOnce`."""
         sending, receiving = anyio.create_memory_object_stream[bytes](AHEAD)
         playing = Playing(receiving)
-        async with self._turns, receiving, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._play, kept, playing, sending)
-            yield playing
-            tasks.cancel_scope.cancel()
+        with sending, receiving:
+            async with self._turn(kept.tenant), anyio.create_task_group() as tasks:
+                tasks.start_soon(self._play, kept, playing, sending)
+                yield playing
+                tasks.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _turn(self, tenant: str) -> AsyncIterator[None]:
+        theirs = self._turns_of.setdefault(tenant, anyio.Semaphore(OF_A_TENANT))
+        async with AsyncExitStack() as turn:
+            try:
+                with anyio.fail_after(PATIENCE_S):
+                    await turn.enter_async_context(theirs)
+                    await turn.enter_async_context(self._turns)
+            except TimeoutError:
+                raise TooManyAtOnce("Others are listening: send the same request again in a moment.") from None
+            yield
 
     # Where the bytes are
 

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from server.access import Action, record
-from server.domain import EncounterOptions, State
+from server.domain import EncounterOptions, EncounterRow, State
 from server.encounters import Encounters
 from server.errors import AlreadyFinal, BadRequest, TooLarge
 from server.executors import QUEUED, Executors
@@ -94,17 +94,22 @@ class Segments:
         for row in await self._studio.reader.read(partial(encounter_sql.in_states, states=(State.GATHERING,))):
             if row.active_at > before:
                 continue
-            parts = await self._studio.reader.read(
-                partial(sql.parts, seal=self._encounters.seal(row), encounter=row.id)
-            )
-            if not parts:
-                await self._encounters.erase(row.id)
-                continue
-            log.info("recording.segments_missing", encounter=row.id)
-            await self._studio.writer.write(
-                partial(sql.gathered, encounter=row.id, options=row.options, complete=True, warning=MISSING)
-            )
-            await self._executors.tell(QUEUED, row.id)
+            try:
+                await self._go_on(row)
+            except Exception as exc:  # one that is damaged must not keep the others from being tended
+                log.error("recording.not_tended", encounter=row.id, exc_info=exc)
+
+    async def _go_on(self, row: EncounterRow) -> None:
+        parts = await self._studio.reader.read(partial(sql.parts, seal=self._encounters.seal(row), encounter=row.id))
+        if not parts:
+            await self._encounters.erase(row.id)
+            return
+        log.info("recording.segments_missing", encounter=row.id)
+        closed = msgspec.structs.replace(row.options, segments=0)  # what comes late is refused, and is no repeat
+        await self._studio.writer.write(
+            partial(sql.gathered, encounter=row.id, options=closed, complete=True, warning=MISSING)
+        )
+        await self._executors.tell(QUEUED, row.id)
 
     def _store(self, connection: Connection, *, receiving: Receiving, final: bool) -> tuple[bool, bool]:
         """Whether that was all there is to come, and whether this segment was new."""
@@ -112,10 +117,11 @@ class Segments:
         row = encounter_sql.get(connection, receiving.encounter)
         known = sql.parts(connection, receiving.seal, row.id)
         (part,) = receiving.parts
-        there = {each.ordinal for each in known}
-        new, number = part.ordinal not in there, part.ordinal + 1
+        blobs = {each.ordinal: each.blob for each in known}
+        there, number = set(blobs), part.ordinal + 1
+        new = part.ordinal not in there
         if row.state is not State.GATHERING:
-            if number > row.options.segments:
+            if number > row.options.segments and new:
                 raise AlreadyFinal("The last segment was received before: this one is not part of the note.")
             return False, False  # a repeat: the files themselves may be gone by now
         most = number if final else row.options.segments
@@ -128,4 +134,4 @@ class Segments:
         complete = most == len(there | {part.ordinal})
         options = msgspec.structs.replace(row.options, segments=most)
         sql.gathered(connection, row.id, options, complete=complete, at=self._studio.now())
-        return complete, new
+        return complete, new or blobs[part.ordinal] == part.blob  # the same write again, whose answer was lost

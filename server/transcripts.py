@@ -14,13 +14,14 @@ from pipeline.types import Role, StreamOptions, Utterance, to_samples
 from server.access import Action, record
 from server.domain import Callback, Caller, EncounterOptions, Stage, State, StoredNote
 from server.encounters import Encounters
-from server.errors import BadRequest, Forbidden
+from server.errors import BadRequest, Forbidden, TooLarge
 from server.intake import NOTHING, Intake
 from server.live import Studio
 from server.store import encounters as sql
 from server.store.deliveries import put_callback
 
 STREAM = "text"
+MAX_TURNS = 20_000  # of one text: more than a day of talk
 DRAFT = "draft"  # in the place of an encounter's id, where nothing is stored
 
 
@@ -82,8 +83,10 @@ class Transcripts:
             await self._encounters.typed(opened)
         return opened
 
-    async def check(self, caller: Caller) -> None:
-        """Whether this caller may have a text's note written. Raises `Forbidden`, `QuotaExceeded`."""
+    async def check(self, caller: Caller, turns: Sequence[Turn] | None = None) -> None:
+        """Whether this caller may have a text's note written. Raises `Forbidden`, `QuotaExceeded`, and as `draft`."""
+        if turns is not None:
+            _said(turns)
         if caller.encounter:
             raise Forbidden("A token for one session opens no other: use an API key.")
         quotas = self._encounters.quotas
@@ -95,15 +98,17 @@ class Transcripts:
     async def draft(self, options: EncounterOptions, turns: Sequence[Turn]) -> StoredNote:
         """The note of a text, or why there is none. Nothing is stored; the writing stops when this is cancelled.
 
-        Raises `BadRequest`.
+        Raises `BadRequest`, `TooLarge`.
         """
         write = partial(self._encounters.notes.write, wanted=anyio.from_thread.check_cancelled)
         return await anyio.to_thread.run_sync(write, options, _utterances(DRAFT, _said(turns)))
 
 
 def _said(turns: Sequence[Turn]) -> list[Turn]:
-    """Those with words. Raises `BadRequest`."""
+    """Those with words. Raises `BadRequest`, `TooLarge`."""
     said = [turn for turn in turns if turn.text.strip()]
+    if len(said) > MAX_TURNS:
+        raise TooLarge(f"The transcript has more than {MAX_TURNS} sentences: send it in parts.")
     if not said:
         raise BadRequest("There is no text in the transcript.")
     return said

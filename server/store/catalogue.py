@@ -4,7 +4,7 @@ from sqlalchemy import Connection, Select, func, or_, select, tuple_
 
 from server.domain import Caller, EncounterRow, Filter, Place, Scope
 from server.store import tables as t
-from server.store.encounters import read_row
+from server.store.encounters import ROW, read_row
 
 
 def page(
@@ -34,7 +34,7 @@ def page(
 def _reached(caller: Caller) -> Select[tuple[object, ...]]:
     """See `Caller.may_reach`."""
     c = t.encounters.c
-    query: Select[tuple[object, ...]] = select(t.encounters).where(c.tenant_id == caller.tenant_id)
+    query: Select[tuple[object, ...]] = select(*ROW).where(c.tenant_id == caller.tenant_id)
     match caller.scope:
         case Scope.ALL:
             return query

@@ -28,6 +28,7 @@ from server.store import usage
 from server.store.retention import delete_all
 from server.store.seal import Seal
 
+ROW = tuple(column for column in t.encounters.c if column.name not in ("intake", "conversation"))  # for `read_row`
 READ_BYTES = 1 << 22  # of the log that are opened at a time
 
 _encode = msgspec.json.encode
@@ -144,7 +145,7 @@ def get(connection: Connection, encounter: str) -> EncounterRow:
     """An encounter by id. Raises `NotFound`."""
     if "\0" in encounter:  # which PostgreSQL cannot even be asked for
         raise NotFound
-    found = connection.execute(select(t.encounters).where(t.encounters.c.id == encounter)).one_or_none()
+    found = connection.execute(select(*ROW).where(t.encounters.c.id == encounter)).one_or_none()
     if found is None:
         raise NotFound
     return read_row(found)
@@ -152,14 +153,14 @@ def get(connection: Connection, encounter: str) -> EncounterRow:
 
 def in_states(connection: Connection, states: Iterable[State]) -> list[EncounterRow]:
     """Encounters in any of these states, oldest first."""
-    query = select(t.encounters).where(t.encounters.c.state.in_(list(states))).order_by(t.encounters.c.created_at)
+    query = select(*ROW).where(t.encounters.c.state.in_(list(states))).order_by(t.encounters.c.created_at)
     return [read_row(found) for found in connection.execute(query)]
 
 
 def live_of_key(connection: Connection, tenant: str, key_id: str) -> list[EncounterRow]:
     """Encounters that take audio and were opened with a key, or with a token of it."""
     c = t.encounters.c
-    query = select(t.encounters).where(c.state == State.LIVE, c.tenant_id == tenant, c.key_id == key_id)
+    query = select(*ROW).where(c.state == State.LIVE, c.tenant_id == tenant, c.key_id == key_id)
     return [read_row(found) for found in connection.execute(query)]
 
 
@@ -286,10 +287,17 @@ def commit(
 
 def add_items(connection: Connection, seal: Seal, encounter: str, items: Sequence[tuple[int, Utterance]]) -> None:
     """Finals, each with its number among them."""
-    for ordinal, item in items:
-        sealed = seal.seal(f"item/{item.id}", _encode(item))
-        values = {"encounter_id": encounter, "id": item.id, "ordinal": ordinal, "sealed": sealed}
-        connection.execute(insert(t.items).values(**values))
+    rows = [
+        {
+            "encounter_id": encounter,
+            "id": item.id,
+            "ordinal": ordinal,
+            "sealed": seal.seal(f"item/{item.id}", _encode(item)),
+        }
+        for ordinal, item in items
+    ]
+    if rows:
+        connection.execute(insert(t.items), rows)
 
 
 def own(connection: Connection, encounter: str, epoch: int, *, state: State | None = None) -> None:

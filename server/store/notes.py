@@ -7,11 +7,11 @@ import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from server.domain import NoteVersion, StoredNote
-from server.errors import NotFound
+from server.errors import Conflict, NotFound
 from server.store import tables as t
 from server.store.seal import Seal
 
-MAX_VERSION = 1_000_000  # far below what the column holds
+MOST = 100  # versions of one encounter
 
 
 def versions(connection: Connection, seal: Seal, encounter: str) -> list[NoteVersion]:
@@ -23,7 +23,7 @@ def versions(connection: Connection, seal: Seal, encounter: str) -> list[NoteVer
 def version(connection: Connection, seal: Seal, encounter: str, number: int) -> NoteVersion:
     """One of them. Raises `NotFound`."""
     c = t.notes.c
-    if not 0 < number <= MAX_VERSION:
+    if not 0 < number <= MOST:
         raise NotFound("There is no such version of the note.")
     query = select(t.notes).where(c.encounter_id == encounter, c.version == number)
     found = connection.execute(query).one_or_none()
@@ -36,6 +36,8 @@ def add(connection: Connection, seal: Seal, encounter: str, note: StoredNote, at
     """A version more, the newest. The caller holds the encounter's lock."""
     last = connection.execute(select(func.max(t.notes.c.version)).where(t.notes.c.encounter_id == encounter)).scalar()
     number = (last or 0) + 1
+    if number > MOST:
+        raise Conflict(f"The note has {MOST} versions, the most there may be: edit one of them.")
     sealed = _sealed(seal, number, note)
     connection.execute(insert(t.notes).values(encounter_id=encounter, version=number, created_at=at, sealed=sealed))
     return version(connection, seal, encounter, number)

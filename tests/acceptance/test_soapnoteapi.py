@@ -218,9 +218,13 @@ def test_a_note_is_made_of_the_segments_there_are_when_no_other_comes(
     telling_server: RunningServer, headache: Recording
 ) -> None:
     with client(telling_server.base_url, telling_server.key) as api:
-        note_id = put_segment(api, encoded(headache, "webm", 8), uuid4().hex, 2).json()["noteId"]
+        octets, consultation = encoded(headache, "webm", 8), uuid4().hex
+        note_id = put_segment(api, octets, consultation, 1).json()["noteId"]
+        put_segment(api, octets, consultation, 3, final_segment=True).raise_for_status()
         time_passes(telling_server, note_id)
         note = wait_for_note(telling_server.base_url, telling_server.key, note_id)
+        late = put_segment(api, octets, consultation, 2)
+    assert late.status_code == 409, "it is not thrown away in silence"
     assert note["transcript"]
     assert note["warnings"] == ["Not all segments of the recording came."]
 
@@ -443,6 +447,27 @@ def test_fifty_characters_are_enough_for_a_note(api: httpx.Client) -> None:
     assert note["status"] == "completed"
     assert "cough" in note["subjective"]
     assert "cough" in api.post("/v1/stream/note", json=short).text
+
+
+def test_text_of_more_sentences_than_a_day_has_is_refused(api: httpx.Client) -> None:
+    endless = {"transcript": "Ok. It hurts.\n" * 10_001, "specialty": "physician"}
+    for path in ("/v1/note", "/v1/stream/note"):
+        answer = api.post(path, json=endless)
+        assert error(answer) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_a_name_of_a_field_that_is_no_text_is_no_fault_of_the_server(api: httpx.Client) -> None:
+    body = json.dumps({"transcript": CONSULTATION, "specialty": "physician"}).encode()
+    assert error(api.post("/v1/note", content=b'{"\xff": 1, ' + body[1:])) == (400, "VALIDATION_ERROR")
+
+
+def test_a_token_of_one_session_sums_up_no_visits(api: httpx.Client) -> None:
+    encounter = api.post("/v1/note", json={"transcript": CONSULTATION, "specialty": "physician"}).json()["noteId"]
+    token = api.post("/api/tokens", json={"scope": "follow", "encounter_id": encounter}).json()["token"]
+    visits = {"visits": [{"visit_date": "2026-01-01", "summary": "A cough."}]}
+    assert api.post("/v1/visit-summary", json=visits).status_code == 200
+    answer = api.post("/v1/visit-summary", json=visits, headers={"Authorization": f"Bearer {token}"})
+    assert error(answer) == (403, "AUTHORIZATION_ERROR")
 
 
 def test_a_language_in_which_no_note_is_written_is_refused_at_once(api: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from pipeline.errors import AuscultError
 from server.endpoints import Content, Endpoint, Parameter
-from server.errors import BadRequest
+from server.errors import BadRequest, TooManyAtOnce
 from server.facades.auscult.answers import own_api
 from server.facades.auscult.convert import MAX_MS
 from server.http import ErrorResponse
@@ -72,15 +72,18 @@ class AudioFile(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
         refusal: Response | None = None
-        async with self._playback.playing(self._kept) as playing, anyio.create_task_group() as tasks:
-            tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
-            try:
-                head = await playing.next() or b""
-            except AuscultError as exc:
-                refusal = self._refuse(exc)
-            else:
-                await self._send(scope, playing, head, send)
-            tasks.cancel_scope.cancel()
+        try:
+            async with self._playback.playing(self._kept) as playing, anyio.create_task_group() as tasks:
+                tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+                try:
+                    head = await playing.next() or b""
+                except AuscultError as exc:
+                    refusal = self._refuse(exc)
+                else:
+                    await self._send(scope, playing, head, send)
+                tasks.cancel_scope.cancel()
+        except TooManyAtOnce as exc:
+            refusal = self._refuse(exc)
         if refusal is not None:
             await refusal(scope, receive, send)
 

@@ -389,6 +389,7 @@ STATUS = {
     "quota_streams": 429,
     "quota_minutes": 429,
     "overloaded": 503,
+    "too_many_at_once": 503,
     "no_udp_port": 503,
     "store_unavailable": 503,
     "epoch_lost": 503,

@@ -99,6 +99,8 @@ class Haidy:
         collects = over and caller.scope is not Scope.FOLLOW  # who may only read leaves it for the others
         if collects and not await self._encounters.collect(caller, task_id, again=kept):
             raise NotFound
+        if over and not collects:
+            view = await self._encounters.read(caller, task_id)
         return answer(convert.full_task(view))
 
     async def _known(self, caller: Caller, task_id: str) -> EncounterRow:

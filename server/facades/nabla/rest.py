@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError
-from server.domain import Callback, Caller, EncounterView
+from server.domain import Callback, Caller, EncounterView, State
 from server.encounters import Encounters
 from server.endpoints import FORM, Content, Endpoint, Facade, Method
 from server.errors import BadRequest, NotFound
@@ -203,7 +203,9 @@ class NablaRest:
 
     async def _view(self, caller: Caller, encounter: str) -> tuple[EncounterView, Asked]:
         """Raises `NotFound`, also for what did not come by this API."""
-        view = await self._encounters.view(caller, encounter)
+        row = await self._encounters.progress(caller, encounter)
+        over = row.state in (State.DONE, State.FAILED)  # then it holds what was said, and that is recorded
+        view = await (self._encounters.read if over else self._encounters.view)(caller, encounter)
         asked = asked_of(view)
         if asked is None:
             raise NotFound

@@ -149,12 +149,12 @@ class SoapNoteApi:
             raise NotFound
         if not convert.is_over(row):
             return answer(convert.processing(row))
-        return answer(convert.status(await self._encounters.view(caller, row.id)))
+        return answer(convert.status(await self._encounters.read(caller, row.id)))
 
     async def note(self, request: Request) -> Response:
         """A note, of a recording or of text."""
         caller = await self._reception.caller(request)
-        view = await self._encounters.view(caller, convert.note_id(request.path_params["note"]))
+        view = await self._encounters.read(caller, convert.note_id(request.path_params["note"]))
         if view.row.options.api != convert.API:
             raise NotFound
         return answer(convert.note(view))
@@ -174,7 +174,7 @@ class SoapNoteApi:
     async def stream(self, request: Request) -> Response:
         """The note of a text bit by bit, as Server-Sent Events. It is stored nowhere."""
         caller, asked = await self._asked(request)
-        await self._transcripts.check(caller)
+        await self._transcripts.check(caller, asked.turns)
         return EventStream(
             self._written(asked), problem=_problem, send_timeout_s=self._send_timeout_s, endings=[self._stopping.wait]
         )
@@ -185,7 +185,7 @@ class SoapNoteApi:
 
     async def summarise(self, request: Request) -> Response:
         """Several visits at a glance, made of what the request holds; stored nowhere."""
-        await self._reception.caller(request)
+        await self._transcripts.check(await self._reception.caller(request))
         return answer(convert.visits(await self._reception.read(request, schema.VisitSummaryRequest, MAX_BODY_BYTES)))
 
     async def _asked(self, request: Request) -> tuple[Caller, Asked]:
