@@ -5,8 +5,10 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 import structlog
+from anyio import CancelScope
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from pipeline.errors import AuscultError
 from server.errors import TooLarge
@@ -44,6 +46,16 @@ def answer(body: msgspec.Struct | str, status: int = 200, headers: Mapping[str, 
     return Response(msgspec.json.encode(body), status, kept_nowhere, media_type="application/json")
 
 
+def refusal(told: Callable[[AuscultError], tuple[int, msgspec.Struct | str]]) -> ErrorResponse:
+    """The answer to an error, of its status and body in an API's words."""
+
+    def refuse(exc: AuscultError) -> Response:
+        status, body = told(exc)
+        return answer(body, status, retry_after(exc))
+
+    return refuse
+
+
 def guarded(handler: Handler, error_response: ErrorResponse) -> Handler:
     """The handler, with our errors turned into the façade's own words."""
 
@@ -61,3 +73,10 @@ def guarded(handler: Handler, error_response: ErrorResponse) -> Handler:
 def retry_after(exc: AuscultError) -> dict[str, str]:
     """The header that says when the same request may be sent again; none where that is of no use."""
     return {"Retry-After": str(exc.retry_after_s)} if exc.retryable else {}
+
+
+async def cancel_when_gone(receive: Receive, scope: CancelScope) -> None:
+    """Cancel work for a client that has left. Nothing else may read the request meanwhile."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

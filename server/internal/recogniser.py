@@ -20,7 +20,7 @@ from pipeline.batching import Batcher
 from pipeline.errors import AuscultError, Overloaded, RecognitionFailed
 from pipeline.types import Hypothesis, RecognitionRequest
 from server.errors import BadRequest, TooLarge, Unauthorized
-from server.http import body, guarded, retry_after
+from server.http import body, cancel_when_gone, guarded, retry_after
 from server.internal.credentials import check_token
 from server.internal.wire import (
     ALIVE,
@@ -169,7 +169,7 @@ class _Call(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+                tasks.start_soon(cancel_when_gone, receive, tasks.cancel_scope)
                 while not call.complete.is_set():
                     with anyio.move_on_after(ALIVE_S):
                         await call.complete.wait()
@@ -180,12 +180,6 @@ class _Call(Response):
                 tasks.cancel_scope.cancel()
         finally:
             self._owner.let_go(self._asked, call)
-
-
-async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
 
 
 def _refuse(exc: AuscultError) -> Response:

@@ -13,7 +13,7 @@ from server.endpoints import Content, Endpoint, Parameter
 from server.errors import BadRequest, TooManyAtOnce
 from server.facades.auscult.answers import own_api
 from server.facades.auscult.convert import MAX_MS
-from server.http import ErrorResponse
+from server.http import ErrorResponse, cancel_when_gone
 from server.playback import Kept, Playback, Playing, Span
 from server.reception import Reception
 
@@ -74,7 +74,7 @@ class AudioFile(Response):
         refusal: Response | None = None
         try:
             async with self._playback.playing(self._kept) as playing, anyio.create_task_group() as tasks:
-                tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+                tasks.start_soon(cancel_when_gone, receive, tasks.cancel_scope)
                 try:
                     head = await playing.next() or b""
                 except AuscultError as exc:
@@ -118,9 +118,3 @@ def _milliseconds(name: str, query: Mapping[str, str]) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= MAX_MS):
         raise BadRequest(f"{name} must be milliseconds, from 0 to {MAX_MS}.")
     return int(text)
-
-
-async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

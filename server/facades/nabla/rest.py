@@ -7,7 +7,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.errors import AuscultError
 from server.domain import Callback, Caller, EncounterView, State
 from server.encounters import Encounters
 from server.endpoints import FORM, Content, Endpoint, Facade, Method
@@ -15,7 +14,7 @@ from server.errors import BadRequest, NotFound
 from server.facades.nabla import convert, rest_b, rest_c, schema
 from server.facades.nabla import schema_rest as wire
 from server.facades.nabla.asked import Asked, Kind, Wanted, asked_of, callback, encounter_of
-from server.http import Handler, answer, retry_after
+from server.http import Handler, answer, refusal
 from server.reception import Reception
 from server.recordings import Receiving, Recordings
 from server.transcripts import Transcripts
@@ -55,7 +54,7 @@ class NablaRest:
         api = Facade(
             name="Nabla",
             about="As Nabla has it.",
-            refuse=self._reception.refusing(_error),
+            refuse=self._reception.refusing(refusal(convert.http_error)),
             refusal=Content(schema.HttpError),
         )
         accepted = Content(wire.AsyncAccepted)
@@ -220,8 +219,3 @@ class NablaRest:
 
     async def _read(self, request: Request, kind: type[S]) -> S:
         return await self._reception.read(request, kind, MAX_BYTES)
-
-
-def _error(exc: AuscultError) -> Response:
-    status, said = convert.http_error(exc)
-    return answer(said, status, retry_after(exc))

@@ -17,7 +17,7 @@ from server.errors import ServerError
 from server.executors import HeldElsewhere
 from server.facades.openai import convert, schema
 from server.facades.openai.convert import Asked, Invalid
-from server.http import answer, retry_after
+from server.http import answer, cancel_when_gone, refusal
 from server.ingest.websocket import first_error
 from server.reception import Reception
 from server.recordings import Receiving, Recordings
@@ -52,7 +52,10 @@ class OpenAi:
         """The endpoints, as OpenAI has them behind `/v1`."""
         about = "As OpenAI has it."
         api = Facade(
-            name="OpenAI", about=about, refuse=self._reception.refusing(_error), refusal=Content(schema.ErrorBody)
+            name="OpenAI",
+            about=about,
+            refuse=self._reception.refusing(refusal(convert.error)),
+            refusal=Content(schema.ErrorBody),
         )
         json = (schema.Transcription, schema.TranscriptionVerbose, schema.TranscriptionDiarized)
         return [
@@ -115,7 +118,7 @@ class OpenAi:
         body: str | None = None
         try:
             async with first_error(), anyio.create_task_group() as tasks:
-                tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
+                tasks.start_soon(cancel_when_gone, request.receive, tasks.cancel_scope)
                 tasks.start_soon(self._stopped)
                 view, language = await self._heard(caller, encounter, asked)
                 body = convert.transcription(view, asked.format, asked.granularities, language)
@@ -185,14 +188,3 @@ class Stopped(ServerError):
 
     code = "stopped"
     retryable = True
-
-
-async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
-
-
-def _error(exc: AuscultError) -> Response:
-    status, told = convert.error(exc)
-    return answer(told, status, retry_after(exc))

@@ -14,7 +14,7 @@ from server.errors import NotFound
 from server.facades.soapnoteapi import convert, schema
 from server.facades.soapnoteapi.convert import Asked, Invalid, Segment
 from server.facades.soapnoteapi.specialties import Specialties
-from server.http import answer, retry_after
+from server.http import answer, refusal
 from server.reception import Reception
 from server.recordings import Receiving, Recordings
 from server.segments import Segments
@@ -56,7 +56,7 @@ class SoapNoteApi:
         api = Facade(
             name="SOAPNoteAPI",
             about="As SOAPNoteAPI has it.",
-            refuse=self._reception.refusing(_error),
+            refuse=self._reception.refusing(refusal(convert.error)),
             refusal=Content(schema.ErrorBody),
         )
         return [
@@ -248,8 +248,3 @@ class NoNote(NoteError):
 
 def _problem(exc: AuscultError) -> bytes:
     return convert.frame(schema.StreamError(error=str(exc)))
-
-
-def _error(exc: AuscultError) -> Response:
-    status, told = convert.error(exc)
-    return answer(told, status, retry_after(exc))
