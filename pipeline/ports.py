@@ -1,13 +1,14 @@
 """What is pluggable, as protocols. Implementations live in `pipeline.engines`; who chooses among them names them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import RecognitionFailed
-from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint, SpokenSpan
+from pipeline.notes.request import NoteRequest, NoteUpdate
+from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint, SpokenSpan, Utterance
 
 
 class VoiceActivity(Protocol):
@@ -142,4 +143,17 @@ class OfflineDiarizer(Protocol):
 
     async def aclose(self) -> None:
         """Free threads and memory."""
+        ...
+
+
+class NoteWriter(Protocol):
+    """Writes notes. Shared by all encounters; whoever asked checks what it writes (`pipeline.notes.checking`)."""
+
+    name: str  # "embedded", "model"
+
+    def write(self, request: NoteRequest, items: Sequence[Utterance]) -> AsyncGenerator[NoteUpdate]:
+        """Sections of a note in the template's order, each as soon as it is written, and at last the whole note.
+
+        Each sentence names the items that it rests on. Closing the generator ends the writing. Raises `NoteError`.
+        """
         ...

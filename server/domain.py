@@ -6,8 +6,8 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from pipeline.notes.extractive import SHORTEST_TRANSCRIPT
 from pipeline.notes.note import Note
+from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.speakers import Speaker
 from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
 from server.intake import NOTHING, Intake

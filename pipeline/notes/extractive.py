@@ -17,6 +17,7 @@ from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wo
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.phrasing import statement
 from pipeline.notes.problems import by_problem, symptoms
+from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.notes.selection import Candidate, Selection
 from pipeline.notes.speakers import with_guessed_roles
 from pipeline.notes.templates import Template, primary_language
@@ -28,7 +29,6 @@ from pipeline.types import Role, Utterance
 T = TypeVar("T")
 
 LANGUAGE = "en"
-SHORTEST_TRANSCRIPT = 20  # words; with fewer there is nothing to write a note from
 MOST_IN_TITLE = 3  # symptoms
 BY_PROBLEM: Final = frozenset({"HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE"})  # sections that can be split so
 LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")

@@ -45,6 +45,7 @@ class NoteSentence:
     # Ids of 1 to 4 transcript items that hold its content words, in spoken order; none where a provider wrote it.
     items: tuple[str, ...]
     problem: str = ""  # what it is about, where its section is split by problem: the heading above it
+    faults: tuple[str, ...] = ()  # codes of what its items do not bear out; it is shown all the same (a setting)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,8 @@ class NoteSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A clinical note. It is an extract of what was said when `generator` is "embedded-extractive", and "provider" when
-    somebody edited it.
+    """A clinical note. It is an extract of what was said when `generator` is "embedded-extractive", written by a
+    language model when it is "model:" and the model's name, and "provider" when somebody edited it.
     """
 
     template: str
@@ -82,3 +83,5 @@ class Note:
     language: str  # of the sentences, as asked for ("en-US")
     sections: tuple[NoteSection, ...]
     generator: str = "embedded-extractive"
+    fallback: str = ""  # code of the error for which the embedded writer wrote it, and not the model; empty: none
+    left_out: int = 0  # sentences that a writer wrote and that were dropped, because their items did not bear them out
