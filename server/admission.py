@@ -22,6 +22,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_streams: int  # of live sessions; 0: as many as the recogniser carries, as measured
     idle_timeout_s: float  # a session that lives by requests is closed after so long without audio
     reconnect_timeout_s: float  # one that lives by connections is closed after so long without any
+    draft_interval_s: float = 2.0  # from one draft of a live session's note to the next, at least
 
 
 class Refusal(StrEnum):

@@ -225,6 +225,7 @@ class Server:
             max_streams=settings.limits.max_streams,
             idle_timeout_s=settings.limits.http_idle_timeout_s,
             reconnect_timeout_s=settings.limits.reconnect_timeout_s,
+            draft_interval_s=settings.notes.draft_interval_s,
         )
         return Encounters(
             studio=self._studio,
@@ -234,6 +235,7 @@ class Server:
                 read_templates(config_directory() / "templates"),
                 template=settings.notes.template,
                 style=settings.notes.style,
+                observer=self.metrics.notes,
             ),
             glossaries=Glossaries(
                 read_glossaries(config_directory() / "glossaries"), self._reader, self._keyring, time.monotonic

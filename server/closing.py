@@ -1,19 +1,20 @@
 """The steps that close an encounter. Each may run again after a crash, and does then what is left to do."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from functools import partial
 
-import anyio.to_thread
 from sqlalchemy import Connection
 
 from pipeline.errors import AudioTooLong, AudioTooShort, LanguageUnsupported, NoSpeech
 from pipeline.types import Utterance
 from server.deliveries.sending import Deliveries
-from server.domain import EncounterRow, EncounterView, Failure, Stage
+from server.domain import EncounterRow, EncounterView, Failure, Stage, StoredNote
 from server.encounters import FINISHED, Encounters
 from server.errors import EpochLost, NotFound
 from server.executors import DELIVER, Executors
 from server.live import Studio
+from server.notes import FAILED
 from server.store import encounters as sql
 from server.store.blobs import Blobs
 from server.store.seal import Seal
@@ -50,7 +51,14 @@ class Closing:
         if row.state in FINISHED or not row.options.note:
             return
         items = await self._encounters.items(row)
-        note = await anyio.to_thread.run_sync(self._encounters.notes.write, row.options, items)
+        intake = await self._encounters.intake(row)
+        note = StoredNote(absence=FAILED)
+        async with aclosing(self._encounters.notes.writing(row.options, items, intake)) as updates:
+            async for update in updates:
+                if isinstance(update, StoredNote):
+                    note = update
+                else:
+                    self._encounters.boards.publish(encounter, update)
         store = partial(sql.put_note, seal=self._encounters.seal(row), encounter=encounter, note=note)
         await self._studio.writer.write(partial(store, at=self._studio.now()))
 

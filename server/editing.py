@@ -10,7 +10,6 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeAlias, TypeVar
 
-import anyio.to_thread
 import msgspec
 from sqlalchemy import Connection
 
@@ -55,6 +54,16 @@ class NoteEdit(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None = None
     sections: tuple[NoteSection, ...] | None = None
     review: Review | None = None
+
+
+class NoteWishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a note is to be written again; empty and None: as it was asked for at first."""
+
+    template: str = ""
+    style: str = ""
+    split_by_problem: bool | None = None
+    instructions: str = ""
+    writer: str = ""  # embedded | model; empty: as the server is set
 
 
 class Editing:
@@ -163,25 +172,44 @@ class Editing:
         await self._record(caller, Action.READ, encounter)
         return found
 
-    async def write_note(self, caller: Caller, encounter: str, *, template: str, style: str) -> NoteVersion:
-        """Write the note again, from what was said as it stands now; empty: as it was asked for at first.
+    async def write_note(self, caller: Caller, encounter: str, wishes: NoteWishes) -> NoteVersion:
+        """Write the note again, from what was said as it stands now.
 
         Raises `UnknownTemplate`, `Conflict`, and `NoteUnwritten`, which leaves the versions as they are.
         """
         row = _over(await self._editable(caller, encounter))
-        if template:
-            self._encounters.notes.require(template)
-        options = msgspec.structs.replace(
-            row.options, template=template or row.options.template, style=style or row.options.style
-        )
-        items = await self._encounters.items(row)
-        written = await anyio.to_thread.run_sync(self._encounters.notes.write, options, items)
-        if written.absence is not None:
-            raise NoteUnwritten(written.absence.code, written.absence.message)
+        written = await self._written(row, wishes)
         at = self._studio.now()
         return await self._change(
             caller, row, lambda connection, seal: notes.add(connection, seal, encounter, written, at)
         )
+
+    async def draft_note(self, caller: Caller, encounter: str, wishes: NoteWishes) -> StoredNote:
+        """The note of what was said so far; nothing is stored. Raises `UnknownTemplate`, `NoteUnwritten`."""
+        row = await self._encounters.owned(caller, encounter)
+        drafted = await self._written(row, wishes)
+        await self._record(caller, Action.READ, encounter)
+        return drafted
+
+    async def _written(self, row: EncounterRow, wishes: NoteWishes) -> StoredNote:
+        """Raises `UnknownTemplate`, `BadRequest`, `NoteUnwritten`."""
+        writing = self._encounters.notes
+        if wishes.template:
+            writing.require(wishes.template)
+        writing.check_writer(wishes.writer)
+        asked, intake = row.options, await self._encounters.intake(row)
+        options = msgspec.structs.replace(
+            asked,
+            template=wishes.template or asked.template,
+            style=wishes.style or asked.style,
+            split_by_problem=asked.split_by_problem if wishes.split_by_problem is None else wishes.split_by_problem,
+        )
+        intake = msgspec.structs.replace(intake, instructions=wishes.instructions or intake.instructions)
+        items = await self._encounters.items(row)
+        written = await writing.write(options, items, intake, writer=wishes.writer)
+        if written.absence is not None:
+            raise NoteUnwritten(written.absence.code, written.absence.message)
+        return written
 
     async def edit_note(
         self, caller: Caller, encounter: str, number: int, edit: NoteEdit, expected: Expected

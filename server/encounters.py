@@ -20,6 +20,7 @@ from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
+from server.drafts import Boards, Drafting
 from server.errors import (
     AlreadyFinal,
     BlobsUnavailable,
@@ -37,7 +38,7 @@ from server.holding import IN_WORK, Holding
 from server.intake import NOTHING, Intake
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
-from server.notes import FALLBACK, Notes
+from server.notes import FALLBACK, Draft, Notes
 from server.quotas import Quotas
 from server.retention import Retention, expires_at
 from server.store import encounters as sql
@@ -107,6 +108,8 @@ class Encounters:
             reconnect_timeout_s=limits.reconnect_timeout_s,
         )
         self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
+        self.boards = Boards()
+        self._drafting = Drafting(notes, self.intake, studio.steady, interval_s=limits.draft_interval_s)
         self._completed: dict[str, anyio.Event] = {}  # for all who wait for the last word on one
         self._jobs: Jobs | None = None
         self._opening: set[str] = set()  # stored, and not held yet: nobody has left them alone
@@ -116,6 +119,7 @@ class Encounters:
         """Live encounters run as tasks of `tasks`; closing goes through `jobs`."""
         self._jobs = jobs
         self._holding.start(tasks, self.close)
+        self._drafting.start(tasks)
 
     @property
     def recogniser(self) -> Recogniser:
@@ -210,25 +214,31 @@ class Encounters:
             raise
         await self._closed(encounter, caller)
 
-    async def follow(self, caller: Caller, encounter: str, after: int = 0) -> AsyncGenerator[Update]:
+    async def follow(
+        self, caller: Caller, encounter: str, after: int = 0, *, drafts: bool = False
+    ) -> AsyncGenerator[Update]:
         """The transcript behind its first `after` finals, live or over: see `LiveTranscript.follow`.
+
+        With `drafts` also those of its note: while the talk goes on, and as it is written then.
 
         Raises `NotFound`, and `Erased` where that happens meanwhile.
         """
         row = await self.owned(caller, encounter)
+        drafts = drafts and row.options.note
         await self._record(caller, Action.FOLLOW, encounter)
         live = await self._holding.held(row)
-        if live is not None:
-            async with aclosing(live.transcript.follow(after)) as updates:
-                async for update in updates:
+        if live is None:
+            told = self._stored(encounter, after, drafts)
+        elif drafts:
+            told = self._drafted(live, after)
+        else:
+            told = live.transcript.follow(after)
+        async with aclosing(told) as updates:
+            async for update in updates:
+                if drafts or not isinstance(update, Draft):
                     yield update
-            if live.erased:
-                raise Erased
-            return
-        async with aclosing(self._stored(encounter, after)) as stored:
-            async for update in stored:
-                yield update
-        yield Finished()
+        if live is not None and live.erased:
+            raise Erased
 
     async def followed(self, caller: Caller, encounter: str) -> None:
         """To be called before it is answered that `follow` will tell: raises `NotFound`, `HeldElsewhere`."""
@@ -424,6 +434,10 @@ class Encounters:
         """See `Holding.items`."""
         return await self._holding.items(row)
 
+    async def intake(self, row: EncounterRow) -> Intake:
+        """What is known beside the talk."""
+        return await self._read(partial(sql.get_intake, seal=self.seal(row), encounter=row.id))
+
     def seal(self, row: EncounterRow) -> Seal:
         """See `Holding.seal`."""
         return self._holding.seal(row)
@@ -512,21 +526,49 @@ class Encounters:
             self._opening.discard(encounter)
         return opened
 
-    async def _stored(self, encounter: str, after: int) -> AsyncGenerator[Update]:
+    async def _drafted(self, live: LiveEncounter, after: int) -> AsyncGenerator[Update]:
+        """A live transcript with drafts; it is finished once its note is stored."""
+        with self.boards.watch(live.id) as board:
+            with self._drafting.wanted(live):
+                async with aclosing(live.transcript.follow(after)) as updates:
+                    async for update in updates:
+                        if isinstance(update, Finished):
+                            break
+                        yield update
+                    else:
+                        return
+            shown: Draft | None = None
+            while True:
+                changed = board.changed
+                if (await self.row(live.id)).state in FINISHED:
+                    break
+                if board.draft is not shown and (shown := board.draft) is not None:
+                    yield shown
+                    continue
+                with anyio.move_on_after(LOOK_AGAIN_S):  # another process may write it
+                    await changed.wait()
+        yield Finished()
+
+    async def _stored(self, encounter: str, after: int, drafts: bool) -> AsyncGenerator[Update]:
         """What the store holds behind the first finals, until that is all there will be."""
         told = after
         for rename in catching_up((await self.items(await self.row(encounter)))[:after]):
             yield rename
-        while True:
-            ended = self._completed.setdefault(encounter, anyio.Event())
-            row = await self.row(encounter)
-            for item in (await self.items(row))[told:]:
-                told += 1
-                yield item
-            if row.state in FINISHED:
-                return
-            with anyio.move_on_after(LOOK_AGAIN_S):  # a recording: it waits in line, or another process has it
-                await ended.wait()
+        shown: Draft | None = None
+        with self.boards.watch(encounter) as board:
+            while True:
+                changed = board.changed
+                row = await self.row(encounter)
+                for item in (await self.items(row))[told:]:
+                    told += 1
+                    yield item
+                if row.state in FINISHED:
+                    break
+                if drafts and board.draft is not shown and (shown := board.draft) is not None:
+                    yield shown
+                with anyio.move_on_after(LOOK_AGAIN_S):  # a recording: it waits in line, or another process has it
+                    await changed.wait()
+        yield Finished()
 
     async def _append(self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool) -> None:
         for _ in range(2):  # once more, where this process had let go of it without knowing
@@ -617,6 +659,7 @@ class Encounters:
     def _tell_completed(self, encounter: str) -> None:
         if (completed := self._completed.pop(encounter, None)) is not None:
             completed.set()
+        self.boards.completed(encounter)
 
     async def _record(self, caller: Caller, action: Action, encounter: str) -> None:
         at = self._studio.now()

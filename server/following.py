@@ -9,11 +9,12 @@ import anyio
 from pipeline.errors import AuscultError
 from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed, relabelled, renames
 from pipeline.types import Utterance
+from server.notes import Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """Every final of the encounter is stored and was told."""
+    """Every final of the encounter is stored and was told; to who wants drafts, also its note as it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ Update: TypeAlias = (
     | Interrupted
     | Resumed
     | Problem
+    | Draft
     | Finished
 )
 
@@ -84,6 +86,8 @@ class LiveTranscript:
         self._index = {item.id: at for at, item in enumerate(self.items)}
         self._partials: dict[str, tuple[int, Partial]] = {}
         self._version = 0  # of the newest partial
+        self.revision = len(self.items)  # another one whenever the finals are other ones
+        self._draft: Draft | None = None
         self._others: list[PartialWithdrawn | SpeakerRenamed | RoleDoubted | Interrupted | Resumed | Problem] = []
         self._complete = False
         self._over = False
@@ -107,6 +111,7 @@ class LiveTranscript:
             self._partials.pop(item.id, None)
             self._index[item.id] = len(self.items)
             self.items.append(item)
+        self.revision += 1
         self._tell()
 
     def named(self, ids: Iterable[str]) -> list[Utterance]:
@@ -117,6 +122,7 @@ class LiveTranscript:
         """Finals that were told have another label."""
         for item in self.named(event.items):
             self.items[self._index[item.id]] = renamed(item, event)
+        self.revision += 1
         self._others.append(event)
         self._tell()
 
@@ -140,6 +146,16 @@ class LiveTranscript:
         self._others.append(Resumed(stream=stream))
         self._tell()
 
+    def show_draft(self, draft: Draft) -> None:
+        """A draft of the note takes the place of the last one."""
+        self._draft = draft
+        self._tell()
+
+    @property
+    def changed(self) -> anyio.Event:
+        """Set with the next change."""
+        return self._changed
+
     def end(self, *, complete: bool) -> None:
         """Nothing more will come; `complete` says whether everything was told."""
         self._complete, self._over = complete, True
@@ -162,12 +178,14 @@ class LiveTranscript:
         ]
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Update]:
-        """Everything from the beginning, or behind the first `after` finals, then live; of partials only the newest.
+        """Everything from the beginning, or behind the first `after` finals, then live; of what is replaced, only the
+        newest: of partials and drafts.
 
         Each follower reads the shared lists at its own pace, so a slow one misses partials, and is told how many, but
         never a final. Ends with `Finished`, or without it when the encounter is lost.
         """
         items, version, busy = after, 0, False
+        draft: Draft | None = None
         counted = self._version  # partials shown until now are no business of who comes later
         past: list[Update] = [*catching_up(self.items[:after]), *self._still_true()]
         others = len(self._others)
@@ -189,6 +207,8 @@ class LiveTranscript:
             for _, partial in fresh:
                 if partial.id in self._partials:  # it may have become final while the follower was slow
                     yield partial
+            if self._draft is not draft and (draft := self._draft) is not None:
+                yield draft
             if over:
                 if self._complete:
                     yield Finished()

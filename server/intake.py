@@ -3,9 +3,12 @@
 All of it is stored sealed, with the encounter. Façades fill it from their own fields.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+
+from pipeline.notes.request import Background
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,6 +45,8 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     history: str = ""  # of earlier visits
     instructions: str = ""  # for the note
     context: str = ""  # anything else, as free text
+    earlier_note: str = ""  # to be carried on
+    sections: dict[str, str] = {}  # wishes for single sections of the note, by key
     chat: tuple[ChatMessage, ...] = ()
     consent: Consent | None = None
     expected: tuple[str, ...] = ()  # words that are likely to be said
@@ -56,3 +61,29 @@ def spoken_names(intake: Intake) -> tuple[str, ...]:
     """Names that are likely to be said, for the recogniser to spell as the client does."""
     name = " ".join(intake.patient.name.split())
     return (name,) if 0 < len(name) <= MAX_NAME else ()
+
+
+def background(intake: Intake) -> Background:
+    """What a note's writer is told. Not the consent, and nothing that only a façade reads."""
+    return Background(
+        patient=tuple(_known(intake.patient)),
+        history=intake.history,
+        context=intake.context,
+        instructions=intake.instructions,
+        chat=tuple((message.sender, message.text) for message in intake.chat),
+        earlier_note=intake.earlier_note,
+        sections=tuple(intake.sections.items()),
+    )
+
+
+def _known(patient: Patient) -> Iterator[tuple[str, str]]:
+    """What is known of the patient. The name is left out: a note needs none, and a model elsewhere must not get it."""
+    facts = {
+        "age in years": "" if patient.age is None else str(patient.age),
+        "date of birth": patient.birth_date,
+        "gender": patient.gender,
+        "medical history": patient.medical_history,
+        "medications": ", ".join(patient.medications),
+        "allergies": ", ".join(patient.allergies),
+    }
+    return ((name, fact) for name, fact in facts.items() if fact)

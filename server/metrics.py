@@ -109,6 +109,7 @@ class Metrics:
         )
 
         self.recognition = RecognitionMetrics(self.registry)
+        self.notes = NoteMetrics(self.registry)
 
     def watch_recognition(self, batcher: Batcher) -> None:
         """What a batcher counts by itself."""
@@ -164,6 +165,22 @@ class RecognitionMetrics:
         """A call with so many requests took so many seconds."""
         self._batches.observe(requests)
         self._calls.observe(took)
+
+
+class NoteMetrics:
+    """How notes go: the `NoteObserver` of `server.notes.Notes`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._notes = Counter(
+            "auscult_notes_total",
+            "Notes and drafts of them, by writer (embedded or model) and outcome (written, or why not).",
+            ["writer", "outcome"],
+            registry=registry,
+        )
+
+    def written(self, writer: str, outcome: str) -> None:
+        """A writer is done: "written", or the code of what went wrong."""
+        self._notes.labels(writer=writer, outcome=outcome).inc()
 
 
 class _ReadCounter(Collector):

@@ -278,10 +278,11 @@ class TokenSettings(Table, frozen=True, kw_only=True):
 
 
 class NoteSettings(Table, frozen=True, kw_only=True):
-    """What a note looks like where the client does not say."""
+    """What a note looks like where the client does not say, and how it is written."""
 
     template: Text = "SOAP"
     style: Literal["auto", "paragraphs", "bullet_points"] = "auto"
+    draft_interval_s: Seconds = 2.0
 
 
 class SpeakerSettings(Table, frozen=True, kw_only=True):

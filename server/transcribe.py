@@ -81,7 +81,7 @@ async def run(settings: Settings, task: Task, out: Console, err: Console) -> Non
         options = EncounterOptions(
             api="file", streams=(StreamSpec(name="file"),), language=output.language, template=task.template
         )
-        stored = notes.write(options, output.items)
+        stored = await notes.write(options, output.items)
         output.note = stored.note
         output.note_absence = stored.absence.message if stored.absence else None
     if task.as_json:

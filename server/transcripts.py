@@ -1,10 +1,9 @@
 """Encounters that come as text: typed by somebody who was there, or transcribed elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 
-import anyio.from_thread
-import anyio.to_thread
 import msgspec
 from sqlalchemy import Connection
 
@@ -12,11 +11,12 @@ from pipeline.transcript import item_id
 from pipeline.typed import Turn
 from pipeline.types import Role, StreamOptions, Utterance, to_samples
 from server.access import Action, record
-from server.domain import Callback, Caller, EncounterOptions, Stage, State, StoredNote
+from server.domain import Callback, Caller, EncounterOptions, Stage, State
 from server.encounters import Encounters
 from server.errors import BadRequest, Forbidden, TooLarge
 from server.intake import NOTHING, Intake
 from server.live import Studio
+from server.notes import Written
 from server.store import encounters as sql
 from server.store.deliveries import put_callback
 
@@ -95,13 +95,17 @@ class Transcripts:
             check = partial(quotas.check, tenant_id=caller.tenant_id, allowed=allowed, streams=0)
             await self._studio.reader.read(check)
 
-    async def draft(self, options: EncounterOptions, turns: Sequence[Turn]) -> StoredNote:
-        """The note of a text, or why there is none. Nothing is stored; the writing stops when this is cancelled.
+    async def draft(
+        self, options: EncounterOptions, turns: Sequence[Turn], intake: Intake = NOTHING
+    ) -> AsyncGenerator[Written]:
+        """The note of a text as it is written: see `Notes.writing`. Nothing is stored; closing it ends the writing.
 
         Raises `BadRequest`, `TooLarge`.
         """
-        write = partial(self._encounters.notes.write, wanted=anyio.from_thread.check_cancelled)
-        return await anyio.to_thread.run_sync(write, options, _utterances(DRAFT, _said(turns)))
+        said = _utterances(DRAFT, _said(turns))
+        async with aclosing(self._encounters.notes.writing(options, said, intake)) as updates:
+            async for update in updates:
+                yield update
 
 
 def _said(turns: Sequence[Turn]) -> list[Turn]:

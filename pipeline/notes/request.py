@@ -31,7 +31,6 @@ class NoteRequest:
     template: Template
     language: str  # a tag ("en-US"): of the note
     style: Style = Style.AUTO
-    section_styles: tuple[tuple[str, Style], ...] = ()  # of single sections, by key; they go before `style`
     split_by_problem: bool = False
     least_words: int = SHORTEST_TRANSCRIPT  # of talk
     background: Background = field(default_factory=Background)

@@ -42,6 +42,15 @@ async def hear(socket: ClientConnection, kind: str, seconds: float = 30) -> Even
                 return event
 
 
+async def until(socket: ClientConnection, kind: str, seconds: float = 30) -> list[Event]:
+    """Everything up to the next event of this kind."""
+    got: list[Event] = []
+    async with asyncio.timeout(seconds):
+        while not got or got[-1]["type"] != kind:
+            got.append(json.loads(await socket.recv()))
+    return got
+
+
 async def rest(socket: ClientConnection, seconds: float = 90) -> list[Event]:
     """Everything until the server closes."""
     got: list[Event] = []
@@ -66,6 +75,15 @@ async def told(server: RunningServer, chunks: Iterable[bytes], **hello: Any) -> 
 
 def of(events: Sequence[Event], kind: str) -> list[Event]:
     return [event for event in events if event["type"] == kind]
+
+
+def drafted(drafts: Iterable[Event]) -> dict[str, Event]:
+    """The sections of the last draft, as a client keeps them that follows all of them."""
+    kept: dict[str, Event] = {}
+    for draft in drafts:
+        kept |= {section["key"]: section for section in draft["sections"]}
+        kept = {key: kept[key] for key in draft["keys"]}
+    return kept
 
 
 def words(finals: Iterable[Event]) -> list[tuple[Any, ...]]:

@@ -310,6 +310,13 @@ def test_a_note_is_written_again_and_every_version_stays(api: httpx.Client) -> N
     assert api.get(f"/api/encounters/{encounter}").json()["note"]["sections"] == second["sections"]
     refused(api.post(path, json={"template": "NONE"}), 400, "unknown_template")
     refused(api.post(path, json={"style": "verse"}), 400, "bad_request")
+    refused(api.post(path, json={"writer": "nobody"}), 400, "bad_request")
+    refused(api.post(path, json={"writer": "model"}), 400, "bad_request")  # none is set up here
+    draft = api.get(f"{path}/draft?template=GENERAL_MEDICINE&style=bullet_points").json()
+    assert draft["sections"] == second["sections"]
+    assert api.get(f"{path}/draft").json()["sections"] == first["sections"]
+    refused(api.get(f"{path}/draft?template=NONE"), 400, "unknown_template")
+    refused(api.get(f"{path}/draft?style=verse"), 400, "bad_request")
     refused(api.post(path, content=b"{"), 400, "bad_request")
     assert len(api.get(path).json()["versions"]) == 2
 
@@ -318,6 +325,7 @@ def test_a_note_that_cannot_be_written_says_why_and_is_no_version(api: httpx.Cli
     encounter = typed(api, "Doctor: Hello.")
     path = f"/api/encounters/{encounter}/notes"
     refused(api.post(path), 422, "transcript_too_short")
+    refused(api.get(f"{path}/draft"), 422, "transcript_too_short")
     (only,) = api.get(path).json()["versions"]
     assert only["note_absence"]["code"] == "transcript_too_short"
     by_hand = api.put(

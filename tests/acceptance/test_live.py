@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from bench.recordings import Recording
 from bench.server import RunningServer
+from tests.acceptance.conftest import client
 from tests.acceptance.following import all_of, followed
-from tests.acceptance.live import END, HELLO, Event, dialled, hear, of, recorded, rest, say, told, words
+from tests.acceptance.live import END, HELLO, Event, dialled, drafted, hear, of, recorded, rest, say, told, until, words
 
 pytestmark = pytest.mark.usefixtures("scripted_keeps_nothing")
 
@@ -18,8 +20,18 @@ SECONDS = 40  # of the consultation, where words are real: the doctor alone has 
 
 @pytest.mark.slow
 async def test_a_recorder_gets_its_words_a_note_with_evidence_and_done(sphinx_server: RunningServer) -> None:
-    events, code = await told(sphinx_server, recorded("headache", SECONDS), template="SOAP", role="doctor")
-    assert code == 1000
+    chunks = recorded("headache", SECONDS)
+    async with dialled(sphinx_server) as socket:
+        await say(socket, HELLO | {"template": "SOAP", "role": "doctor", "drafts": True})
+        for chunk in chunks[: round(len(chunks) * 0.8)]:
+            await socket.send(chunk)
+        events = await until(socket, "note_draft")
+        shown = await asyncio.to_thread(shown_draft, sphinx_server, events[0]["encounter_id"])
+        for chunk in chunks[round(len(chunks) * 0.8) :]:
+            await socket.send(chunk)
+        await say(socket, END)
+        events += await rest(socket)
+    assert socket.close_code == 1000
     assert [event["type"] for event in events[-2:]] == ["note", "done"]
     finals = of(events, "final")
     assert {final["speaker"] for final in finals} == {"doctor"}
@@ -30,6 +42,17 @@ async def test_a_recorder_gets_its_words_a_note_with_evidence_and_done(sphinx_se
     for section in note["sections"]:
         for sentence in section["sentences"]:
             assert set(sentence["items"]) <= set(ids)
+    drafts = of(events, "note_draft")
+    assert events.index(drafts[0]) < events.index(finals[-1])  # it grew while the talk went on
+    assert list(drafted(drafts).values()) == note["sections"]
+    assert drafted(drafts[:1]).keys() <= {section["key"] for section in shown["sections"]}
+    assert (shown["template"], shown["generator"]) == ("SOAP", "embedded-extractive")
+
+
+def shown_draft(server: RunningServer, encounter: str) -> dict[str, Any]:
+    """The note of what was said so far, as whoever looks at it reads it."""
+    with client(server.base_url, server.key) as api:
+        return dict(api.get(f"/api/encounters/{encounter}/notes/draft").raise_for_status().json())
 
 
 async def test_a_session_begins_with_its_name_and_every_chunk_is_acknowledged(scripted_server: RunningServer) -> None:

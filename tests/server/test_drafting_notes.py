@@ -1,41 +1,46 @@
 """Notes of text that are stored nowhere: they are written only as long as somebody wants them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
-import anyio.from_thread
 import pytest
 
 from pipeline.notes.extractive import write_note
+from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import parse_template
 from pipeline.typed import Turn, read_turns
 from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, StoredNote
 from server.encounters import Encounters
 from server.errors import BadRequest
+from server.intake import Intake
 from server.live import Studio
+from server.notes import Draft, Written
 from server.transcripts import Transcripts
+from server.writers import EmbeddedWriter
 
 OPTIONS = EncounterOptions(api="test", streams=())
 TEMPLATE = 'name = "T"\nlanguages = ["en"]\ntitle = { en = "T" }\n[[sections]]\nkey = "S"\ntitle = { en = "S" }'
 
 
 class EndlessNotes:
-    """Writes for ever, like the real writer: asking now and then whether it is wanted."""
+    """Writes for ever."""
 
     def __init__(self) -> None:
         self.began = anyio.Event()
         self.stopped = False
 
-    def write(
-        self, options: EncounterOptions, items: Sequence[Utterance], *, wanted: Callable[[], object]
-    ) -> StoredNote:
-        anyio.from_thread.run_sync(self.began.set)
+    async def writing(
+        self, options: EncounterOptions, items: Sequence[Utterance], intake: Intake
+    ) -> AsyncGenerator[Written]:
+        self.began.set()
         try:
             while True:
-                wanted()
+                yield Draft()
+                await anyio.sleep(0.01)
         finally:
             self.stopped = True
 
@@ -45,10 +50,16 @@ def transcripts(notes: object) -> Transcripts:
     return Transcripts(cast(Encounters, encounters), cast(Studio, None), lambda url: None)
 
 
+async def drafts(notes: EndlessNotes, turns: Sequence[Turn]) -> None:
+    async with aclosing(transcripts(notes).draft(OPTIONS, turns)) as updates:
+        async for update in updates:
+            assert not isinstance(update, StoredNote)
+
+
 async def test_the_writing_stops_when_nobody_waits_for_it_any_more() -> None:
     notes = EndlessNotes()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(transcripts(notes).draft, OPTIONS, [Turn(text="It hurts.")])
+        tasks.start_soon(drafts, notes, [Turn(text="It hurts.")])
         await notes.began.wait()
         tasks.cancel_scope.cancel()
     assert notes.stopped
@@ -56,7 +67,33 @@ async def test_the_writing_stops_when_nobody_waits_for_it_any_more() -> None:
 
 async def test_a_text_without_words_has_no_note() -> None:
     with pytest.raises(BadRequest):
-        await transcripts(EndlessNotes()).draft(OPTIONS, read_turns(" \n "))
+        await drafts(EndlessNotes(), read_turns(" \n "))
+
+
+def said(count: int) -> list[Utterance]:
+    text, role = "I have had a bad cough for three days now.", Role.PATIENT
+    return [Utterance(id=str(at), stream="s", role=role, start=at, end=at, text=text) for at in range(count)]
+
+
+async def test_the_thread_that_writes_ends_soon_after_nobody_wants_its_note_any_more() -> None:
+    writer, ended = EmbeddedWriter(), anyio.Event()
+    request = NoteRequest(template=parse_template("T", TEMPLATE), language="en")
+
+    async def write() -> None:
+        try:
+            async with aclosing(writer.write(request, said(50_000))) as updates:
+                async for _ in updates:
+                    pass
+        finally:
+            ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        await anyio.wait_all_tasks_blocked()  # until it waits for its thread
+        assert writer.writing == 1
+        tasks.cancel_scope.cancel()
+    assert ended.is_set()
+    assert writer.writing == 0
 
 
 class Unwanted(Exception):
@@ -64,8 +101,6 @@ class Unwanted(Exception):
 
 
 def test_the_writer_asks_again_and_again_whether_it_is_wanted() -> None:
-    text, role = "I have had a bad cough for three days now.", Role.PATIENT
-    said = [Utterance(id=str(at), stream="s", role=role, start=at, end=at, text=text) for at in range(100)]
     asked: list[None] = []
 
     def wanted() -> None:
@@ -74,4 +109,4 @@ def test_the_writer_asks_again_and_again_whether_it_is_wanted() -> None:
             raise Unwanted
 
     with pytest.raises(Unwanted):
-        write_note(said, parse_template("T", TEMPLATE), language="en", wanted=wanted)
+        write_note(said(100), parse_template("T", TEMPLATE), language="en", wanted=wanted)

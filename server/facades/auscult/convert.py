@@ -1,7 +1,7 @@
 """Our own bytes ⇄ domain values. Pure; the error table is at the end."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeAlias
@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.errors import AuscultError
 from pipeline.events import Partial, PartialWithdrawn, RoleDoubted, SpeakerRenamed
-from pipeline.notes.note import Note, Style
+from pipeline.notes.note import Note, NoteSection, Style
 from pipeline.speakers import Speaker
 from pipeline.speakers import speakers as summary
 from pipeline.typed import Turn, read_turns
@@ -21,6 +21,7 @@ from server.errors import BadRequest
 from server.facades.auscult import schema
 from server.following import Interrupted, Problem, Resumed, Skipped, doubt
 from server.intake import Consent, Intake, Patient
+from server.notes import Draft
 from server.tokens import Issued
 
 Tellable: TypeAlias = (
@@ -35,6 +36,7 @@ JWT_PREFIX = "jwt-"
 ENCODINGS = ("container", "pcm_s16le")
 RATES = range(8_000, 48_001)  # hertz
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # RFC 5646 §2.1, as far as anybody speaks it
+SWITCH = {"true": True, "false": False}
 MAX_TEXT = 100  # characters of a template's name
 MAX_GLOSSARIES = 20
 MAX_KEY = 200  # characters of an Idempotency-Key
@@ -123,6 +125,13 @@ def options(
     )
 
 
+def switch(name: str, value: str) -> bool:
+    """A parameter of an address that is true or false. Raises `BadRequest`."""
+    if value not in SWITCH:
+        raise BadRequest(f"{name} must be true or false.")
+    return SWITCH[value]
+
+
 def check_language(tag: str) -> None:
     """Raises `BadRequest`: what is stored in the clear is no text of a client's."""
     if not LANGUAGE.fullmatch(tag):
@@ -187,15 +196,32 @@ def note(written: Note) -> schema.Note:
     """The note with its evidence."""
     return schema.Note(
         title=written.title,
-        sections=[
-            schema.Section(
-                key=section.key,
-                title=section.title,
-                text=section.text,
-                sentences=[schema.Sentence(text=s.text, items=list(s.items)) for s in section.sentences],
-            )
-            for section in written.sections
+        sections=[section(each) for each in written.sections],
+        generator=written.generator,
+        fallback=written.fallback,
+        left_out=written.left_out,
+    )
+
+
+def section(written: NoteSection) -> schema.Section:
+    """A section with its evidence."""
+    return schema.Section(
+        key=written.key,
+        title=written.title,
+        text=written.text,
+        sentences=[
+            schema.Sentence(text=each.text, items=list(each.items), faults=list(each.faults))
+            for each in written.sentences
         ],
+    )
+
+
+def note_draft(draft: Draft, before: Mapping[str, NoteSection]) -> schema.NoteDraft:
+    """A draft for who has the sections of the one `before` it."""
+    return schema.NoteDraft(
+        title=draft.title,
+        keys=[each.key for each in draft.sections],
+        sections=[section(each) for each in draft.sections if before.get(each.key) != each],
     )
 
 

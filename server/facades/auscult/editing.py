@@ -1,5 +1,7 @@
 """What can be edited of an encounter: `…/speakers`, `…/consent` and `…/notes`, with entity-tags."""
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +20,10 @@ MAX_BYTES = 2 << 20  # of a note; all else is much smaller
 EXPECTED = Parameter("If-Match", "header", "The ETag of what is changed, as it was read.")
 NAMED = Parameter("If-Match", "header", EXPECTED.about, required=True)
 TAG = Header("ETag", "Of what is shown, for If-Match.")
+DRAFTED = (
+    Parameter("template", "query", "Name of a template; none: as it was asked for at first."),
+    Parameter("style", "query", "auto, paragraphs or bullet_points; none: as it was asked for at first."),
+)
 VERSIONS = Content(schema.NoteVersions)
 EDITS = (400, 404, 412, 413)
 
@@ -64,6 +70,14 @@ class EditingRoutes:
                 refuses=(400, 404, 409, 413, 422),
                 status=201,
             ),
+            self._endpoint(
+                "GET",
+                "notes/draft",
+                self.draft,
+                gives=Content(schema.DraftedNote),
+                refuses=(400, 404, 422),
+                parameters=DRAFTED,
+            ),
             self._endpoint("GET", "notes/{version}", self.note, gives=version, refuses=(404,)),
             self._endpoint(
                 "PUT",
@@ -95,6 +109,7 @@ class EditingRoutes:
         refuses: tuple[int, ...],
         takes: Content | None = None,
         parameter: Parameter | None = None,
+        parameters: Sequence[Parameter] = (),
         status: int = 200,
     ) -> Endpoint:
         return Endpoint(
@@ -104,9 +119,9 @@ class EditingRoutes:
             handler=handler,
             takes=() if takes is None else (takes,),
             gives={status: gives},
-            headers={} if gives == VERSIONS else {status: [TAG]},
+            headers={} if gives == VERSIONS or path == "notes/draft" else {status: [TAG]},
             refuses=refuses,
-            parameters=() if parameter is None else (parameter,),
+            parameters=parameters if parameter is None else (parameter,),
         )
 
     async def speakers(self, request: Request) -> Response:
@@ -145,9 +160,14 @@ class EditingRoutes:
         """Write the note again, as a new version: with another template or style, or since speakers were corrected."""
         caller, encounter = await self._asked(request)
         wanted = await self._reception.read(request, schema.NoteRequest, MAX_BYTES, absent=b"{}")
-        style = convert.style(wanted)
-        written = await self._editing.write_note(caller, encounter, template=wanted.template, style=style)
+        written = await self._editing.write_note(caller, encounter, convert.note_wishes(wanted))
         return _note(written, 201, {"Location": f"/api/encounters/{encounter}/notes/{written.version}"})
+
+    async def draft(self, request: Request) -> Response:
+        """The note of what was said so far, also while the talk goes on, in any template. It is stored nowhere."""
+        caller, encounter = await self._asked(request)
+        wishes = convert.draft_wishes(request.query_params)
+        return answer(convert.drafted(await self._editing.draft_note(caller, encounter, wishes)))
 
     async def note(self, request: Request) -> Response:
         """One version of the note."""

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pipeline.notes.note import NoteSection, NoteSentence, Style
 from pipeline.speakers import Speaker
 from pipeline.types import Role, Utterance
-from server.domain import NoteVersion, Review
-from server.editing import ANY, Corrections, Expected, NoteEdit, swapped
+from server.domain import NoteVersion, Review, StoredNote
+from server.editing import ANY, Corrections, Expected, NoteEdit, NoteWishes, swapped
 from server.errors import BadRequest, NotFound
 from server.facades.auscult import convert, schema
 from server.facades.auscult.convert import STYLES, timestamp
 
+WRITERS = ("", "embedded", "model")
 MAX_SPEAKERS = 100
 MAX_SECTIONS = 100
 MAX_SENTENCES = 1_000  # of a section
@@ -61,11 +62,36 @@ def version_number(text: str) -> int:
     return int(text)
 
 
-def style(wanted: schema.NoteRequest) -> str:
+def note_wishes(wanted: schema.NoteRequest) -> NoteWishes:
     """Raises `BadRequest`."""
-    if wanted.style not in STYLES:
+    if len(wanted.instructions) > MAX_TEXT:
+        raise BadRequest(f"instructions are longer than {MAX_TEXT} characters.")
+    return NoteWishes(
+        template=wanted.template,
+        style=style(wanted.style),
+        split_by_problem=wanted.split_by_problem,
+        instructions=wanted.instructions,
+        writer=writer(wanted.writer),
+    )
+
+
+def draft_wishes(query: Mapping[str, str]) -> NoteWishes:
+    """Of a draft. Raises `BadRequest`."""
+    return NoteWishes(template=query.get("template", ""), style=style(query.get("style", "")), writer="embedded")
+
+
+def style(name: str) -> str:
+    """Raises `BadRequest`."""
+    if name not in STYLES:
         raise BadRequest(f"style must be one of {', '.join(STYLES[1:])}.")
-    return wanted.style
+    return name
+
+
+def writer(name: str) -> str:
+    """Raises `BadRequest`."""
+    if name not in WRITERS:
+        raise BadRequest(f"writer must be one of {', '.join(WRITERS[1:])}.")
+    return name
 
 
 def note_edit(wanted: schema.EditedNote | schema.NotePatch) -> NoteEdit:
@@ -97,8 +123,23 @@ def note_version(found: NoteVersion) -> schema.NoteVersion:
     )
     if note is not None:
         told.language, told.generator, told.title = note.language, note.generator, note.title
+        told.fallback, told.left_out = note.fallback, note.left_out
         told.sections = convert.note(note).sections
     return told
+
+
+def drafted(stored: StoredNote) -> schema.DraftedNote:
+    """A draft, whole."""
+    assert stored.note is not None
+    note = convert.note(stored.note)
+    return schema.DraftedNote(
+        template=stored.note.template,
+        style=stored.style,
+        language=stored.note.language,
+        generator=note.generator,
+        title=note.title,
+        sections=note.sections,
+    )
 
 
 def _sections(wanted: Sequence[schema.EditedSection]) -> tuple[NoteSection, ...]:

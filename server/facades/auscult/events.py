@@ -5,6 +5,7 @@ The format: `server.sse`.
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Literal
 
 import anyio
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from server.domain import Caller
 from server.encounters import Encounters
 from server.endpoints import EVENTS, Content, Endpoint, Parameter
 from server.errors import BadRequest
-from server.facades.auscult import schema
+from server.facades.auscult import convert, schema
 from server.facades.auscult.answers import own_api
 from server.facades.auscult.telling import Telling, Told, told_problem
 from server.reception import Reception
@@ -25,7 +26,10 @@ from server.sse import Ending
 OVER = "done"  # the id of the last event: whoever comes back with it is told to stay away
 
 FOLLOWED = {200: Content(schema.Event, EVENTS), 204: None}  # 204: everything was told before
-FOLLOWING = (Parameter("Last-Event-ID", "header", "Of the last event that the client has; none: from the start."),)
+FOLLOWING = (
+    Parameter("Last-Event-ID", "header", "Of the last event that the client has; none: from the start."),
+    Parameter("drafts", "query", "true: drafts of the note are told, too, while it grows.", Literal["true", "false"]),
+)
 
 
 class EventStream(sse.EventStream):
@@ -87,6 +91,7 @@ class EventRoutes:
     async def stream(self, request: Request, caller: Caller, encounter: str) -> Response:
         """The events of a session, from where the request says. Raises `NotFound`, `BadRequest`."""
         after = last_event_id(request.headers.get("last-event-id", ""))
+        drafts = convert.switch("drafts", request.query_params.get("drafts", "false"))
         await self._encounters.followed(caller, encounter)
         if after is None:
             return Response(status_code=204)  # §9.2.3: an EventSource must not connect again
@@ -95,7 +100,7 @@ class EventRoutes:
             await self._reception.until_expiry(caller)
 
         return EventStream(
-            self._telling.tell(caller, encounter, after),
+            self._telling.tell(caller, encounter, after, drafts=drafts),
             send_timeout_s=self._send_timeout_s,
             endings=(expiry, self._stopping.wait),
         )

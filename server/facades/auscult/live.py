@@ -154,7 +154,7 @@ class LiveRoutes:
                     tasks.start_soon(feeding.until_displaced)
                     tasks.start_soon(feeding.acknowledgements.run)
                     tasks.start_soon(self._listen, connection, caller, feeding)
-                    await self._tell(connection, caller, seat, hello.after)
+                    await self._tell(connection, caller, seat, hello)
                     tasks.cancel_scope.cancel()
             finally:
                 await feeding.leave()
@@ -194,8 +194,9 @@ class LiveRoutes:
             with suppress(BadRequest):
                 await connection.receive_any()
 
-    async def _tell(self, connection: Connection, caller: Caller, seat: Seat, after: int) -> None:
-        async with aclosing(self._telling.tell(caller, seat.encounter, after)) as telling:
+    async def _tell(self, connection: Connection, caller: Caller, seat: Seat, hello: schema.Hello) -> None:
+        telling = self._telling.tell(caller, seat.encounter, hello.after, drafts=hello.drafts)
+        async with aclosing(telling):
             async for told in telling:
                 await connection.send_encoded(told.json)
 
@@ -213,7 +214,7 @@ class LiveRoutes:
         await self._greet(connection, seat)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
-            await self._tell(connection, caller, seat, hello.after)
+            await self._tell(connection, caller, seat, hello)
             tasks.cancel_scope.cancel()
         return NORMAL
 

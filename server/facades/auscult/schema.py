@@ -55,6 +55,7 @@ class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     encounter_id: str | None = None  # take part in this session
     resume_token: str | None = None  # continue a session whose connection broke
     after: int = 0  # finals that the client already has
+    drafts: bool = False  # whether drafts of the note are wanted, too
 
 
 class End(Struct, kw_only=True, tag_field="type", tag="end"):
@@ -164,11 +165,12 @@ class Resumed(Struct, kw_only=True, tag_field="type", tag="resumed"):
     stream: str
 
 
-class Sentence(Struct, kw_only=True):
+class Sentence(Struct, kw_only=True, omit_defaults=True):
     """A sentence of the note and the ids of the finals it rests on."""
 
     text: str
     items: list[str]
+    faults: list[str] = []  # what its finals do not bear out; only where the server is set to show such sentences
 
 
 class Section(Struct, kw_only=True):
@@ -178,11 +180,26 @@ class Section(Struct, kw_only=True):
     sentences: list[Sentence]
 
 
-class Note(Struct, kw_only=True, tag_field="type", tag="note"):
+class NoteDraft(Struct, kw_only=True, tag_field="type", tag="note_draft"):
+    """The note of a talk that goes on, or as far as it is written; told to who asked for `drafts`.
+
+    Whoever keeps the sections by their keys, replaces those that are told, and drops those that `keys` does not name,
+    has the whole draft.
+    """
+
+    title: str  # empty: not written yet
+    keys: list[str]  # of all its sections, in order
+    sections: list[Section]  # those that are new or say something else than in the draft before
+
+
+class Note(Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="note"):
     """The note, when it was asked for."""
 
     title: str
     sections: list[Section]
+    generator: str = ""  # embedded-extractive (an extract of what was said), model:NAME, or provider
+    fallback: str = ""  # why the embedded writer wrote it although there is a model: an error's code
+    left_out: int = 0  # sentences that the writer wrote and that were left out: what was said does not bear them out
 
 
 class ErrorEvent(Struct, kw_only=True, tag_field="type", tag="error"):
@@ -210,6 +227,7 @@ Event: TypeAlias = (
     | Interrupted
     | Resumed
     | Speakers
+    | NoteDraft
     | Note
     | ErrorEvent
     | Done
@@ -375,10 +393,23 @@ class NoteVersion(Struct, kw_only=True, omit_defaults=True):
     style: str = ""  # asked for: auto | paragraphs | bullet_points
     language: str = ""
     edited_at: str | None = None  # when a provider last changed what it says
-    generator: str = ""  # embedded-extractive | provider
+    generator: str = ""  # embedded-extractive | model:NAME | provider
+    fallback: str = ""  # why the embedded writer wrote it although there is a model: an error's code
+    left_out: int = 0  # sentences of the writer that what was said does not bear out
     title: str = ""
     sections: list[Section] = []
     note_absence: Error | None = None  # why there is no note in it
+
+
+class DraftedNote(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/notes/draft`: the note of what was said so far. It is stored nowhere."""
+
+    template: str
+    style: str
+    language: str
+    generator: str
+    title: str
+    sections: list[Section]
 
 
 class NoteVersions(Struct, kw_only=True):
@@ -392,6 +423,9 @@ class NoteRequest(Struct, kw_only=True):
 
     template: str = ""
     style: str = ""  # auto | paragraphs | bullet_points
+    split_by_problem: bool | None = None  # whether the history is told problem by problem; null: as at first
+    instructions: str = ""  # wishes of the provider, for a model; empty: as at first
+    writer: str = ""  # embedded | model; empty: as the server is set
 
 
 class EditedSentence(Struct, kw_only=True):

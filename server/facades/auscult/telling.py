@@ -10,12 +10,14 @@ import msgspec
 
 from pipeline.errors import AuscultError
 from pipeline.events import Partial
+from pipeline.notes.note import NoteSection
 from pipeline.types import Utterance
 from server.domain import Caller
 from server.encounters import Encounters
 from server.errors import ServerError
 from server.facades.auscult import convert, schema
 from server.following import Finished, Problem
+from server.notes import Draft
 
 REMEMBERED = 512  # encoded events: more than the partials and newest finals of all sessions that are followed by many
 
@@ -54,17 +56,26 @@ class Telling:
             OrderedDict()
         )  # by identity; it stays alive in here
 
-    async def tell(self, caller: Caller, encounter: str, after: int = 0) -> AsyncGenerator[Told]:
+    async def tell(
+        self, caller: Caller, encounter: str, after: int = 0, *, drafts: bool = False
+    ) -> AsyncGenerator[Told]:
         """Everything behind the first `after` finals, live or over, then the note and `done`.
+
+        With `drafts` also those of the note.
 
         Raises `NotFound`, `Erased`, and `SessionLost` where this process cannot go on with it.
         """
         finals, complete = after, False
         problems: set[tuple[str, str]] = set()
-        async with aclosing(self._encounters.follow(caller, encounter, after)) as updates:
+        drafted: dict[str, NoteSection] = {}  # sections that were told, by key
+        async with aclosing(self._encounters.follow(caller, encounter, after, drafts=drafts)) as updates:
             async for update in updates:
                 if isinstance(update, Finished):
                     complete = True
+                    continue
+                if isinstance(update, Draft):
+                    yield told(convert.note_draft(update, drafted), finals)
+                    drafted = {section.key: section for section in update.sections}
                     continue
                 finals += isinstance(update, Utterance)
                 if isinstance(update, Problem):

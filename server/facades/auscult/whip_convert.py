@@ -23,7 +23,6 @@ WARNING_HEADER = "Auscult-Warning"  # what was asked for and is not so
 TEXTS = ("language", "template", "role", "roles", "speaker_hints", "expected_speakers", "encounter_id")
 SWITCHES = ("note", "split_by_sentence")
 PARAMETERS = (*TEXTS, "glossary", *SWITCHES)
-SWITCH = {"true": True, "false": False}
 ENCOUNTER = re.compile(r"[0-9a-f]{24}")
 TWO_TRACKS = (Role.DOCTOR, Role.PATIENT)
 
@@ -96,7 +95,7 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
             raise BadRequest(f"The query has an unknown parameter. Known ones: {', '.join(PARAMETERS)}.")
         elif texts.setdefault(name, value) != value:
             raise BadRequest(f"{name} is given twice, with different values.")
-    switches = {name: _switch(name, texts[name]) for name in SWITCHES if name in texts}
+    switches = {name: convert.switch(name, texts[name]) for name in SWITCHES if name in texts}
     language, encounter = texts.get("language", "en"), texts.get("encounter_id", "")
     convert.check_language(language)
     if encounter and not ENCOUNTER.fullmatch(encounter):
@@ -125,12 +124,6 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         roles=_roles(texts["roles"]) if "roles" in texts else (),
         encounter=encounter,
     )
-
-
-def _switch(name: str, value: str) -> bool:
-    if value not in SWITCH:
-        raise BadRequest(f"{name} must be true or false.")
-    return SWITCH[value]
 
 
 def _roles(value: str) -> tuple[Role, ...]:

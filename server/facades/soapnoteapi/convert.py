@@ -1,7 +1,7 @@
 """SOAPNoteAPI's values ⇄ domain values. Pure; the error table is at the end."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
@@ -378,19 +378,32 @@ def _code(spoken: SpokenCode) -> schema.Code:
     return schema.Code(code=spoken.code, description=spoken.sentence)
 
 
-def told(written: Note) -> Iterator[schema.StreamEvent]:
-    """A note bit by bit: all `content` together is its text, with headings."""
-    between = ""
-    for part, sections in _by_part(written):
-        if sections:
-            yield schema.StreamEvent(section=part, content=f"{between}{part.capitalize()}:\n")
-            between = "\n\n"
-        for index, section in enumerate(sections):
-            before = ("\n\n" if index else "") + _heading(section)
-            bullet, after = ("- ", "\n") if section.style is Style.BULLET_POINTS else ("", " ")
-            for sentence in section.sentences:
-                yield schema.StreamEvent(section=part, content=f"{before}{bullet}{sentence.text}")
-                before = after
+class Streamed:
+    """A note bit by bit as it is written: all `content` together is its text, with headings."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()  # keys of sections
+        self._part = ""  # told last
+
+    def more(self, sections: Iterable[NoteSection]) -> Iterator[schema.StreamEvent]:
+        """What of these sections was not told before. What was told stays: no client could take it back."""
+        for section in sections:
+            if section.key in self._told:
+                continue
+            self._told.add(section.key)
+            part, before = _part(section), "\n\n"
+            if part != self._part:
+                between = "\n\n" if self._part else ""
+                yield schema.StreamEvent(section=part, content=f"{between}{part.capitalize()}:\n")
+                self._part, before = part, ""
+            yield from self._section(section, part, before + _heading(section))
+
+    @staticmethod
+    def _section(section: NoteSection, part: str, before: str) -> Iterator[schema.StreamEvent]:
+        bullet, after = ("- ", "\n") if section.style is Style.BULLET_POINTS else ("", " ")
+        for sentence in section.sentences:
+            yield schema.StreamEvent(section=part, content=f"{before}{bullet}{sentence.text}")
+            before = after
 
 
 def frame(event: schema.StreamEvent | schema.StreamError) -> bytes:

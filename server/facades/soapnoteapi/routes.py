@@ -1,13 +1,14 @@
 """SOAPNoteAPI's endpoints."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError, NoteError
-from server.domain import Caller
+from server.domain import Caller, StoredNote
 from server.encounters import Encounters
 from server.endpoints import EVENTS, FORM, Content, Endpoint, Facade, Method, Parameter
 from server.errors import NotFound
@@ -196,11 +197,14 @@ class SoapNoteApi:
         return caller, asked
 
     async def _written(self, asked: Asked) -> AsyncGenerator[bytes]:
-        stored = await self._transcripts.draft(asked.options, asked.turns)
-        if stored.note is None:
-            raise NoNote("note_failed", "" if stored.absence is None else stored.absence.message)
-        for event in convert.told(stored.note):
-            yield convert.frame(event)
+        streamed = convert.Streamed()
+        async with aclosing(self._transcripts.draft(asked.options, asked.turns, asked.intake)) as updates:
+            async for update in updates:
+                if isinstance(update, StoredNote) and update.note is None:
+                    raise NoNote("note_failed", "" if update.absence is None else update.absence.message)
+                written = update.note if isinstance(update, StoredNote) else update
+                for event in streamed.more(() if written is None else written.sections):
+                    yield convert.frame(event)
         yield convert.DONE
 
     async def _received(self, request: Request, receiving: Receiving) -> Asked:

@@ -110,6 +110,7 @@ def test_a_note_names_the_finals_that_each_sentence_rests_on() -> None:
                     "sentences": [{"text": "It aches.", "items": ["a", "b"]}],
                 }
             ],
+            "generator": "embedded-extractive",
         },
         {"type": "done", "outcome": "done"},
     ]

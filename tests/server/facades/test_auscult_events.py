@@ -23,6 +23,7 @@ from server.facades.auscult import convert
 from server.facades.auscult.events import EventStream, frame, last_event_id
 from server.facades.auscult.telling import Told, told
 from server.following import Finished, LiveTranscript
+from server.notes import Draft
 from server.serving import Announced
 
 PATIENCE_S = 30
@@ -47,7 +48,7 @@ class Stage:
         try:
             async with aclosing(self.transcript.follow()) as updates:
                 async for update in updates:
-                    if not isinstance(update, Finished):
+                    if not isinstance(update, Finished | Draft):
                         finals += isinstance(update, Utterance)
                         yield told(convert.event(update), finals)
         finally:

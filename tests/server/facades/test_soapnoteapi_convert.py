@@ -240,7 +240,9 @@ def test_sections_of_another_template_go_where_their_topics_belong_under_heading
 
 @pytest.mark.parametrize("written", [NOTE, replace(NOTE, sections=NOTE.sections[:1])])
 def test_all_content_of_a_stream_together_is_the_note(written: Note) -> None:
-    events = list(convert.told(written))
+    streamed = convert.Streamed()
+    one_by_one = [streamed.more(written.sections[: at + 1]) for at in range(len(written.sections))]
+    events = [event for each in one_by_one for event in each]
     headed = [f"{part.capitalize()}:\n{text}" for part, text in convert.parts(written).items() if text]
     assert "".join(event.content for event in events) == "\n\n".join(headed)
     assert convert.frame(events[0]) == b'data: {"section":"subjective","content":"Subjective:\\n"}\n\n'
