@@ -101,6 +101,8 @@ def options(
     language: str = "en",
     template: str = "",
     glossary: list[str] | tuple[str, ...] = (),
+    style: str = "",
+    split_by_problem: bool = False,
     note: bool = True,
     expected_speakers: int = 0,
     speaker_hints: Sequence[str] = (),
@@ -116,6 +118,8 @@ def options(
         streams=streams,
         language=language,
         template=template,
+        style=note_style(style),
+        split_by_problem=split_by_problem,
         glossaries=tuple(glossary),
         note=note,
         expected_speakers=speaking.expected_speakers(expected_speakers),
@@ -123,6 +127,13 @@ def options(
         resumable=True,
         attended=True,
     )
+
+
+def note_style(name: str) -> str:
+    """Raises `BadRequest`."""
+    if name not in STYLES:
+        raise BadRequest(f"style must be one of {', '.join(STYLES[1:])}.")
+    return name
 
 
 def switch(name: str, value: str) -> bool:
@@ -292,6 +303,8 @@ def recording(wanted: schema.RecordingRequest) -> EncounterOptions:
         template=wanted.template,
         glossary=wanted.glossary,
         note=wanted.note,
+        style=wanted.style,
+        split_by_problem=wanted.split_by_problem,
         expected_speakers=wanted.expected_speakers,
         speaker_hints=wanted.speaker_hints,
     )
@@ -307,21 +320,26 @@ def typed(wanted: schema.TypedRequest) -> tuple[EncounterOptions, list[Turn]]:
         if not 0 <= item.start_ms <= MAX_MS or not 0 <= item.end_ms <= MAX_MS:
             raise BadRequest(f"start_ms and end_ms must be between 0 and {MAX_MS}.")
         turns.append(Turn(text=item.text, role=role(item.speaker), start_ms=item.start_ms, end_ms=item.end_ms))
-    if wanted.style not in STYLES:
-        raise BadRequest(f"style must be one of {', '.join(STYLES[1:])}.")
     check_language(wanted.language)
     asked = EncounterOptions(
-        api=API, streams=(), language=wanted.language, template=wanted.template, style=wanted.style, resumable=False
+        api=API,
+        streams=(),
+        language=wanted.language,
+        template=wanted.template,
+        style=note_style(wanted.style),
+        split_by_problem=wanted.split_by_problem,
+        resumable=False,
     )
     return asked, turns
 
 
-def intake(wanted: schema.TypedRequest | schema.RecordingRequest) -> Intake:
-    """What the client knows of the encounter."""
-    patient, consent = wanted.patient, wanted.consent
+def intake(wanted: schema.Hello | schema.TypedRequest | schema.RecordingRequest) -> Intake:
+    """What the client knows of the encounter. Raises `BadRequest`."""
+    patient, consent = wanted.patient, None if isinstance(wanted, schema.Hello) else wanted.consent
     return Intake(
         patient=Patient() if patient is None else msgspec.convert(msgspec.structs.asdict(patient), Patient),
         context=wanted.context,
+        instructions=wanted.instructions,
         consent=None if consent is None else told_consent(consent),
     )
 

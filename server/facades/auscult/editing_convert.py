@@ -9,7 +9,7 @@ from server.domain import NoteVersion, Review, StoredNote
 from server.editing import ANY, Corrections, Expected, NoteEdit, NoteWishes, swapped
 from server.errors import BadRequest, NotFound
 from server.facades.auscult import convert, schema
-from server.facades.auscult.convert import STYLES, timestamp
+from server.facades.auscult.convert import note_style, timestamp
 
 WRITERS = ("", "embedded", "model")
 MAX_SPEAKERS = 100
@@ -68,7 +68,7 @@ def note_wishes(wanted: schema.NoteRequest) -> NoteWishes:
         raise BadRequest(f"instructions are longer than {MAX_TEXT} characters.")
     return NoteWishes(
         template=wanted.template,
-        style=style(wanted.style),
+        style=note_style(wanted.style),
         split_by_problem=wanted.split_by_problem,
         instructions=wanted.instructions,
         writer=writer(wanted.writer),
@@ -77,14 +77,7 @@ def note_wishes(wanted: schema.NoteRequest) -> NoteWishes:
 
 def draft_wishes(query: Mapping[str, str]) -> NoteWishes:
     """Of a draft. Raises `BadRequest`."""
-    return NoteWishes(template=query.get("template", ""), style=style(query.get("style", "")), writer="embedded")
-
-
-def style(name: str) -> str:
-    """Raises `BadRequest`."""
-    if name not in STYLES:
-        raise BadRequest(f"style must be one of {', '.join(STYLES[1:])}.")
-    return name
+    return NoteWishes(template=query.get("template", ""), style=note_style(query.get("style", "")), writer="embedded")
 
 
 def writer(name: str) -> str:

@@ -38,6 +38,18 @@ class Token(Struct, kw_only=True):
     expires_at: str  # ISO 8601, UTC
 
 
+class PatientInfo(Struct, kw_only=True):
+    """Who is treated."""
+
+    name: str = ""
+    age: Annotated[int, msgspec.Meta(ge=0, le=150)] | None = None  # years
+    birth_date: str = ""  # ISO 8601
+    gender: str = ""
+    medical_history: str = ""
+    medications: list[str] = []
+    allergies: list[str] = []
+
+
 class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     """`/api/live`: the first message, once."""
 
@@ -54,6 +66,11 @@ class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     chunk_numbers: bool = False  # whether each binary frame begins with its number
     encounter_id: str | None = None  # take part in this session
     resume_token: str | None = None  # continue a session whose connection broke
+    style: str = ""  # auto | paragraphs | bullet_points; empty: the operator's default
+    split_by_problem: bool = False  # whether the note's history is told problem by problem, in English
+    patient: PatientInfo | None = None  # who is treated, for a model that writes the note
+    context: str = ""  # what else is known, for the same
+    instructions: str = ""  # wishes of the provider, for the same
     after: int = 0  # finals that the client already has
     drafts: bool = False  # whether drafts of the note are wanted, too
 
@@ -237,18 +254,6 @@ Event: TypeAlias = (
 # Recordings and encounters over HTTP
 
 
-class PatientInfo(Struct, kw_only=True):
-    """Who is treated."""
-
-    name: str = ""
-    age: Annotated[int, msgspec.Meta(ge=0, le=150)] | None = None  # years
-    birth_date: str = ""  # ISO 8601
-    gender: str = ""
-    medical_history: str = ""
-    medications: list[str] = []
-    allergies: list[str] = []
-
-
 class Consent(Struct, kw_only=True):
     """That the patient agreed to be recorded, as the platform has it."""
 
@@ -269,8 +274,11 @@ class RecordingRequest(Struct, kw_only=True):
     expected_speakers: int = 0
     speaker_hints: list[str] = []
     role: str = "unspecified"  # of the only person in it
+    style: str = ""  # auto | paragraphs | bullet_points
+    split_by_problem: bool = False
     patient: PatientInfo | None = None
     context: str = ""
+    instructions: str = ""
     consent: Consent | None = None
 
 
@@ -299,8 +307,10 @@ class TypedRequest(Struct, kw_only=True):
     language: str = "en"
     template: str = ""
     style: str = ""  # auto | paragraphs | bullet_points
+    split_by_problem: bool = False
     patient: PatientInfo | None = None
     context: str = ""
+    instructions: str = ""
     consent: Consent | None = None
 
 

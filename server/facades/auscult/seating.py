@@ -64,13 +64,15 @@ class Seating:
             template=hello.template,
             glossary=hello.glossary,
             note=hello.note,
+            style=hello.style,
+            split_by_problem=hello.split_by_problem,
             expected_speakers=hello.expected_speakers,
             speaker_hints=hello.speaker_hints,
         )
         self._encounters.check_language(options)
         if options.note and options.template:
             self._encounters.notes.require(options.template)
-        encounter = await self._encounters.open(caller, options)
+        encounter = await self._encounters.open(caller, options, intake=convert.intake(hello))
         token = await self._connections.resume_token(caller, encounter)
         return Seat(encounter=encounter, live=self._encounters.live(encounter), resume_token=token)
 

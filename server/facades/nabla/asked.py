@@ -16,7 +16,7 @@ from pipeline.typed import Turn
 from pipeline.types import Utterance
 from server.domain import Callback, EncounterOptions, EncounterView, Failure, State, StoredNote
 from server.errors import BadRequest, NotFound
-from server.intake import Intake, Patient
+from server.intake import NOTHING, Intake
 
 API = "nabla"
 KEY = "nabla"  # of `Asked` in what the store keeps of an encounter
@@ -66,17 +66,16 @@ def wanted(
     options: EncounterOptions,
     asked: Asked,
     turns: Sequence[Turn] = (),
-    context: str | None = None,
-    patient: Patient | None = None,
+    known: Intake = NOTHING,
 ) -> Wanted:
-    """With what the client knows. Raises `TranscriptTooShort` where a text says nothing."""
+    """With what is `known` beside the talk. Raises `TranscriptTooShort` where a text says nothing."""
     if not options.streams and not options.recording:
         places = tuple(place for place, turn in enumerate(turns) if turn.text.strip())
         if not places:
             raise TranscriptTooShort
         if len(places) < len(turns):
             asked = msgspec.structs.replace(asked, places=places)
-    intake = Intake(patient=patient or Patient(), context=context or "", extra={KEY: msgspec.to_builtins(asked)})
+    intake = msgspec.structs.replace(known, extra={KEY: msgspec.to_builtins(asked)})
     return Wanted(options=options, asked=asked, intake=intake, turns=turns)
 
 

@@ -11,6 +11,7 @@ from server.facades.nabla import convert, schema
 from server.facades.nabla import schema_rest as wire
 from server.facades.nabla.asked import API, Asked, Kind, Result, Wanted, places, request_id, result, wanted
 from server.facades.nabla.generation_b import LANGUAGES, OUTPUTS, STYLES, check_template
+from server.intake import Intake
 from server.speaking import expected_speakers
 
 Answer = tuple[int, wire.Outcome | schema.HttpError]
@@ -74,7 +75,16 @@ def digest(request: wire.DigestRequest, kind: Kind, client_request_id: str | Non
     turns = [
         Turn(text=item.text, role=convert.role(item.speaker or Role.UNSPECIFIED)) for item in request.transcript_items
     ]
-    return wanted(options, Asked(kind=kind, client_request_id=client_request_id), turns, request.patient_context)
+    known = Intake(context=request.patient_context or "", earlier_note=earlier_note(request.note))
+    return wanted(options, Asked(kind=kind, client_request_id=client_request_id), turns, known)
+
+
+def earlier_note(given: wire.EarlierNote | None) -> str:
+    """A note that the client has, as text."""
+    if given is None:
+        return ""
+    sections = (f"{each.title or ''}:\n{each.text}" for each in given.sections if each.text)
+    return "\n\n".join(filter(None, (given.title, *sections)))
 
 
 def answer(view: EncounterView, asked: Asked) -> Answer:

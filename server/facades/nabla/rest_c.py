@@ -12,7 +12,7 @@ from server.facades.nabla import convert, rest_b, schema
 from server.facades.nabla import schema_rest as wire
 from server.facades.nabla.asked import API, Asked, Kind, Wanted, places, request_id, result, wanted
 from server.facades.nabla.generation_b import check_template
-from server.intake import Patient
+from server.intake import Intake, Patient
 
 Answer = tuple[int, wire.NoteAnswerC | schema.HttpError]
 """HTTP status and body."""
@@ -47,6 +47,7 @@ KEYS = {  # B's section keys → its own, where they differ
     "DIET_VITALS": "VITALS",
 }
 STYLES = {"AUTO": Style.AUTO, "PARAGRAPH": Style.PARAGRAPHS, "BULLET_POINTS": Style.BULLET_POINTS}
+BY_PROBLEM = ("HISTORY_OF_PRESENT_ILLNESS", "SUBJECTIVE")  # sections that are split so, in English
 MOST_SECTIONS = 100  # that can be customised
 
 
@@ -57,26 +58,27 @@ def generating(request: wire.GenerateNoteRequest, kind: Kind, client_request_id:
     convert.one_of("note_locale", [locale], tuple(LOCALES))
     convert.one_of("note_template", [template], tuple(TEMPLATES))
     check_template(TEMPLATES[template], LOCALES[locale])
+    customized = request.note_sections_customization or []
     options = EncounterOptions(
         api=API,
         streams=(),
         language=LOCALES[locale],
         template=TEMPLATES[template],
         style=Style.AUTO,
+        split_by_problem=any(each.split_by_problem and each.section_key in BY_PROBLEM for each in customized),
         resumable=False,
     )
     asked = Asked(
         kind=kind,
         client_request_id=client_request_id,
         generation="C",
-        styles=_styles(request.note_sections_customization or []),
+        styles=_styles(customized),
     )
     turns = [
         Turn(text=item.text, role=convert.role(item.speaker_type or Role.UNSPECIFIED))
         for item in request.transcript_items
     ]
-    context = request.unstructured_context or request.patient_context
-    return wanted(options, asked, turns, context, _patient(request.structured_context))
+    return wanted(options, asked, turns, _known(request, customized))
 
 
 def answer(view: EncounterView, asked: Asked) -> Answer:
@@ -126,10 +128,40 @@ def _styles(customized: Sequence[wire.SectionCustomization]) -> dict[str, str]:
     return styles
 
 
-def _patient(context: wire.StructuredContext | None) -> Patient | None:
-    told = None if context is None else context.patient_demographics
+def _known(request: wire.GenerateNoteRequest, customized: Sequence[wire.SectionCustomization]) -> Intake:
+    """What the client knows, and wants of the note's sections."""
+    structured = request.structured_context or wire.StructuredContext()
+    diagnoses = [_diagnosis(each) for each in structured.active_encounter_diagnoses_coding or ()]
+    context = (
+        request.unstructured_context or request.patient_context or "",
+        f"Date of the visit: {structured.encounter_date}" if structured.encounter_date else "",
+        f"Diagnoses on record for the visit: {'; '.join(diagnoses)}" if diagnoses else "",
+    )
+    wishes: dict[str, str] = {}
+    for each in customized:
+        names = {each.section_key, *(ours for ours, theirs in KEYS.items() if theirs == each.section_key)}
+        wishes |= dict.fromkeys(names, _wish(each))
+    return Intake(
+        patient=_patient(structured),
+        context="\n".join(filter(None, context)),
+        earlier_note=rest_b.earlier_note(request.previous_note),
+        sections={key: wish for key, wish in wishes.items() if wish},
+    )
+
+
+def _wish(customized: wire.SectionCustomization) -> str:
+    detail = customized.level_of_detail
+    return " ".join(filter(None, (customized.custom_instruction, f"Level of detail: {detail}." if detail else "")))
+
+
+def _diagnosis(coding: wire.Coding) -> str:
+    return " ".join(filter(None, (coding.display, f"({coding.code})" if coding.code else "")))
+
+
+def _patient(context: wire.StructuredContext) -> Patient:
+    told = context.patient_demographics
     if told is None:
-        return None
+        return Patient()
     return Patient(name=told.name or "", birth_date=told.birth_date or "", gender=told.gender or "")
 
 

@@ -54,11 +54,26 @@ class SpokenItem(Struct, kw_only=True):
     speaker: str | None = None  # doctor | patient | unspecified; absent: unspecified
 
 
+class EarlierSection(Struct, kw_only=True):
+    """Of a note as it was answered."""
+
+    title: str | None = None
+    text: str | None = None
+
+
+class EarlierNote(Struct, kw_only=True):
+    """A note as it was answered."""
+
+    title: str | None = None
+    sections: list[EarlierSection] = []
+
+
 class DigestRequest(NoteWishes, kw_only=True):
-    """`POST …/digest`. An earlier `note` is taken and not used: the note is written from the transcript alone."""
+    """`POST …/digest`."""
 
     transcript_items: list[SpokenItem]
-    patient_context: str | None = None
+    patient_context: str | None = None  # for a model that writes the note
+    note: EarlierNote | None = None  # to be carried on by a model
 
 
 class DigestAsyncRequest(DigestRequest, kw_only=True):
@@ -166,10 +181,13 @@ class SpokenItemC(Struct, kw_only=True):
 
 
 class SectionCustomization(Struct, kw_only=True):
-    """How one section is to be. Of the vendor's fields only the style has an effect."""
+    """How one section is to be. The embedded writer minds the style and the split, a model all of it."""
 
     section_key: str
     style: str | None = None  # AUTO | PARAGRAPH | BULLET_POINTS
+    custom_instruction: Annotated[str, Meta(max_length=700)] | None = None
+    level_of_detail: str | None = None
+    split_by_problem: bool | None = None
 
 
 class Demographics(Struct, kw_only=True):
@@ -180,14 +198,24 @@ class Demographics(Struct, kw_only=True):
     gender: str | None = None
 
 
+class Coding(Struct, kw_only=True):
+    """A diagnosis by its code."""
+
+    system: str | None = None
+    code: str | None = None
+    display: str | None = None
+
+
 class StructuredContext(Struct, kw_only=True):
     """What the client knows."""
 
     patient_demographics: Demographics | None = None
+    active_encounter_diagnoses_coding: list[Coding] | None = None
+    encounter_date: str | None = None
 
 
 class GenerateNoteRequest(Struct, kw_only=True):
-    """`POST …/generate-note`. A `previous_note` is taken and not used."""
+    """`POST …/generate-note`."""
 
     transcript_items: list[SpokenItemC]
     note_locale: str | None = None  # ENGLISH_US | ENGLISH_UK | FRENCH_FR; absent: ENGLISH_US
@@ -196,6 +224,7 @@ class GenerateNoteRequest(Struct, kw_only=True):
     note_sections_customization: list[SectionCustomization] | None = None
     patient_context: str | None = None
     unstructured_context: str | None = None  # its name since 2026-07
+    previous_note: EarlierNote | None = None  # to be carried on by a model
     structured_context: StructuredContext | None = None
 
 

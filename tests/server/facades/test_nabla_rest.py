@@ -325,6 +325,39 @@ def test_generation_c_has_its_own_keys_and_layouts() -> None:
     )
 
 
+EARLIER = {"title": "Headache", "sections": [{"key": "PLAN", "title": "Plan", "text": "Rest."}, {"title": None}]}
+
+
+def test_what_is_known_and_wished_reaches_who_writes_the_note() -> None:
+    b = digested(patient_context="Diabetic.", note=EARLIER).intake
+    assert (b.context, b.earlier_note) == ("Diabetic.", "Headache\n\nPlan:\nRest.")
+    sections = [
+        {"section_key": "SUBJECTIVE", "custom_instruction": "In her words.", "split_by_problem": True},
+        {"section_key": "PLAN", "level_of_detail": "HIGH", "split_by_problem": False},
+        {"section_key": "OBJECTIVE", "style": "PARAGRAPH"},
+    ]
+    structured = {
+        "active_encounter_diagnoses_coding": [{"code": "I10", "display": "Hypertension"}, {"display": "Asthma"}],
+        "encounter_date": "2026-11-26",
+    }
+    c = generated(
+        note_template="GENERIC_SOAP",
+        note_sections_customization=sections,
+        previous_note=EARLIER,
+        unstructured_context="Diabetic.",
+        structured_context=structured,
+    )
+    assert c.options.split_by_problem
+    assert c.intake.earlier_note == b.earlier_note
+    assert c.intake.context.splitlines() == [
+        "Diabetic.", "Date of the visit: 2026-11-26", "Diagnoses on record for the visit: Hypertension (I10); Asthma",
+    ]  # fmt: skip
+    wishes = {"SOAP_SUBJECTIVE": "In her words.", "SOAP_PLAN": "Level of detail: HIGH."}
+    assert wishes.items() <= c.intake.sections.items()
+    plan = [{"section_key": "PLAN", "split_by_problem": True}]
+    assert not generated(note_sections_customization=plan).options.split_by_problem  # only what the patient tells is
+
+
 def test_callbacks_are_signed_where_there_are_secrets_alone() -> None:
     assert DIALECT.headers([], "d", 0.0, b"{}") == {"Idempotency-Key": "d"}
     signed = DIALECT.headers(["new", "old"], "d", 0.0, b"{}")
