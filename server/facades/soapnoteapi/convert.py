@@ -42,6 +42,7 @@ PART_OF: Mapping[Topic, str] = {  # of a SOAP note; all other topics are what th
     Topic.PRESCRIPTION: "plan",
     Topic.APPOINTMENTS: "plan",
 }
+UNPLACED: Mapping[str, str] = {"MENTAL_HEALTH_EXAM": "objective"}  # sections whose topics say nothing: by key
 COMPLETED, PROCESSING, FAILED = "completed", "processing", "failed"
 
 
@@ -342,7 +343,10 @@ def _by_part(written: Note) -> Iterator[tuple[str, list[NoteSection]]]:
 
 
 def _part(section: NoteSection) -> str:
-    return PART_OF.get(section.topics[0], PARTS[0]) if section.topics else PARTS[0]
+    """The part that a section belongs to; one of no topic (only a model or a provider fills it): mostly the first."""
+    if not section.topics:
+        return UNPLACED.get(section.key, PARTS[0])
+    return PART_OF.get(section.topics[0], PARTS[0])
 
 
 def _heading(section: NoteSection) -> str:

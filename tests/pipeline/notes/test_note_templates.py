@@ -93,29 +93,116 @@ def test_a_title_is_chosen_by_the_language_without_its_country() -> None:
     assert template.in_language(template.title, "fr") == "Short note"
 
 
+def test_a_title_for_a_country_comes_before_that_of_its_language() -> None:
+    template = parse_template("SHORT", GOOD.replace('en = "All"', 'en = "All", en-GB = "Everything", en-nz = "The lot"'))
+    shown = [
+        template.in_language(template.sections[0].title, tag)
+        for tag in ("en", "en-US", "en-GB", "en_gb", "EN-GB-oxendict", "en-NZ", "de-CH", "fr", "")
+    ]
+    assert shown == ["All", "All", *["Everything"] * 3, "The lot", "Alles", "All", "All"]
+    assert template.in_language(template.title, "en-GB") == "Short note"
+
+
+def test_british_titles_are_spelt_in_the_british_way() -> None:
+    titles = {section.key: section.title for section in TEMPLATES["GENERAL_MEDICINE"].sections}
+    template = TEMPLATES["GENERAL_MEDICINE"]
+    shown = [template.in_language(titles["IMMUNIZATIONS"], tag) for tag in ("en-US", "en-GB", "en-AU", "fr-FR", "es")]
+    assert shown == ["Immunizations", "Immunisations", "Immunizations", "Vaccinations", "Immunizations"]
+
+
+def test_one_key_has_one_title_a_language_in_all_shipped_templates() -> None:
+    titles: dict[tuple[str, str], set[str]] = {}
+    for template in TEMPLATES.values():
+        for section in template.sections:
+            for tag, title in section.title.items():
+                titles.setdefault((section.key, tag), set()).add(title)
+    assert [place for place, shown in titles.items() if len(shown) > 1] == []
+
+
+def test_every_shipped_section_says_what_belongs_there() -> None:
+    sections = [section for template in TEMPLATES.values() for section in template.sections]
+    assert all(section.guidance.endswith(".") for section in sections)
+
+
+def test_guidance_over_several_lines_is_one_line() -> None:
+    guidance = 'key = "ALL"\nguidance = """What the patient\n  wants."""'
+    assert parse_template("SHORT", GOOD.replace('key = "ALL"', guidance)).sections[0].guidance == "What the patient wants."
+
+
+SECTION = """
+[[sections]]
+key = "ALL"
+title = { en = "All", de = "Alles" }
+"""
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (('key = "ALL"', 'key = "ALL"\nstile = "paragraphs"'), "unknown field `stile`"),
-        (('"history", "plan"', '"history", "plans"'), "plans"),
-        (('"history", "plan"', '"history", "history"'), 'topic "history"'),
-        (('name = "SHORT"', 'name = "LONG"'), "name of the file"),
-        (('en = "All", de', "de"), "languages"),
-        (('["en", "de"]', "[]"), "languages"),
-        (('key = "ALL"', 'key = "ALL"\nstyle = "auto"'), "style"),
-        (("[[sections]]", "[[sections"), "SHORT.toml"),
+        (('key = "ALL"', 'key = "ALL"\nstile = "paragraphs"'), "section 1: there is an unknown field `stile`; known"),
+        (('key = "ALL"', 'key = "ALL"\norder = 3'), "section 1: there is no `order`: sections come in the order"),
+        (('name = "SHORT"', 'nam = "SHORT"'), "unknown field `nam`; known ones: name, title, languages, sections"),
+        (('key = "ALL"', ""), "section 1: it lacks the required field `key`"),
+        (('key = "ALL"', "key = 3"), "section 1 key: expected text, got a number"),
+        (('"history", "plan"', '"history", "plans"'), "section 1 topics: there is no 'plans'; known ones: complaint, hist"),
+        (('"history", "plan"', '"history", "history"'), 'topic "history" is there twice'),
+        (('name = "SHORT"', 'name = "LONG"'), 'name of the file: write name = "SHORT"'),
+        (('en = "All", de', "de"), 'section 1 ("ALL"): there is no title in "en"'),
+        (('en = "Short note"', 'en = "Short note", fr = "Note"'), 'the note: there is a title in "fr"'),
+        (('en = "All"', 'en = "All", en-GB = "A", en_gb = "B"'), 'section 1 ("ALL"): there are two titles in "en-gb"'),
+        (('en = "All"', f'en = "{"a" * 101}"'), 'the title in "en" must be one line of 1 to 100 characters'),
+        (('en = "All"', r'en = "All\nof it"'), 'the title in "en" must be one line'),
+        (('en = "All"', 'en = ""'), 'the title in "en" must be one line'),
+        (('["en", "de"]', "[]"), "`languages` has 0 entries"),
+        (('["en", "de"]', '["en-GB", "de"]'), '`languages` has "en-GB", which must be a code of two or three'),
+        (('["en", "de"]', '["en", "de", "en"]'), '`languages` has "en" twice'),
+        (('key = "ALL"', 'key = "ALL"\nstyle = "auto"'), "style must be one of paragraphs, bullet_points"),
+        (('key = "ALL"', 'key = "ALL"\nstyle = "prose"'), "section 1 style: there is no 'prose'; known ones: paragr"),
+        (('key = "ALL"', 'key = "1 ALL"'), "the key must have 1 to 64 letters"),
+        (('key = "ALL"', f'key = "ALL"\nguidance = "{"a" * 401}"'), "the guidance has 401 characters, at most 400"),
+        (('key = "ALL"', 'key = "ALL"\nguidance = "\\u001b[2J"'), "the guidance has a control character"),
+        (("[[sections]]", SECTION + "[[sections]]"), 'section "ALL" is there twice'),
+        (("[[sections]]", SECTION * 40 + "[[sections]]"), "it has 41 sections, which must be 1 to 40"),
+        (("[[sections]]", "[sections]"), "write [[sections]] above each one"),
+        (("[[sections]]", "[[sections"), "it is not TOML: Expected ']]' at the end of an array declaration (at line 5"),
+        (("[[sections]]", "# " + "a" * 70_000 + "\n[[sections]]"), "larger than 64 KiB"),
     ],
 )
 def test_a_wrong_template_file_is_named_with_its_fault(change: tuple[str, str], fault: str) -> None:
-    with pytest.raises(InvalidTemplate, match=r"SHORT\.toml") as raised:
+    with pytest.raises(InvalidTemplate, match=r"^Template file SHORT\.toml: ") as raised:
         parse_template("SHORT", GOOD.replace(*change))
     assert fault in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "BAD.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(InvalidTemplate, match=r"BAD\.toml"):
+    with pytest.raises(InvalidTemplate, match=r"BAD\.toml: it is not UTF-8 text \(at byte 0\)"):
         read_templates(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "BAD.toml").mkdir()
+    with pytest.raises(InvalidTemplate, match=r"BAD\.toml: it cannot be read \(Is a directory\)"):
+        read_templates(tmp_path)
+
+
+def test_of_a_large_file_only_as_much_is_read_as_it_may_have(tmp_path: Path) -> None:
+    (tmp_path / "BAD.toml").write_text(GOOD + "# " + "ü" * 70_000, encoding="utf-8")
+    with pytest.raises(InvalidTemplate, match=r"BAD\.toml: it is larger than 64 KiB"):
+        read_templates(tmp_path)
+
+
+def test_a_byte_order_mark_and_files_of_an_editor_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "SHORT.toml").write_text(GOOD, encoding="utf-8-sig")
+    (tmp_path / ".#SHORT.toml").symlink_to("nobody@nowhere")
+    (tmp_path / "SHORT.toml~").write_text("", encoding="utf-8")
+    assert set(read_templates(tmp_path)) == {"SHORT"}
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTemplate, match=r"There is no directory .*nowhere"):
+        read_templates(tmp_path / "nowhere")
 
 
 def test_an_unknown_template_names_those_there_are() -> None:

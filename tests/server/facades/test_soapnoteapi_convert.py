@@ -186,6 +186,16 @@ def test_there_are_the_vendor_s_24_specialties_each_with_a_standard_template() -
     assert all(specialty.templates[0].id == "standard" for specialty in listed)
 
 
+def test_a_profession_has_a_template_that_suits_it_and_four_parts_in_each_of_them() -> None:
+    named = SPECIALTIES.named
+    assert named["psychiatrist"].template == "soap-psychiatry"
+    assert SPECIALTIES.template(named["psychiatrist"], "detailed") == "PSYCHIATRY"
+    assert SPECIALTIES.template(named["ems"], "detailed") == "GENERAL_MEDICINE_EMERGENCY"
+    for specialty in named.values():
+        keys = [section.key for section in TEMPLATES[specialty.template].sections]
+        assert keys == ["SOAP_SUBJECTIVE", "SOAP_OBJECTIVE", "SOAP_ASSESSMENT", "SOAP_PLAN"]
+
+
 @pytest.mark.parametrize(
     "specialty",
     [
@@ -206,6 +216,16 @@ def test_what_is_no_id_is_not_found(given: str) -> None:
 
 
 # Answers
+
+
+def test_a_section_without_topics_goes_where_its_key_belongs() -> None:
+    sections = (
+        section("MENTAL_HEALTH_HISTORY", "Depression in 2019.", topics=()),
+        section("MENTAL_HEALTH_EXAM", "Alert and oriented.", topics=()),
+    )
+    parts = convert.parts(replace(NOTE, sections=sections))
+    assert parts["subjective"] == "Mental health history:\nDepression in 2019."
+    assert parts["objective"] == "Mental health exam:\nAlert and oriented."
 
 
 def test_the_four_parts_are_always_there() -> None:
