@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 
 from pipeline.errors import AuscultError
 from pipeline.glossary import read_glossaries
-from pipeline.notes.templates import read_templates
 from pipeline.voicing import Voicing
 from server import ops
 from server.admission import Limits
@@ -73,6 +72,7 @@ from server.store.secrets import read_or_make
 from server.store.tenants import settings_of
 from server.store.writer import Writer
 from server.storing import open_blobs, open_keyring
+from server.templates import note_templates
 from server.tenants import Tenants
 from server.tokens import Lifetimes, Signing, Tokens, token_secret
 from server.tracing import TracedRecognition, TracedRequests, open_tracer
@@ -232,7 +232,7 @@ class Server:
             keyring=self._keyring,
             blobs=self._blobs,
             notes=Notes(
-                read_templates(config_directory() / "templates"),
+                note_templates(settings.notes),
                 template=settings.notes.template,
                 style=settings.notes.style,
                 observer=self.metrics.notes,

@@ -14,6 +14,7 @@ from pipeline.errors import AuscultError
 from server.cli_db import db
 from server.cli_glossaries import glossaries
 from server.cli_keyring import keyring
+from server.cli_templates import templates
 from server.cli_tenants import tenants
 from server.cli_webhooks import webhooks
 from server.commands import ConfigFile, DataDir, date, err, out, read_settings, store
@@ -32,6 +33,7 @@ app.add_typer(keyring, name="keyring")
 app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(glossaries, name="glossaries")
+app.add_typer(templates, name="templates")
 app.add_typer(db, name="db")
 app.add_typer(models, name="models")
 

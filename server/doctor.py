@@ -12,7 +12,8 @@ import anyio
 
 from pipeline.errors import AuscultError
 from server.engines import chosen, find_embedder, make_remote, pyannote_missing, recognises_elsewhere
-from server.settings import Settings, config_directory
+from server.settings import Settings
+from server.templates import note_templates, own_templates
 
 PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")
 
@@ -58,14 +59,21 @@ def _sqlite(settings: Settings) -> Iterator[Finding]:
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    templates = config_directory() / "templates"
-    count = len(list(templates.glob("*.toml"))) if templates.is_dir() else 0
-    yield Finding(what="note templates", ok=count > 0, detail=f"{count} in {templates}")
+    yield _templates(settings)
     data = settings.data_path
     yield Finding(what="data directory", ok=_writable(data), detail=f"{data} (choose with --data-dir)")
     tls = bool(settings.server.tls_cert)
     detail = settings.server.tls_cert or "auscult serve --tls-cert … --tls-key …, or a proxy in front"
     yield Finding(what="TLS", ok=tls, detail=detail, needed=False)
+
+
+def _templates(settings: Settings) -> Finding:
+    try:
+        found, own = note_templates(settings.notes), own_templates(settings.notes)
+    except AuscultError as exc:
+        return Finding(what="note templates", ok=False, detail=str(exc))
+    of = f", of which {len(own)} in {settings.notes.templates_dir}" if own else ""
+    return Finding(what="note templates", ok=True, detail=f"{len(found)}{of}")
 
 
 def _writable(path: Path) -> bool:

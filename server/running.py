@@ -22,6 +22,7 @@ from server.serving import Announced, Fatal, serve
 from server.settings import Settings
 from server.store import keys as key_store
 from server.storing import hold
+from server.templates import note_templates
 
 # Of Python's threads. Whoever reads or writes the database lets go of the interpreter at each call, and beside a busy
 # event loop waits so long to have it back, some ten times for a request.
@@ -35,6 +36,7 @@ def run(settings: Settings) -> NoReturn:
     log_uncaught_errors()
     if settings.server.role == "recogniser":
         _leave(_run_recogniser(settings))
+    note_templates(settings.notes)  # before a key is shown: where a file is wrong, nothing is served
     with hold(settings.data_path):
         out.print(recogniser_line(settings), markup=False)
         if settings.server.tls_cert:

@@ -282,6 +282,7 @@ class NoteSettings(Table, frozen=True, kw_only=True):
 
     template: Text = "SOAP"
     style: Literal["auto", "paragraphs", "bullet_points"] = "auto"
+    templates_dir: str = ""
     draft_interval_s: Seconds = 2.0
 
 

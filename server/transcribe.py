@@ -26,7 +26,8 @@ from server.domain import EncounterOptions, StreamSpec, base_language
 from server.engines import file_options, make_batcher, make_embedder, make_recogniser, make_voice_activity, open_decoder
 from server.languages import check_language
 from server.notes import Notes
-from server.settings import Settings, config_directory
+from server.settings import Settings
+from server.templates import note_templates
 
 UNDETERMINED = "und"  # a language that nobody knows (BCP 47)
 PIECE = 64 * 1024  # bytes read at a time
@@ -75,7 +76,7 @@ class Heard:
 
 async def run(settings: Settings, task: Task, out: Console, err: Console) -> None:
     """Transcribe the file, print the items, and the note where a template is named."""
-    notes = _notes(task)
+    notes = _notes(settings, task)
     output = await _listen(settings, task, err)
     if notes is not None and task.template is not None:
         options = EncounterOptions(
@@ -91,13 +92,10 @@ async def run(settings: Settings, task: Task, out: Console, err: Console) -> Non
             out.print(line, markup=False)
 
 
-def _notes(task: Task) -> Notes | None:
+def _notes(settings: Settings, task: Task) -> Notes | None:
     if task.template is None:
         return None
-    # Imported late: without a note no template needs to be read.
-    from pipeline.notes.templates import read_templates
-
-    notes = Notes(read_templates(config_directory() / "templates"))
+    notes = Notes(note_templates(settings.notes), template=settings.notes.template, style=settings.notes.style)
     notes.require(task.template)
     return notes
 

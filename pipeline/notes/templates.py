@@ -27,7 +27,13 @@ KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")  # fits a name in a JSON
 LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]+)`$")
 _SECTION: Final = re.compile(r"^sections\[(\d+)\]\.?")
-_KINDS: Final = {"`str`": "text", "`array`": "a list", "`object`": "a table", "`int`": "a number", "`bool`": "true or false"}
+_KINDS: Final = {
+    "`str`": "text",
+    "`array`": "a list",
+    "`object`": "a table",
+    "`int`": "a number",
+    "`bool`": "true or false",
+}
 
 STYLES: Final = (Style.PARAGRAPHS, Style.BULLET_POINTS)  # of a section
 

@@ -94,7 +94,9 @@ def test_a_title_is_chosen_by_the_language_without_its_country() -> None:
 
 
 def test_a_title_for_a_country_comes_before_that_of_its_language() -> None:
-    template = parse_template("SHORT", GOOD.replace('en = "All"', 'en = "All", en-GB = "Everything", en-nz = "The lot"'))
+    template = parse_template(
+        "SHORT", GOOD.replace('en = "All"', 'en = "All", en-GB = "Everything", en-nz = "The lot"')
+    )
     shown = [
         template.in_language(template.sections[0].title, tag)
         for tag in ("en", "en-US", "en-GB", "en_gb", "EN-GB-oxendict", "en-NZ", "de-CH", "fr", "")
@@ -126,7 +128,9 @@ def test_every_shipped_section_says_what_belongs_there() -> None:
 
 def test_guidance_over_several_lines_is_one_line() -> None:
     guidance = 'key = "ALL"\nguidance = """What the patient\n  wants."""'
-    assert parse_template("SHORT", GOOD.replace('key = "ALL"', guidance)).sections[0].guidance == "What the patient wants."
+    assert (
+        parse_template("SHORT", GOOD.replace('key = "ALL"', guidance)).sections[0].guidance == "What the patient wants."
+    )
 
 
 SECTION = """
@@ -144,7 +148,10 @@ title = { en = "All", de = "Alles" }
         (('name = "SHORT"', 'nam = "SHORT"'), "unknown field `nam`; known ones: name, title, languages, sections"),
         (('key = "ALL"', ""), "section 1: it lacks the required field `key`"),
         (('key = "ALL"', "key = 3"), "section 1 key: expected text, got a number"),
-        (('"history", "plan"', '"history", "plans"'), "section 1 topics: there is no 'plans'; known ones: complaint, hist"),
+        (
+            ('"history", "plan"', '"history", "plans"'),
+            "section 1 topics: there is no 'plans'; known ones: complaint, hist",
+        ),
         (('"history", "plan"', '"history", "history"'), 'topic "history" is there twice'),
         (('name = "SHORT"', 'name = "LONG"'), 'name of the file: write name = "SHORT"'),
         (('en = "All", de', "de"), 'section 1 ("ALL"): there is no title in "en"'),
