@@ -1,5 +1,6 @@
 """Words of a segment → utterances, and their order in an encounter."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from uuid import UUID, uuid5
@@ -8,7 +9,23 @@ from pipeline.types import Role, StreamOptions, Utterance, Word
 
 ITEM_NAMESPACE = UUID("6a5f2f0e-6b1b-4d5e-9a51-1f8f3c2f7a10")  # ours; item ids are UUIDs as in Nabla's data
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
-ABBREVIATIONS = frozenset({"dr.", "mr.", "mrs.", "ms.", "st.", "e.g.", "i.e.", "vs.", "approx."})
+ELLIPSES = ("...", "…")
+OPENING, CLOSING = "\"'“‘„«([", "\"'”’“»)]"  # marks around a sentence, or around a word
+# What never ends a sentence: more has to follow.
+ABBREVIATIONS = frozenset(
+    {
+        "dr.", "mr.", "mrs.", "ms.", "mx.", "prof.", "st.", "e.g.", "i.e.", "vs.", "approx.", "mme.", "mlle.",
+        "z.b.", "d.h.", "bzw.", "ca.", "nr.", "evtl.", "ggf.", "inkl.",
+    }
+)  # fmt: skip
+# What ends one where the next word begins like a sentence does. So do letters with dots ("p.m.", "b.i.d.").
+MAYBE_ENDS = frozenset(
+    {
+        "etc.", "jr.", "sr.", "inc.", "mg.", "mcg.", "ml.", "kg.", "lbs.", "min.", "max.", "hr.", "hrs.", "tab.",
+        "tabs.", "usw.",
+    }
+)  # fmt: skip
+LETTERS_WITH_DOTS = re.compile(r"(?:[^\W\d_]\.){2,}")
 
 
 def item_id(options: StreamOptions, segment: int, sentence: int = 0) -> str:
@@ -51,24 +68,34 @@ def spoken(
 
 def ends_sentence(words: tuple[Word, ...]) -> bool:
     """Whether the last word ends a sentence. Never true of a recogniser without punctuation."""
-    return bool(words) and _ends(words[-1])
+    return bool(words) and ends(words[-1].text, "")
 
 
 def sentences(words: tuple[Word, ...]) -> Iterator[tuple[Word, ...]]:
     """Split after words that end a sentence. A recogniser without punctuation yields one group."""
     begin = 0
-    for index, word in enumerate(words):
-        if _ends(word):
-            yield words[begin : index + 1]
-            begin = index + 1
+    for index, word in enumerate(words, 1):
+        if ends(word.text, words[index].text if index < len(words) else ""):
+            yield words[begin:index]
+            begin = index
     if begin < len(words):
         yield words[begin:]
+
+
+def ends(word: str, after: str) -> bool:
+    """Whether a word ends a sentence; `after` is the one behind it, empty for none."""
+    text = word.rstrip(CLOSING)
+    known = text.lstrip(OPENING).lower()
+    if not text.endswith(SENTENCE_ENDS) or known in ABBREVIATIONS:
+        return False
+    if not after:
+        return True
+    begins = after.lstrip(OPENING)[:1].isupper()
+    if text.endswith(ELLIPSES):  # perhaps somebody only hesitated: "I... I do not know"
+        return begins and re.split("['’]", after)[0] != "I"
+    return begins or not (known in MAYBE_ENDS or LETTERS_WITH_DOTS.fullmatch(known))
 
 
 def chronological(items: Iterable[Utterance]) -> list[Utterance]:
     """Items in the order in which they were spoken."""
     return sorted(items, key=lambda item: (item.start, item.end, item.id))
-
-
-def _ends(word: Word) -> bool:
-    return word.text.endswith(SENTENCE_ENDS) and word.text.lower() not in ABBREVIATIONS

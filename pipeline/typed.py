@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from pipeline.transcript import ABBREVIATIONS, SENTENCE_ENDS
+from pipeline.transcript import ends
 from pipeline.types import Role
 
 # What people write before a turn, in the languages of the vendors' APIs; a name may follow: "Dr. Smith:".
@@ -41,13 +42,10 @@ def read_turns(text: str) -> list[Turn]:
 
 def _sentences(line: str) -> Iterator[str]:
     words: list[str] = []
-    for word in line.split():
+    written = line.split()
+    for word, after in zip_longest(written, written[1:], fillvalue=""):
         words.append(word)
-        if (
-            word.endswith(SENTENCE_ENDS)
-            and word.lower() not in ABBREVIATIONS
-            and not (len(words) == 1 and word[:-1].isdigit())
-        ):
+        if ends(word, after) and not (len(words) == 1 and word[:-1].isdigit()):  # "1." numbers what follows
             yield " ".join(words)
             words = []
     if words:
