@@ -249,11 +249,12 @@ class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
     absence: Failure | None = None
     style: str = ""  # asked for: auto | paragraphs | bullet_points
     review: Review = Review.DRAFT
-    edited_at: float | None = None  # when a provider last changed what it says; None: it is as it was written
+    edited_at: float | None = None  # when a provider changed what it says; None: it is as it was written
+    edited_from: int = 0  # the version that was changed; 0: none
 
 
 class NoteVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """One of an encounter's notes: each is written anew, and may be edited."""
+    """One of an encounter's notes. What it says stays: whatever is written anew, or edited, is another version."""
 
     version: int  # from 1
     created_at: float

@@ -214,8 +214,9 @@ class Editing:
     async def edit_note(
         self, caller: Caller, encounter: str, number: int, edit: NoteEdit, expected: Expected
     ) -> NoteVersion:
-        """A provider changed a version, or approves of it. Raises `BadRequest`, `Conflict`, `PreconditionRequired`,
-        `PreconditionFailed`.
+        """A provider says something else, which is a version more, or what they think of this one.
+
+        Raises `BadRequest`, `Conflict` where it was edited before, `PreconditionRequired`, `PreconditionFailed`.
         """
         row = _over(await self._editable(caller, encounter))
         known = {item.id for item in await self._encounters.items(row)}
@@ -227,8 +228,13 @@ class Editing:
         def change(connection: Connection, seal: Seal) -> NoteVersion:
             before = notes.version(connection, seal, encounter, number)
             check(before.tag, expected)
-            templates = self._encounters.notes.templates
-            return notes.replace(connection, seal, encounter, number, edited(before.stored, row, edit, at, templates))
+            after = edited(before, row, edit, at, self._encounters.notes.templates)
+            if after.edited_from != number:
+                return notes.replace(connection, seal, encounter, number, after)
+            for other in notes.versions(connection, seal, encounter):
+                if other.stored.edited_from == number:
+                    raise Conflict(f"Version {number} was edited before, as version {other.version}: edit that one.")
+            return notes.add(connection, seal, encounter, after, at)
 
         return await self._change(caller, row, change)
 
@@ -288,11 +294,12 @@ def relabel(
 
 
 def edited(
-    before: StoredNote, row: EncounterRow, edit: NoteEdit, at: float, templates: Mapping[str, Template]
+    version: NoteVersion, row: EncounterRow, edit: NoteEdit, at: float, templates: Mapping[str, Template]
 ) -> StoredNote:
-    """The note with its changes. What it says is a draft again, unless it is approved of in the same breath. Raises
-    `BadRequest`.
+    """The note with its changes. One that says something else is `edited_from` the version; it is a draft, unless it is
+    approved of in the same breath. Raises `BadRequest`.
     """
+    before = version.stored
     if edit.title is None and edit.sections is None:
         if before.note is None:
             raise BadRequest("There is no note in this version yet: send its title and its sections.")
@@ -307,8 +314,16 @@ def edited(
         title=note.title if edit.title is None else edit.title,
         sections=note.sections if edit.sections is None else with_topics(edit.sections, note, templates),
         generator=PROVIDER,
+        fallback="",
+        left_out=0,
     )
-    return msgspec.structs.replace(before, note=note, absence=None, review=edit.review or Review.DRAFT, edited_at=at)
+    return StoredNote(
+        note=note,
+        style=before.style,
+        review=edit.review or Review.DRAFT,
+        edited_at=at,
+        edited_from=version.version,
+    )
 
 
 def with_topics(

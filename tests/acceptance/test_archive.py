@@ -333,6 +333,7 @@ def test_a_note_that_cannot_be_written_says_why_and_is_no_version(api: httpx.Cli
         json={"title": "By hand", "sections": WRITTEN},
         headers={"If-Match": api.get(f"{path}/1").headers["etag"]},
     )
+    assert (by_hand.status_code, by_hand.json()["version"], by_hand.json()["edited_from"]) == (201, 2, 1)
     assert by_hand.json()["title"] == "By hand"
     assert "note_absence" not in by_hand.json()
 
@@ -351,15 +352,25 @@ def test_a_provider_edits_a_note_and_approves_of_it(api: httpx.Client) -> None:
     refused(api.patch(path, json={"title": "x"}, headers=weak), 412, "precondition_failed")
     item = api.get(f"/api/encounters/{encounter}").json()["items"][1]["id"]
     sections = [*WRITTEN, {"key": "S", "title": "S", "sentences": [{"text": "It aches.", "items": [item]}]}]
-    edited = api.put(
+    answer = api.put(
         path, json={"title": "Migraine", "sections": sections}, headers={"If-Match": approved.headers["etag"]}
-    ).json()
+    )
+    edited, second = answer.json(), path.replace("notes/1", "notes/2")
+    assert (answer.status_code, answer.headers["location"]) == (201, second)
     assert (edited["title"], edited["review_status"], edited["generator"]) == ("Migraine", "draft", "provider")
+    assert (edited["version"], edited["edited_from"]) == (2, 1)
     assert edited["edited_at"]
     assert [section["text"] for section in edited["sections"]] == ["Rest.\nCome again in two days.", "It aches."]
     assert edited["sections"][1]["sentences"] == [{"text": "It aches.", "items": [item]}]
     assert api.get(f"/api/encounters/{encounter}").json()["note"]["title"] == "Migraine"
-    assert api.patch(path, json={"title": "M."}, headers={"If-Match": "*"}).json()["sections"] == edited["sections"]
+    assert api.get(path).json() == approved.json()  # what was approved of says what it said
+    again = {"If-Match": approved.headers["etag"]}
+    refused(api.put(path, json={"title": "Mine", "sections": sections}, headers=again), 409, "conflict")
+    third = api.patch(second, json={"title": "M.", "review_status": "approved"}, headers={"If-Match": "*"})
+    assert (third.status_code, third.json()["version"], third.json()["review_status"]) == (201, 3, "approved")
+    assert third.json()["sections"] == edited["sections"]
+    withdrawn = api.patch(path, json={"review_status": "draft"}, headers={"If-Match": "*"})
+    assert (withdrawn.status_code, withdrawn.json()["version"]) == (200, 1)
 
 
 @pytest.mark.parametrize(

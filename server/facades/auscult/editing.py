@@ -68,7 +68,7 @@ class EditingRoutes:
                 takes=Content(schema.NoteRequest),
                 gives=version,
                 refuses=(400, 404, 409, 413, 422),
-                status=201,
+                statuses=(201,),
             ),
             self._endpoint(
                 "GET",
@@ -85,6 +85,7 @@ class EditingRoutes:
                 self.replace,
                 takes=edited,
                 gives=version,
+                statuses=(201,),
                 refuses=(*EDITS, 409, 428),
                 parameter=NAMED,
             ),
@@ -94,6 +95,7 @@ class EditingRoutes:
                 self.patch,
                 takes=patched,
                 gives=version,
+                statuses=(200, 201),
                 refuses=(*EDITS, 409, 428),
                 parameter=NAMED,
             ),
@@ -110,7 +112,7 @@ class EditingRoutes:
         takes: Content | None = None,
         parameter: Parameter | None = None,
         parameters: Sequence[Parameter] = (),
-        status: int = 200,
+        statuses: Sequence[int] = (200,),
     ) -> Endpoint:
         return Endpoint(
             facade=own_api(self._reception),
@@ -118,8 +120,8 @@ class EditingRoutes:
             path=f"/api/encounters/{{encounter}}/{path}",
             handler=handler,
             takes=() if takes is None else (takes,),
-            gives={status: gives},
-            headers={} if gives == VERSIONS or path == "notes/draft" else {status: [TAG]},
+            gives=dict.fromkeys(statuses, gives),
+            headers={} if gives == VERSIONS or path == "notes/draft" else {status: [TAG] for status in statuses},
             refuses=refuses,
             parameters=parameters if parameter is None else (parameter,),
         )
@@ -161,7 +163,7 @@ class EditingRoutes:
         caller, encounter = await self._asked(request)
         wanted = await self._reception.read(request, schema.NoteRequest, MAX_BYTES, absent=b"{}")
         written = await self._editing.write_note(caller, encounter, convert.note_wishes(wanted))
-        return _note(written, 201, {"Location": f"/api/encounters/{encounter}/notes/{written.version}"})
+        return _created(written, encounter)
 
     async def draft(self, request: Request) -> Response:
         """The note of what was said so far, also while the talk goes on, in any template. It is stored nowhere."""
@@ -176,11 +178,11 @@ class EditingRoutes:
         return _note(await self._editing.note(caller, encounter, number))
 
     async def replace(self, request: Request) -> Response:
-        """Replace what a version says by what a provider wrote."""
+        """What a provider wrote in the place of a version: a version more, and the one they had stays."""
         return await self._edit(request, schema.EditedNote)
 
     async def patch(self, request: Request) -> Response:
-        """Change a part of a version, or only approve of it."""
+        """The same for a part of it; or approve of this version, or take that back: nothing else of it changes."""
         return await self._edit(request, schema.NotePatch)
 
     async def _edit(self, request: Request, kind: type[schema.EditedNote] | type[schema.NotePatch]) -> Response:
@@ -188,7 +190,8 @@ class EditingRoutes:
         number = convert.version_number(request.path_params["version"])
         edit = convert.note_edit(await self._reception.read(request, kind, MAX_BYTES))
         expected = convert.expected(request.headers.get("if-match"))
-        return _note(await self._editing.edit_note(caller, encounter, number, edit, expected))
+        edited = await self._editing.edit_note(caller, encounter, number, edit, expected)
+        return _note(edited) if edited.version == number else _created(edited, encounter)
 
     async def _asked(self, request: Request) -> tuple[Caller, str]:
         """Who asks, and for which encounter. Who only reads may have its token in the address."""
@@ -211,5 +214,10 @@ def _consent(consent: Consent | None, tag: str) -> Response:
     return _tagged(schema.ConsentState(consent=told), tag)
 
 
-def _note(version: NoteVersion, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return _tagged(convert.note_version(version), version.tag, status, headers)
+def _note(version: NoteVersion) -> Response:
+    return _tagged(convert.note_version(version), version.tag)
+
+
+def _created(version: NoteVersion, encounter: str) -> Response:
+    location = f"/api/encounters/{encounter}/notes/{version.version}"
+    return _tagged(convert.note_version(version), version.tag, 201, {"Location": location})

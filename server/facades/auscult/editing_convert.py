@@ -112,6 +112,7 @@ def note_version(found: NoteVersion) -> schema.NoteVersion:
         template="" if note is None else note.template,
         style=stored.style,
         edited_at=None if stored.edited_at is None else timestamp(stored.edited_at),
+        edited_from=stored.edited_from,
         note_absence=convert.stored_error(stored.absence),
     )
     if note is not None:

@@ -402,7 +402,8 @@ class NoteVersion(Struct, kw_only=True, omit_defaults=True):
     review_status: str  # draft | approved
     style: str = ""  # asked for: auto | paragraphs | bullet_points
     language: str = ""
-    edited_at: str | None = None  # when a provider last changed what it says
+    edited_at: str | None = None  # when a provider changed what it says
+    edited_from: int = 0  # the version that they changed, which stays
     generator: str = ""  # embedded-extractive | model:NAME | provider
     fallback: str = ""  # why the embedded writer wrote it although there is a model: an error's code
     left_out: int = 0  # sentences of the writer that what was said does not bear out
@@ -455,7 +456,7 @@ class EditedSection(Struct, kw_only=True):
 
 
 class EditedNote(Struct, kw_only=True):
-    """`PUT /api/encounters/{id}/notes/{version}`: what the note says from now on."""
+    """`PUT /api/encounters/{id}/notes/{version}`: what the note is to say, in a version of its own."""
 
     title: str
     sections: list[EditedSection]

@@ -103,25 +103,29 @@ def test_an_edited_section_says_exactly_what_was_sent() -> None:
     assert edit.sections == (NoteSection(key="PLAN", title="Plan", sentences=sentences, style=Style.PARAGRAPHS),)
 
 
+def version(stored: StoredNote) -> NoteVersion:
+    return NoteVersion(version=1, created_at=0.0, stored=stored, tag="t")
+
+
 def test_what_was_approved_of_is_a_draft_again_once_it_says_something_else() -> None:
     row = view(State.DONE).row
     approved = StoredNote(note=NOTE, review=Review.APPROVED)
     title = editing_convert.note_edit(schema.NotePatch(title="Migraine"))
-    changed = edited(approved, row, title, 1.0, TEMPLATES)
+    changed = edited(version(approved), row, title, 1.0, TEMPLATES)
     assert (changed.review, changed.edited_at) == (Review.DRAFT, 1.0)
     assert isinstance(changed.note, Note)
     assert (changed.note.title, changed.note.sections) == ("Migraine", NOTE.sections)
     both = editing_convert.note_edit(schema.NotePatch(title="Migraine", review_status="approved"))
-    assert edited(approved, row, both, 1.0, TEMPLATES).review is Review.APPROVED
+    assert edited(version(approved), row, both, 1.0, TEMPLATES).review is Review.APPROVED
     alone = editing_convert.note_edit(schema.NotePatch(review_status="approved"))
-    only = edited(StoredNote(note=NOTE), row, alone, 1.0, TEMPLATES)
+    only = edited(version(StoredNote(note=NOTE)), row, alone, 1.0, TEMPLATES)
     assert (only.review, only.edited_at, only.note) == (Review.APPROVED, None, NOTE)
 
 
 def test_an_edited_section_keeps_the_topics_of_its_key() -> None:
     sections = [schema.EditedSection(key=key, text="Rest.") for key in ("SOAP_PLAN", "MINE")]
     edit = editing_convert.note_edit(schema.NotePatch(sections=sections))
-    changed = edited(StoredNote(note=NOTE), view(State.DONE).row, edit, 1.0, TEMPLATES).note
+    changed = edited(version(StoredNote(note=NOTE)), view(State.DONE).row, edit, 1.0, TEMPLATES).note
     assert changed is not None
     plan, other = changed.sections
     assert plan.topics == (Topic.PLAN, Topic.PRESCRIPTION, Topic.APPOINTMENTS)
@@ -132,7 +136,7 @@ def test_nobody_approves_of_a_note_that_there_is_not() -> None:
     absent = StoredNote(absence=Failure(code="x", message="x"))
     edit = editing_convert.note_edit(schema.NotePatch(review_status="approved"))
     with pytest.raises(BadRequest):
-        edited(absent, view(State.DONE).row, edit, 0.0, TEMPLATES)
+        edited(version(absent), view(State.DONE).row, edit, 0.0, TEMPLATES)
 
 
 @pytest.mark.parametrize("number", ["", "x", "-1", "1.0", "٣", "1" * 7])
