@@ -20,8 +20,8 @@ EVENTS_RELATION = "urn:ietf:params:whip:ext:example:server-sent-events"
 ENCOUNTER_HEADER = "Auscult-Encounter"
 WARNING_HEADER = "Auscult-Warning"  # what was asked for and is not so
 
-TEXTS = ("language", "template", "role", "roles", "speaker_hints", "expected_speakers", "encounter_id")
-SWITCHES = ("note", "split_by_sentence")
+TEXTS = ("language", "template", "style", "role", "roles", "speaker_hints", "expected_speakers", "encounter_id")
+SWITCHES = ("note", "drafts", "split_by_sentence", "split_by_problem")
 PARAMETERS = (*TEXTS, "glossary", *SWITCHES)
 ENCOUNTER = re.compile(r"[0-9a-f]{24}")
 TWO_TRACKS = (Role.DOCTOR, Role.PATIENT)
@@ -61,6 +61,7 @@ class Wanted:
     role: Role | None
     roles: tuple[Role, ...]  # none, or two different ones
     encounter: str  # take part in this one; empty: a new one
+    drafts: bool = False  # whether the data channel tells drafts of the note, too
 
     def feed(self, tracks: int) -> Feed:
         """What the offered audio tracks become. Raises `BadRequest`."""
@@ -114,6 +115,8 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         language=language,
         template=texts.get("template", ""),
         glossary=glossary,
+        style=texts.get("style", ""),
+        split_by_problem=switches.get("split_by_problem", False),
         note=switches.get("note", True),
         expected_speakers=int(expected[:4]),
         speaker_hints=hints,
@@ -123,6 +126,7 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         role=convert.role(texts["role"]) if "role" in texts else None,
         roles=_roles(texts["roles"]) if "roles" in texts else (),
         encounter=encounter,
+        drafts=switches.get("drafts", False),
     )
 
 

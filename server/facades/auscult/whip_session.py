@@ -41,6 +41,7 @@ class Part:
     caller: Caller  # who made the session
     live: LiveEncounter
     streams: tuple[int, ...]  # the encounter's, in the order of the peer's own
+    drafts: bool  # whether it is told drafts of the note, too
     leave: Callable[[int], Awaitable[None]]  # a stream is over; with the last one, the encounter
 
 
@@ -217,7 +218,8 @@ class WhipSession:
         channel = self.peer.transcript
         await channel.opened.wait()
         try:
-            async with aclosing(self._telling.tell(self.part.caller, self.encounter)) as telling:
+            telling = self._telling.tell(self.part.caller, self.encounter, drafts=self.part.drafts)
+            async with aclosing(telling):
                 async for told in telling:
                     with anyio.fail_after(self._send_timeout_s):
                         await channel.send(told.json.decode())

@@ -134,6 +134,7 @@ class WhipSessions:
             caller=caller,
             live=self._encounters.live(encounter),
             streams=streams,
+            drafts=wanted.drafts,
             leave=partial(self._connections.leave, caller, encounter),
         )
 
