@@ -67,6 +67,7 @@ COMMANDS = (
     cli_capacity.engine,
     cli_capacity.model,
     cli_quality.speakers,
+    cli_quality.notes,
     cli_quality.train_roles,
     cli_capacity.load,
     cli_promises.chaos,

@@ -171,6 +171,56 @@ def voices(
     write(report, json)
 
 
+def notes(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A folder with aci-bench, mts-dialog, primock57; else notes in AUSCULT_TEST_DATA."),
+    ] = None,
+    sets: Annotated[str, typer.Option(help="Which of: aci, mts, primock, ours.")] = "aci,mts,primock,ours",
+    split: Annotated[
+        Literal["valid", "test1", "train"],
+        typer.Option(help="Of aci-bench and MTS-Dialog. test1 is for the final figures: never look at it to tune."),
+    ] = "valid",
+    limit: Annotated[int, typer.Option(min=0, help="Consultations of each set; 0: all.")] = 0,
+    template: Annotated[str, typer.Option(help="Of the notes that are written.")] = "GENERAL_MEDICINE",
+    sample: Annotated[int, typer.Option(min=0, help="Show so many sentences with what they cite, to be read.")] = 0,
+    seed: Annotated[int, typer.Option(help="Which sentences; the same number shows the same ones.")] = 0,
+    doubtful: Annotated[
+        bool, typer.Option("--doubtful", help="Show sentences whose polarity the talk or the reference puts in doubt.")
+    ] = False,
+    recognised: Annotated[
+        bool, typer.Option("--recognised", help="Also of recordings, as they are heard in one channel.")
+    ] = False,
+    recogniser: Recogniser = "auto",
+    model: Model = "",
+    encoder_window: EncoderWindow = "",
+    prompt: Prompt = True,
+    json: Json = None,
+) -> None:
+    """Measure notes: likeness to clinicians' notes, evidence, omissions, time; beside published systems."""
+    from bench import notes as measuring
+    from bench.notes_table import show, show_doubtful, show_sample
+
+    kinds = tuple(names_in(sets))
+    if unknown := set(kinds) - set(measuring.SETS):
+        raise typer.BadParameter(f"no set {', '.join(sorted(unknown))}; there are: {', '.join(measuring.SETS)}")
+    options = measuring.NotesOptions(
+        folder=folder,
+        kinds=kinds,
+        split=split,
+        limit=limit,
+        template=template,
+        sampled=sample,
+        seed=seed,
+        engine=engine_for(recogniser, model, "", encoder_window, prompt=prompt) if recognised else None,
+    )
+    measured = anyio.run(measuring.run, options, out)
+    show(measured.report, out)
+    show_sample(measured.sample, out)
+    show_doubtful(measured.doubtful if doubtful else (), out)
+    write(measured.report, json)
+
+
 def train_roles(
     notes: Annotated[Path, typer.Argument(help="A folder with aci-bench, mts-dialog and primock57.", exists=True)],
     out_file: Annotated[Path, typer.Option("--out", help="Where the weights go.", dir_okay=False)] = ROLES,
