@@ -12,52 +12,52 @@ from bench.notes_divisions import Division
 from bench.notes_figures import Figures
 from bench.notes_gates import Gate
 from bench.notes_heard import Heard
-from bench.notes_published import PUBLISHED, Published
+from bench.notes_published import PUBLISHED
 from bench.notes_rouge import Rouge
 from bench.tables import NOTHING, number, share
 
-COLUMNS = (
-    "words",
-    "ROUGE-1/2/Lsum",
-    "subj.",
-    "exam",
-    "results",
-    "A&P",
-    "cited",
-    "support mean/least",
-    "numbers unsaid",
-    "terms unsaid",
-    "words kept",
-    "terms kept",
-    "medicines",
-    "allergies",
-    "flips",
-    "polarity as answered",
-    "as reference",
-    "empty",
-    "ms",
+LIKENESS = ("notes", "words", "ROUGE-1", "ROUGE-2", "ROUGE-Lsum", "subjective", "exam", "results", "A&P")
+EVIDENCE = (
+    "support\nmean",
+    "\nleast",
+    "numbers\nunsaid",
+    "terms\nunsaid",
+    "words\nkept",
+    "terms\nkept",
+    "medicines\nkept",
+    "allergies\nkept",
+    "flips,\ncited",
+    "polarity\nof the talk",
+    "polarity\nof the ref.",
+    "empty\nnotes",
+    "ms a\nnote",
 )
+WIDTH = 150  # characters: narrower tables would be cut where the output is no terminal
 
 
 def show(report: Report, console: Console) -> None:
     """Everything measured."""
-    console.print(f"{report.writer}, template {report.template}; likeness and shares in per cent")
-    console.print(_notes(report))
+    wide = Console(file=console.file, highlight=False, width=max(WIDTH, console.width))
+    console.print(f"{report.writer}, template {report.template}")
+    wide.print(_likeness(report))
     console.print(
-        "published: predictions of Yim et al. 2023, scored in the same way; ROUGE of test 1 · the mean of tests 1 to 3;"
-        " everything else of that mean"
+        "published: predictions of Yim et al. 2023, scored in the same way: test 1 · mean of tests 1 to 3; divisions of"
+        " the mean (ROUGE-1)",
+        soft_wrap=True,
     )
+    wide.print(_evidence(report))
     if report.headers is not None:
         found = report.headers
         console.print(
             f"sections of {found.snippets} snippets: accuracy {found.accuracy:.3f}, macro F1 {found.macro_f1:.3f} of 20"
             f" headers (published: about 0.80); {found.grouped_accuracy:.3f} and {found.grouped_macro_f1:.3f} of the 9"
-            " groups that a note's keys tell apart"
+            " groups that a note's keys tell apart",
+            soft_wrap=True,
         )
     if report.cost is not None:
         console.print(f"an hour of talk is made of {report.cost.hour_words} words")
     if report.heard:
-        console.print(_heard(report.heard))
+        wide.print(_heard(report.heard))
     console.print(_gates(report.gates))
 
 
@@ -76,53 +76,58 @@ def show_doubtful(doubtful: Sequence[tuple[str, Cited]], console: Console) -> No
         show_sample([one], console)
 
 
-def _notes(report: Report) -> Table:
-    table = Table("", box=None, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for one in report.sets:
-        table.add_row(f"{report.writer}: {one.name} ({one.notes})", *_row(one))
-    if any(one.divisions for one in report.sets):
-        for system in PUBLISHED:
-            table.add_row(f"published: {system.name}", *_published_row(system))
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(title, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
-def _row(one: Figures) -> list[str]:
+def _likeness(report: Report) -> Table:
+    table = _table("likeness, F1 in per cent", LIKENESS)
+    for one in report.sets:
+        scores = one.rouge
+        table.add_row(
+            f"{report.writer}: {one.name}",
+            str(one.notes),
+            number(one.words),
+            *((NOTHING,) * 3 if scores is None else map(_percent, (scores.one, scores.two, scores.lsum))),
+            *(_percent(one.divisions[each].one if each in one.divisions else None) for each in Division),
+        )
+    for system in PUBLISHED:
+        first = (None,) * 3 if system.test1 is None else system.test1
+        scored = (f"{number(one, 1)} · {mean:.1f}" for one, mean in zip(first, system.mean, strict=True))
+        shown = (str(score) for score in system.divisions)
+        table.add_row(f"published: {system.name}", "120", str(system.words), *scored, *shown)
+    return table
+
+
+def _evidence(report: Report) -> Table:
+    table = _table("\nevidence and omissions", EVIDENCE)
+    for one in report.sets:
+        table.add_row(f"{report.writer}: {one.name}", *_evidence_row(one))
+    for system in PUBLISHED:
+        if system.terms_unsaid is not None:
+            shares = (system.numbers_unsaid, system.terms_unsaid, system.words_kept, system.terms_kept)
+            row = (NOTHING if each is None else f"{each:.1f} %" for each in shares)
+            table.add_row(f"published: {system.name}", NOTHING, NOTHING, *row, *(NOTHING,) * 7)
+    return table
+
+
+def _evidence_row(one: Figures) -> list[str]:
     return [
-        number(one.words),
-        _rouge(one.rouge),
-        *(_percent(one.divisions[each].one if each in one.divisions else None) for each in Division),
-        _percent(one.cited.share),
-        f"{number(one.support_mean, 3)}/{number(one.support_least, 2)}",
+        number(one.support_mean, 3),
+        number(one.support_least, 2),
         f"{one.numbers.of - one.numbers.kept} of {one.numbers.of}",
-        _percent(one.terms_unsaid),
-        _percent(one.words_kept),
-        _percent(one.terms_kept),
-        _share(one.medicines),
-        _share(one.allergies),
-        str(one.flips),
-        _share(one.as_answered),
-        _share(one.as_reference),
+        *map(share, (one.terms_unsaid, one.words_kept, one.terms_kept)),
+        _counted(one.medicines),
+        _counted(one.allergies),
+        f"{one.flips} of {one.cited.of}",
+        _counted(one.as_answered),
+        _counted(one.as_reference),
         str(one.empty),
         number(one.median_ms),
-    ]
-
-
-def _published_row(system: Published) -> list[str]:
-    first = "/".join(f"{score:.1f}" for score in system.test1) if system.test1 is not None else NOTHING
-    mean = "/".join(f"{score:.1f}" for score in system.mean)
-    return [
-        str(system.words),
-        f"{first} · {mean}",
-        *(str(score) for score in system.divisions),
-        NOTHING,
-        NOTHING,
-        NOTHING if system.numbers_unsaid is None else f"{system.numbers_unsaid:.1f} %",
-        number(system.terms_unsaid, 1),
-        number(system.words_kept, 1),
-        number(system.terms_kept, 1),
-        *(NOTHING,) * 7,
     ]
 
 
@@ -144,7 +149,7 @@ def _heard(heard: Sequence[Heard]) -> Table:
             share(one.errors.rate),
             f"{one.said_words} → {one.heard_words}",
             _rouge(one.rouge),
-            *(_share(each) for each in (one.words_kept, one.terms_kept, one.medicines_kept)),
+            *(_counted(each) for each in (one.words_kept, one.terms_kept, one.medicines_kept)),
             f"{_percent(one.said_likeness)} → {_percent(one.heard_likeness)}",
         )
     return table
@@ -176,5 +181,5 @@ def _percent(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.1f}"
 
 
-def _share(counted: Share) -> str:
+def _counted(counted: Share) -> str:
     return f"{counted.kept} of {counted.of}" if counted.of else NOTHING
