@@ -1,0 +1,63 @@
+"""Whether what a text names is affirmed, denied, only supposed, or left open, word by word.
+
+Simpler than reading, and unsure on purpose: only what surely stands on one side may speak against a sentence.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import Final
+
+from pipeline.notes.lexicon import Lexicon
+from pipeline.notes.wording import MARKS
+
+LISTING: Final = frozenset({",", "or", "and", "nor", "oder", "und", "ou", "et"})
+REACH = 5  # words behind a negation, or behind the last member of a list that it denies, that are surely denied
+
+
+class Stance(Enum):
+    """How a text stands to a word in it."""
+
+    AFFIRMED = auto()
+    DENIED = auto()
+    SUPPOSED = auto()  # in a condition: "if you get a fever"
+    OPEN = auto()  # too far from a negation to tell
+
+
+def stances(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[tuple[str, Stance]]:
+    """Each word in order, with its stance. Tokens are in lower case; marks among them are not given out."""
+    stance, distance = Stance.AFFIRMED, 0
+    for at, word in enumerate(tokens):
+        following = tokens[at + 1] if at + 1 < len(tokens) else ""
+        if word in lexicon.turning or _begins_anew(word, following, lexicon):
+            stance = Stance.AFFIRMED
+        elif lexicon.denies(word):
+            stance, distance = _denied(tokens, at, stance, lexicon), 0
+        elif word in lexicon.conditions and stance is Stance.AFFIRMED and following not in lexicon.first_person:
+            stance, distance = Stance.SUPPOSED, 0
+        elif stance is Stance.OPEN and word in lexicon.pronouns:
+            stance = Stance.AFFIRMED  # another clause, in speech without marks
+        elif stance is Stance.DENIED:
+            distance = 0 if word in LISTING else distance + 1
+            far = distance > REACH or (distance > 1 and (word in lexicon.circumstances or word in lexicon.pronouns))
+            stance = Stance.OPEN if far else stance
+        if word not in MARKS:
+            yield word, stance
+
+
+def _begins_anew(word: str, following: str, lexicon: Lexicon) -> bool:
+    """Whether a clause of its own begins behind a comma or "and": "no fever, I have a cough"."""
+    return (word in MARKS or word in ("and", "und", "et")) and following in lexicon.subjects
+
+
+def _denied(tokens: Sequence[str], at: int, stance: Stance, lexicon: Lexicon) -> Stance:
+    """The stance behind a negation: a "no" that only replies denies nothing that follows, two leave it open."""
+    if stance is Stance.DENIED and lexicon.denies(tokens[at - 1]):
+        return Stance.OPEN
+    if at and tokens[at - 1] in lexicon.conditions:  # "if not, come back"
+        return stance
+    following = tokens[at + 1 : at + 3]
+    opens = at == 0 or tokens[at - 1] in lexicon.turning
+    replies = tokens[at] in lexicon.no and opens and (following[:1] == [","] or following[:1] == ["."])
+    if replies or (opens and tokens[at] in lexicon.no and following and following[0] in lexicon.subjects):
+        return Stance.AFFIRMED
+    return Stance.DENIED
