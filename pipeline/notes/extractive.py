@@ -16,7 +16,7 @@ from pipeline.notes.extraction import measurements, medications
 from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording, wording_of
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.phrasing import statement
-from pipeline.notes.problems import by_problem, symptoms
+from pipeline.notes.problems import SECTIONS, TOLD, by_problem, symptoms
 from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.notes.selection import Candidate, Selection
 from pipeline.notes.speakers import with_guessed_roles
@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 LANGUAGE = "en"
 MOST_IN_TITLE = 3  # symptoms
-BY_PROBLEM: Final = frozenset({"HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE"})  # sections that can be split so
 LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -124,15 +123,20 @@ def _sections(
     template: Template, selection: Selection, language: str, layout: Style, split_by_problem: bool
 ) -> Iterator[NoteSection]:
     """The template's sections about which something was said."""
+    complaint: tuple[NoteSentence, ...] = ()  # that another section has
     for section in template.sections:
-        kept = [one.sentence for topic in section.topics for one in selection.take(topic)]
-        if split_by_problem and section.key in BY_PROBLEM:
-            kept = list(by_problem(kept))
+        kept = [one for topic in section.topics for one in selection.take(topic)]
+        sentences = tuple(one.sentence for one in kept)
+        if split_by_problem and section.key in SECTIONS:
+            told, rest = [[one.sentence for one in kept if (one.topic in TOLD) is is_told] for is_told in (True, False)]
+            sentences = by_problem(told, rest, complaint)
+        elif Topic.COMPLAINT in section.topics:
+            complaint = sentences
         if kept:
             yield NoteSection(
                 key=section.key,
                 title=template.in_language(section.title, language),
-                sentences=tuple(kept),
+                sentences=sentences,
                 style=section.style if layout is Style.AUTO else layout,
                 topics=section.topics,
             )

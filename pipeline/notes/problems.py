@@ -1,70 +1,195 @@
 """Which problem each sentence of a section is about, and the names of problems, both in the words of the talk."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from pipeline.notes.cues import Cue, cues, spans
-from pipeline.notes.note import NoteSentence
+from pipeline.notes.note import NoteSentence, Topic
+from pipeline.notes.vocabulary import phrase_set, word_set
 from pipeline.notes.wording import negations, split, stem, words
 
 Stems: TypeAlias = tuple[str, ...]
 
-UNNAMED: Final = frozenset({("symptoms",), ("symptom",), ("blood",), ("breath",), ("sick",), ("fall",), ("fell",)})
-MENTIONS = 2  # of a symptom that make it a problem of its own, and not one more sign of another
+SECTIONS: Final = frozenset({"HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE"})  # as Nabla's page names them
+TOLD: Final = frozenset({Topic.COMPLAINT, Topic.HISTORY})  # topics of a section that are told problem by problem
+REST: Final = "Other history"  # heading of all else in such a section: medication, allergies, family, …
+MENTIONS: Final = 2  # of a symptom that make it a problem of its own, and not one more sign of another
+
+
+def _stems(name: str) -> Stems:
+    return tuple(map(stem, name.split()))
+
+
+def _all_stems(phrases: str) -> frozenset[Stems]:
+    return frozenset(map(_stems, phrase_set(phrases)))
+
+
+# Symptom words that name no problem alone.
+_UNNAMED: Final = _all_stems(
+    """
+    symptom, blood, breath, breathing, sick, ill, illness, unwell, fall, fell, injured, injury, twisted, throat,
+    swallow, sleep, sleeping, trouble, problems with, issues with, vision, appetite, mood, memory, temperature, urinate,
+    pee, urine, periods, stool, stools, burn, racing, pounding, sore, tight, stiff, painful, hurt, bring up
+    """
+)
+# Signs that mostly go with something else. Where anything else is a problem, they are none.
+_SIGNS: Final = _all_stems(
+    """
+    fever, feverish, chills, chilling, sweats, night sweats, sweating, nausea, nauseous, nauseated, vomit, throw up,
+    threw up, throwing up, swelling, swollen, numb, numbness, tingling, weak, weakness, bruising, bruise, thirst,
+    thirsty, mucus, phlegm, sputum
+    """
+)
+_FEELINGS: Final = word_set(  # followed by where they are: "pain in my left knee", named "knee pain"
+    "pain ache soreness stiffness swelling numbness tingling weakness tightness burning cramps cramping"
+)
+_BEFORE_BODY: Final = word_set("sore stiff swollen numb painful itchy weak tight bloated blurry blurred")
+_FUNCTIONS: Final = word_set("throat vision")  # named like parts of the body
+_TROUBLE: Final = word_set("trouble difficulty problems")  # followed by what is hard: "trouble sleeping"
+_JOINTS: Final = word_set("in on of around at my the his her their your patient's a left right both lower upper")
+_OWNERS: Final = word_set("my his her their patient's")
+_SPREADING: Final = word_set("goes go going down radiates radiating spreads spreading shoots shooting moves travels")
+_VAGUE: Final = phrase_set("disease, disorder, syndrome, infection, virus, viral, strain, tear, broken, deficiency")
 
 
 def symptoms(lower_words: Sequence[str]) -> list[str]:
-    """The symptoms that words name, in order, each with the part of the body before it: "back pain"."""
+    """The symptoms that words name, in order, each with the part of the body it is in: "back pain", "sore throat".
+
+    Never with a side: a slip of the tongue is put right later in the talk.
+    """
     named: list[str] = []
     owned = 0  # words before this one belong to a symptom already named
     for begin, end, kinds in spans(lower_words):
-        if Cue.SYMPTOM not in kinds or tuple(lower_words[begin:end]) in UNNAMED:
+        if Cue.SYMPTOM not in kinds or begin < owned:
             continue
-        while begin > owned and Cue.BODY in cues(("my", lower_words[begin - 1])):  # "back", too, is one here
-            begin -= 1  # never with a side: a slip of the tongue is put right later in the talk
-        named.append(" ".join(lower_words[begin:end]))
-        owned = end
+        name, begin, end = _named_symptom(lower_words, owned, begin, end)
+        if _stems(name) not in _UNNAMED:
+            named.append(name)
+            owned = end
     return named
 
 
-def by_problem(sentences: Sequence[NoteSentence]) -> tuple[NoteSentence, ...]:
+def by_problem(
+    sentences: Sequence[NoteSentence], rest: Sequence[NoteSentence] = (), before: Sequence[NoteSentence] = ()
+) -> tuple[NoteSentence, ...]:
     """The sentences of a section, those of one problem together, in the order in which the problems came up.
 
-    A problem is a symptom that the first sentence names, or that is named more than once; never where it is denied. A
-    sentence that names none is about the one before it. Where there are fewer than two, nothing is changed.
+    `rest`: what the section holds beside them, such as medication; `before`: what another section says of why the
+    patient came. A problem is a symptom, or a disease that the patient calls theirs, that the first sentence names, or
+    that is named several times; never where it is only denied. A sentence that is about none is about the one before
+    it; one that brings up several stands above all headings. Where there are fewer than two, nothing is changed.
     """
-    named = [_named(sentence) for sentence in sentences]
-    counted = Counter(stems for each in named for stems, _ in each)
-    opening = next((each for each in named if each), [])
+    read = [_Sentence.of(sentence) for sentence in sentences]
+    problems = _problems([*map(_Sentence.of, before), *read])
+    above: list[NoteSentence] = []
+    told: dict[str, list[NoteSentence]] = {}
+    introduced: set[Stems] = set()
+    current: Stems | None = None
+    for one in read:
+        about = one.about(problems, current)
+        new = [problem for problem in about if problem not in introduced]
+        introduced.update(new)
+        if len(new) > 1 or (not about and current is None):
+            above.append(one.sentence)
+            continue
+        if about and current not in about:
+            current = new[0] if new else about[0]
+        assert current is not None
+        told.setdefault(problems[current], []).append(replace(one.sentence, problem=problems[current]))
+    if len(told) < 2:
+        return (*sentences, *rest)
+    ordered = (sentence for each in told.values() for sentence in each)
+    return (*above, *ordered, *(replace(sentence, problem=REST) for sentence in rest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sentence:
+    """A sentence, and what it speaks of."""
+
+    sentence: NoteSentence
+    named: tuple[str, ...]  # problems it may bring up; none where it denies anything
+    mentioned: tuple[Stems, ...]  # symptoms and diseases, also denied ones
+    places: frozenset[str]  # stems of parts of the body
+    spreads: bool  # whether a pain is said to go to one of those places
+
+    @classmethod
+    def of(cls, sentence: NoteSentence) -> "_Sentence":
+        said = words(split(sentence.text))
+        found = symptoms(said)
+        body = [stem(said[at]) for begin, end, kinds in spans(said) if Cue.BODY in kinds for at in range(begin, end)]
+        return cls(
+            sentence=sentence,
+            named=() if negations(said) else (*found, *_owned_diseases(said)),
+            mentioned=tuple(map(_stems, (*found, *_diseases(said)))),
+            places=frozenset((*body, *(stem(word) for word in said if word in _FUNCTIONS))),
+            spreads=not _SPREADING.isdisjoint(said),
+        )
+
+    def about(self, problems: Iterable[Stems], current: Stems | None) -> list[Stems]:
+        """The problems it speaks of: by their names or places, else by a name without the place: "the pain"."""
+        problems = list(problems)
+        if named := [each for each in problems if each in self.mentioned or not self.places.isdisjoint(each)]:
+            return named
+        implied = [each for each in problems if any(each[-len(bare) :] == bare for bare in self.mentioned)]
+        if self.places and not self.spreads:  # a pain, but in another place
+            return []
+        return [current] if current in implied else implied[:1]
+
+
+def _problems(read: Sequence[_Sentence]) -> dict[Stems, str]:
+    """Problems with their headings, in the order in which they came up."""
+    opening = next((one.named for one in read if one.named), ())
     problems: dict[Stems, str] = {}
-    for each in named:
-        for stems, name in each:
-            if ((stems, name) in opening or counted[stems] >= MENTIONS) and _about(stems, problems) is None:
-                problems[stems] = name
-    if len(problems) < 2:
-        return tuple(sentences)
-    current = next(iter(problems))
-    told: dict[Stems, list[NoteSentence]] = {}
-    for sentence, each in zip(sentences, named, strict=True):
-        mentioned = [about for stems, _ in each if (about := _about(stems, problems)) is not None]
-        if mentioned and current not in mentioned:
-            current = mentioned[0]
-        told.setdefault(current, []).append(replace(sentence, problem=_headed(problems[current])))
-    return tuple(sentence for each in told.values() for sentence in each) if len(told) > 1 else tuple(sentences)
+    for name in dict.fromkeys(name for one in read for name in one.named):
+        stems = _stems(name)
+        known = any(each[-len(stems) :] == stems or each[0] == stems[0] for each in problems)
+        if not known and (name in opening or sum(one.mentioned.count(stems) for one in read) >= MENTIONS):
+            problems[stems] = name[:1].upper() + name[1:]
+    own = {stems: name for stems, name in problems.items() if stems not in _SIGNS}
+    return own or problems
 
 
-def _named(sentence: NoteSentence) -> list[tuple[Stems, str]]:
-    """The symptoms that a sentence names, each with the stems of its words; none where it denies anything."""
-    said = words(split(sentence.text))
-    return [] if negations(said) else [(tuple(map(stem, name.split())), name) for name in symptoms(said)]
+def _named_symptom(lower_words: Sequence[str], owned: int, begin: int, end: int) -> tuple[str, int, int]:
+    """A symptom's name, and where the words begin and end that it is made of."""
+    while begin > owned and _is_body(lower_words[begin - 1]):
+        begin -= 1
+    name, word = " ".join(lower_words[begin:end]), lower_words[end - 1]
+    following = end
+    if word in _FEELINGS and end - begin == 1:
+        while following < len(lower_words) and lower_words[following] in _JOINTS:
+            following += 1
+        if following > end and (place := _body_at(lower_words, following)):
+            return f"{place} {word}", begin, following + 1
+    if word in _BEFORE_BODY and (place := _body_at(lower_words, end)):
+        return f"{name} {place}", begin, end + 1
+    if word in _TROUBLE and end < len(lower_words) and lower_words[end].endswith("ing"):
+        return f"{name} {lower_words[end]}", begin, end + 1
+    return name, begin, end
 
 
-def _about(stems: Stems, problems: Iterable[Stems]) -> Stems | None:
-    """The problem that these words name, also where they leave out the part of the body: "the pain"."""
-    return next((each for each in problems if each[-len(stems) :] == stems), None)
+def _body_at(lower_words: Sequence[str], at: int) -> str:
+    word = lower_words[at] if at < len(lower_words) else ""
+    return word if word and (_is_body(word) or word in _FUNCTIONS) else ""
 
 
-def _headed(name: str) -> str:
-    return name[:1].upper() + name[1:]
+def _is_body(word: str) -> bool:
+    return Cue.BODY in cues(("my", word))  # "back", too, is one here
+
+
+def _diseases(lower_words: Sequence[str]) -> Iterator[str]:
+    return (
+        " ".join(lower_words[begin:end])
+        for begin, end, kinds in spans(lower_words)
+        if Cue.CONDITION in kinds and Cue.SYMPTOM not in kinds
+    )
+
+
+def _owned_diseases(lower_words: Sequence[str]) -> Iterator[str]:
+    """Diseases that are called the patient's own, never those that somebody only fears or a relative has."""
+    if Cue.KIN in cues(lower_words):
+        return
+    for begin, end, kinds in spans(lower_words):
+        name = " ".join(lower_words[begin:end])
+        if Cue.CONDITION in kinds and begin and lower_words[begin - 1] in _OWNERS and name not in _VAGUE:
+            yield name

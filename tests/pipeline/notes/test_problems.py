@@ -2,8 +2,12 @@
 
 from itertools import groupby
 
+import pytest
+
+from pipeline.errors import NoteLanguageUnsupported
 from pipeline.notes.extractive import write_note
-from pipeline.notes.note import Note, NoteSection, Style
+from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
+from pipeline.notes.problems import REST, by_problem, symptoms
 from tests.pipeline.notes.talk import GENERAL, SOAP, talk
 
 TWO_PROBLEMS = (
@@ -79,3 +83,110 @@ def test_bullet_points_stand_below_their_problem() -> None:
     (section,) = [each for each in written.sections if each.key == "SOAP_SUBJECTIVE"]
     assert "Back pain:\n- " in section.text
     assert "\n\nCough:\n- " in section.text
+
+
+def lines(texts: str) -> list[NoteSentence]:
+    return [NoteSentence(text=text, items=(str(at),)) for at, text in enumerate(texts.split(" | "))]
+
+
+def layout(texts: str, rest: str = "", before: str = "") -> list[tuple[str, str]]:
+    """Headings, each with the texts below it."""
+    split = by_problem(lines(texts), lines(rest) if rest else (), lines(before) if before else ())
+    groups = groupby(split, lambda sentence: sentence.problem)
+    return [(name, " | ".join(each.text for each in of_it)) for name, of_it in groups]
+
+
+def test_what_brings_up_several_problems_stands_above_their_headings() -> None:
+    assert layout(
+        "Reports pain in their left knee and a sore throat. | The knee swells in the evening. | Worse on stairs."
+        " | The throat hurts when they swallow. | Denies fever."
+    ) == [
+        ("", "Reports pain in their left knee and a sore throat."),
+        ("Knee pain", "The knee swells in the evening. | Worse on stairs."),
+        ("Sore throat", "The throat hurts when they swallow. | Denies fever."),
+    ]
+
+
+def test_a_problem_that_came_up_in_between_gets_what_is_said_of_it_later() -> None:
+    told = layout("Reports back pain. | A cough keeps them awake. | The cough is dry. | The pain goes down to the leg.")
+    assert told == [
+        ("Back pain", "Reports back pain. | The pain goes down to the leg."),
+        ("Cough", "A cough keeps them awake. | The cough is dry."),
+    ]
+
+
+def test_what_is_denied_is_no_problem_but_stands_where_it_belongs() -> None:
+    assert layout(
+        "Reports back pain and a rash. | The rash itches. | Denies numbness in the back. | Denies fever."
+    ) == [
+        ("", "Reports back pain and a rash."),
+        ("Rash", "The rash itches."),
+        ("Back pain", "Denies numbness in the back. | Denies fever."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        "Reports a headache. | The headache is on the left. | Light makes it worse.",
+        "Reports a cough and a fever. | The cough is dry. | The fever was 39. | Chills at night. | Chills again.",
+        "Reports a cough. | Denies chest pain. | Denies chest pain on exertion. | The cough is dry.",
+        "Reports a cough. | Fears that it is cancer. | Cancer runs in the family. | The cough is dry.",
+        "Reports a cough. | Their mother's asthma is bad. | Asthma frightens them. | The cough is dry.",
+        "Came for a form. | Feels well.",
+        "",
+    ],
+)
+def test_where_there_is_one_problem_or_none_nothing_is_changed(texts: str) -> None:
+    assert [name for name, _ in layout(texts, "Takes aspirin.")] == [""]
+
+
+def test_a_disease_that_is_called_the_patients_own_is_a_problem() -> None:
+    assert layout(
+        "Patient's diabetes is hard to control and their back pain came back. | The diabetes makes them thirsty."
+        " | The back pain is sharp."
+    ) == [
+        ("", "Patient's diabetes is hard to control and their back pain came back."),
+        ("Diabetes", "The diabetes makes them thirsty."),
+        ("Back pain", "The back pain is sharp."),
+    ]
+
+
+def test_medication_allergies_and_family_stand_below_no_problem() -> None:
+    told = layout("Has back pain. | Has a cough. | The cough is dry.", rest="Takes aspirin. | Allergic to penicillin.")
+    assert told[-1] == (REST, "Takes aspirin. | Allergic to penicillin.")
+    assert [name for name, _ in told] == ["Back pain", "Cough", REST]
+
+
+def test_the_complaint_counts_although_another_section_has_it() -> None:
+    told = layout(
+        "Worse on stairs. | The knee swells. | The shoulder clicks.", before="Pain in the knee and the shoulder."
+    )
+    assert [name for name, _ in told] == [""]  # "the shoulder" names no symptom
+    told = layout(
+        "The knee swells. | The shoulder clicks.", before="Pain in the left knee and pain in the right shoulder."
+    )
+    assert [name for name, _ in told] == ["Knee pain", "Shoulder pain"]
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("i have back pain", ["back pain"]),
+        ("pain in my left knee and pain in the right shoulder", ["knee pain", "shoulder pain"]),
+        ("a sore throat and a runny nose", ["sore throat", "runny nose"]),
+        ("i have blurry vision", ["blurry vision"]),
+        ("i have trouble sleeping and no appetite", ["trouble sleeping"]),
+        ("i feel sick and it hurts and my neck is stiff", []),
+        ("the pain comes back in the evening", ["pain"]),
+        ("", []),
+    ],
+)
+def test_symptoms_are_named_with_their_place_and_never_with_a_side(said: str, named: list[str]) -> None:
+    assert symptoms(said.split()) == named
+
+
+@pytest.mark.parametrize("language", ["fr-FR", "de"])
+def test_in_other_languages_the_embedded_writer_writes_nothing_at_all(language: str) -> None:
+    with pytest.raises(NoteLanguageUnsupported):
+        write_note(talk(*TWO_PROBLEMS), SOAP, language=language, split_by_problem=True)
