@@ -70,7 +70,7 @@ def test_the_command_lists_templates_and_says_which_are_own(own: Path) -> None:
     listed = auscult("templates", "list", environment={"AUSCULT_NOTES_TEMPLATES_DIR": str(own)})
     lines = {line.split()[0]: line.rstrip() for line in listed.stdout.splitlines()}
     assert lines["triage"].endswith(" own")
-    assert lines["SOAP"].split()[1:5] == ["SOAP", "note", "en,", "fr"]
+    assert lines["SOAP"].split()[1:] == ["SOAP", "note", "en,", "fr,", "de", "4"]
 
 
 def test_the_command_shows_the_sections_of_a_file_and_what_has_no_place_in_it(own: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidTemplate, UnknownTemplate
+from pipeline.notes.extractive import write_note
 from pipeline.notes.note import Topic
 from pipeline.notes.templates import choose_template, parse_template, read_templates
-from tests.pipeline.notes.talk import TEMPLATES
+from tests.pipeline.notes.talk import TEMPLATES, visit
 
 GOOD = """
 name = "SHORT"
@@ -110,6 +111,18 @@ def test_british_titles_are_spelt_in_the_british_way() -> None:
     template = TEMPLATES["GENERAL_MEDICINE"]
     shown = [template.in_language(titles["IMMUNIZATIONS"], tag) for tag in ("en-US", "en-GB", "en-AU", "fr-FR", "es")]
     assert shown == ["Immunizations", "Immunisations", "Immunizations", "Vaccinations", "Immunizations"]
+
+
+def test_a_note_has_the_titles_of_the_country_that_it_is_written_for() -> None:
+    said = visit("D: Are your vaccines up to date?", "P: I had my flu vaccine in October.")
+    titles = {
+        language: [
+            section.title for section in write_note(said, TEMPLATES["GENERAL_MEDICINE"], language=language).sections
+        ]
+        for language in ("en-US", "en-GB")
+    }
+    assert "Immunizations" in titles["en-US"]
+    assert "Immunisations" in titles["en-GB"]
 
 
 def test_one_key_has_one_title_a_language_in_all_shipped_templates() -> None:
