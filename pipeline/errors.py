@@ -141,6 +141,12 @@ class TranscriptTooShort(NoteError):
     code = "transcript_too_short"
 
 
+class NoteUnsupported(NoteError):
+    """Nothing that the model wrote was said."""
+
+    code = "model_unsupported"
+
+
 class NoteLanguageUnsupported(NoteError):
     """The note writer does not know this language."""
 

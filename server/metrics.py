@@ -178,9 +178,20 @@ class NoteMetrics:
             registry=registry,
         )
 
+        self._sentences = Counter(
+            "auscult_note_sentences_total",
+            "Sentences of notes and drafts, by writer and what their check found (kept, or dropped or flagged: why).",
+            ["writer", "outcome"],
+            registry=registry,
+        )
+
     def written(self, writer: str, outcome: str) -> None:
         """A writer is done: "written", or the code of what went wrong."""
         self._notes.labels(writer=writer, outcome=outcome).inc()
+
+    def checked(self, writer: str, outcome: str, sentences: int) -> None:
+        """So many sentences were checked."""
+        self._sentences.labels(writer=writer, outcome=outcome).inc(sentences)
 
 
 class _ReadCounter(Collector):

@@ -1,14 +1,17 @@
 """Notes: which templates and writers there are, and writing one from what was said."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+import anyio.to_thread
 import structlog
 
-from pipeline.errors import NoteError, NoteLanguageUnsupported, TranscriptTooShort
-from pipeline.notes.note import NoteSection, Style
+from pipeline.errors import NoteError, NoteLanguageUnsupported, NoteUnsupported, TranscriptTooShort
+from pipeline.notes.checking import Checker, Unsupported
+from pipeline.notes.note import Note, NoteSection, Style
 from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import Template, choose_template
 from pipeline.ports import NoteWriter
@@ -45,11 +48,18 @@ class NoteObserver(Protocol):
         """A writer is done: "written", or the code of what went wrong."""
         ...
 
+    def checked(self, writer: str, outcome: str, sentences: int) -> None:
+        """So many sentences were checked: "kept"; "dropped:" or "flagged:" and the code of the fault."""
+        ...
+
 
 class Uncounted:
     """Nobody counts."""
 
     def written(self, writer: str, outcome: str) -> None:
+        pass
+
+    def checked(self, writer: str, outcome: str, sentences: int) -> None:
         pass
 
 
@@ -64,10 +74,13 @@ class Notes:
         style: str = "auto",
         model: NoteWriter | None = None,
         model_drafts: bool = False,
+        unsupported: Unsupported = Unsupported.DROP,
         observer: NoteObserver | None = None,
     ) -> None:
         """`template` and `style` are used where a client names none; `model_drafts`: whether the model, too, writes
-        drafts of talks that go on. Raises `UnknownTemplate`.
+        drafts of talks that go on; `unsupported`: what becomes of sentences that what was said does not bear out.
+
+        Raises `UnknownTemplate`.
         """
         self.templates = templates
         self.default_template = template
@@ -75,6 +88,7 @@ class Notes:
         self._embedded = EmbeddedWriter()
         self._model = model
         self._model_drafts = model_drafts
+        self._unsupported = unsupported
         self._observer = observer or Uncounted()
         self.require(template)
 
@@ -110,17 +124,18 @@ class Notes:
         said = chronological(items)
         failure: Failure | None = None  # of the model
         for each in self._writers(writer):
-            sections: tuple[NoteSection, ...] = ()
+            review = _Review(request, said, self._unsupported)
             try:
                 async with aclosing(each.write(request, said)) as updates:
                     async for update in updates:
-                        if isinstance(update, NoteSection):
-                            sections = (*sections, update)
-                            yield Draft(sections=sections, writer=each.name)
-                        else:
-                            note = replace(update, fallback="" if failure is None else failure.code)
+                        if isinstance(update, Note):
+                            note = await review.whole(update)
+                            note = replace(note, fallback="" if failure is None else failure.code)
                             yield StoredNote(note=note, style=request.style)
+                        elif sections := await review.more(update):
+                            yield Draft(sections=sections, writer=each.name)
                 self._observer.written(each.name, "written")
+                self._count(each.name, review)
                 return
             except NoteError as exc:
                 absence = Failure(code=exc.code, message=str(exc))
@@ -134,6 +149,13 @@ class Notes:
             if failure is None or absence.code != NoteLanguageUnsupported.code:
                 failure = absence
         yield StoredNote(absence=failure, style=request.style)
+
+    def _count(self, writer: str, review: "_Review") -> None:
+        self._observer.checked(writer, "kept", review.kept)
+        for fault, count in review.dropped.items():
+            self._observer.checked(writer, f"dropped:{fault}", count)
+        for fault, count in review.flagged.items():
+            self._observer.checked(writer, f"flagged:{fault}", count)
 
     @property
     def drafter(self) -> str:
@@ -160,3 +182,40 @@ class Notes:
             least_words=options.least_words,
             background=background(intake),
         )
+
+
+class _Review:
+    """What a writer wrote, checked against what was said: the same way for all of them."""
+
+    def __init__(self, request: NoteRequest, said: Sequence[Utterance], unsupported: Unsupported) -> None:
+        self._template = request.template
+        self._language = request.language
+        self._checker = Checker(said, language=request.language, unsupported=unsupported)
+        self._known: dict[NoteSection, NoteSection | None] = {}  # what was written → what is left of it
+        self.dropped: Counter[str] = Counter()
+        self.flagged: Counter[str] = Counter()
+
+    @property
+    def kept(self) -> int:
+        """Sentences that may stand."""
+        return sum(len(left.sentences) for left in self._known.values() if left) - self.flagged.total()
+
+    async def more(self, section: NoteSection) -> tuple[NoteSection, ...]:
+        """What is left of all sections so far, with one more."""
+        if section not in self._known:
+            checked = await anyio.to_thread.run_sync(self._checker.check, section)
+            self._known[section] = checked.section
+            self.dropped += checked.dropped
+            self.flagged += checked.flagged
+        return tuple(left for left in self._known.values() if left)
+
+    async def whole(self, note: Note) -> Note:
+        """What is left of the note. Raises `NoteUnsupported` where that is nothing."""
+        for section in note.sections:
+            await self.more(section)
+        sections = tuple(left for section in note.sections if (left := self._known[section]))
+        if not sections:
+            raise NoteUnsupported
+        otherwise = self._template.in_language(self._template.title, self._language)
+        title = self._checker.title(note.title, sections, otherwise)
+        return replace(note, title=title, sections=sections, left_out=self.dropped.total())

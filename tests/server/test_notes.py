@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from pipeline.errors import NoteError, TranscriptTooShort
+from pipeline.notes.checking import Unsupported
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.notes.templates import read_templates
@@ -45,8 +46,9 @@ class Model:
 
     name = "model"
 
-    def __init__(self, breaks: Exception | None = None) -> None:
+    def __init__(self, breaks: Exception | None = None, *invented: str) -> None:
         self._breaks = breaks
+        self._texts = ("Reports a bad cough for 3 days.", *invented)
         self.asked: list[NoteRequest] = []
 
     async def write(self, request: NoteRequest, items: Sequence[Utterance]) -> AsyncGenerator[NoteUpdate]:
@@ -54,7 +56,7 @@ class Model:
         section = NoteSection(
             key="SOAP_SUBJECTIVE",
             title="Subjective",
-            sentences=(NoteSentence(text="Reports a bad cough for 3 days.", items=(items[0].id,)),),
+            sentences=tuple(NoteSentence(text=text, items=(items[0].id,)) for text in self._texts),
         )
         yield section
         if self._breaks is not None:
@@ -67,9 +69,13 @@ class Model:
 class Observed:
     def __init__(self) -> None:
         self.outcomes = Counter[tuple[str, str]]()
+        self.sentences = Counter[tuple[str, str]]()
 
     def written(self, writer: str, outcome: str) -> None:
         self.outcomes[writer, outcome] += 1
+
+    def checked(self, writer: str, outcome: str, sentences: int) -> None:
+        self.sentences[writer, outcome] += sentences
 
 
 async def test_the_model_writes_where_there_is_one_and_is_told_what_is_known() -> None:
@@ -97,6 +103,7 @@ async def test_the_model_writes_where_there_is_one_and_is_told_what_is_known() -
     assert request.background.sections == (("SOAP_PLAN", "As a list."),)
     assert "Ann" not in repr(request.background)  # a model elsewhere needs no name
     assert observed.outcomes == {("model", "written"): 1}
+    assert observed.sentences == {("model", "kept"): 1}
 
 
 @pytest.mark.parametrize("breaks", [Unreachable("It is away."), RuntimeError("a bug")])
@@ -139,6 +146,40 @@ async def test_a_writer_can_be_asked_for_by_name() -> None:
     assert Notes(TEMPLATES, model=model, model_drafts=True).drafter == "model"
     with pytest.raises(BadRequest):
         Notes(TEMPLATES).check_writer("model")
+
+
+INVENTED = ("Denies cough.", "Takes warfarin 5 mg.")
+
+
+async def test_what_was_not_said_is_left_out_and_counted() -> None:
+    observed = Observed()
+    stored = await Notes(TEMPLATES, model=Model(None, *INVENTED), observer=observed).write(OPTIONS, SAID)
+    assert stored.note is not None
+    (section,) = stored.note.sections
+    assert [sentence.text for sentence in section.sentences] == ["Reports a bad cough for 3 days."]
+    assert stored.note.left_out == 2
+    assert observed.sentences["model", "kept"] == 1
+    assert sum(count for (_, outcome), count in observed.sentences.items() if outcome.startswith("dropped:")) == 2
+
+
+async def test_what_was_not_said_is_shown_with_its_faults_where_that_is_set() -> None:
+    notes = Notes(TEMPLATES, model=Model(None, *INVENTED), unsupported=Unsupported.FLAG)
+    stored = await notes.write(OPTIONS, SAID)
+    assert stored.note is not None
+    (section,) = stored.note.sections
+    assert [bool(sentence.faults) for sentence in section.sentences] == [False, True, True]
+    assert stored.note.left_out == 0
+
+
+async def test_a_model_that_only_invents_leaves_the_note_to_the_embedded_writer() -> None:
+    class Inventor(Model):
+        def __init__(self) -> None:
+            super().__init__(None)
+            self._texts = INVENTED
+
+    stored = await Notes(TEMPLATES, model=Inventor()).write(OPTIONS, SAID)
+    assert stored.note is not None
+    assert (stored.note.generator, stored.note.fallback) == ("embedded-extractive", "model_unsupported")
 
 
 def test_what_is_unknown_of_a_patient_is_not_told() -> None:
