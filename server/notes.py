@@ -120,7 +120,11 @@ class Notes:
         self, options: EncounterOptions, items: Sequence[Utterance], intake: Intake = NOTHING, *, writer: str = ""
     ) -> AsyncGenerator[Written]:
         """As `write`, section by section. `writer`: "embedded" or "model"; empty: the model where there is one."""
-        request = self._request(options, intake)
+        try:
+            request = self._request(options, intake)
+        except NoteError as exc:  # an own template that is there no more
+            yield StoredNote(absence=Failure(code=exc.code, message=str(exc)))
+            return
         said = chronological(items)
         failure: Failure | None = None  # of the model
         for each in self._writers(writer):
@@ -174,8 +178,9 @@ class Notes:
         return [self._embedded] if name == "embedded" or self._model is None else [self._model, self._embedded]
 
     def _request(self, options: EncounterOptions, intake: Intake) -> NoteRequest:
+        """Raises `UnknownTemplate`."""
         return NoteRequest(
-            template=self.templates[options.template or self.default_template],
+            template=choose_template(self.templates, options.template or self.default_template),
             language=options.language,
             style=Style(options.style or self.default_style),
             split_by_problem=options.split_by_problem,

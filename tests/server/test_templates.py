@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidTemplate, UnknownTemplate
+from pipeline.types import Role, Utterance
 from server.doctor import examine
+from server.domain import EncounterOptions
+from server.notes import Notes
 from server.settings import NoteSettings, load_settings
 from server.templates import note_templates, own_templates, shipped_templates
 from tests.preforked import auscult
@@ -55,6 +58,15 @@ def test_an_own_template_may_be_the_default_one(own: Path) -> None:
 def test_a_directory_that_is_not_there_is_named_with_its_setting() -> None:
     with pytest.raises(InvalidTemplate, match=r"^notes\.templates_dir: there is no directory /nowhere\. Make it, or"):
         note_templates(NoteSettings(templates_dir="/nowhere"))
+
+
+async def test_a_note_whose_template_is_gone_says_so() -> None:
+    said = [Utterance(id="1", stream="room", role=Role.PATIENT, start=0, end=1, text="I have a cough. " * 10)]
+    options = EncounterOptions(api="auscult", streams=(), template="triage")
+    written = await Notes(shipped_templates()).write(options, said)
+    assert written.note is None
+    assert written.absence is not None
+    assert written.absence.code == "unknown_template"
 
 
 @pytest.mark.parametrize(("content", "ok", "detail"), [(TRIAGE, True, ", of which 1 in "), (WRONG, False, FAULT)])

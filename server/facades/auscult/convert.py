@@ -104,6 +104,7 @@ def options(
     style: str = "",
     split_by_problem: bool = False,
     note: bool = True,
+    split_by_sentence: bool = False,
     expected_speakers: int = 0,
     speaker_hints: Sequence[str] = (),
 ) -> EncounterOptions:
@@ -122,6 +123,7 @@ def options(
         split_by_problem=split_by_problem,
         glossaries=tuple(glossary),
         note=note,
+        split_by_sentence=split_by_sentence,
         expected_speakers=speaking.expected_speakers(expected_speakers),
         speaker_hints=speaking.speaker_hints(speaker_hints),
         resumable=True,
@@ -303,6 +305,7 @@ def recording(wanted: schema.RecordingRequest) -> EncounterOptions:
         template=wanted.template,
         glossary=wanted.glossary,
         note=wanted.note,
+        split_by_sentence=wanted.split_by_sentence,
         style=wanted.style,
         split_by_problem=wanted.split_by_problem,
         expected_speakers=wanted.expected_speakers,

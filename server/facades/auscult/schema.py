@@ -66,6 +66,7 @@ class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     chunk_numbers: bool = False  # whether each binary frame begins with its number
     encounter_id: str | None = None  # take part in this session
     resume_token: str | None = None  # continue a session whose connection broke
+    split_by_sentence: bool = False  # whether each final is one sentence, and not all between two pauses
     style: str = ""  # auto | paragraphs | bullet_points; empty: the operator's default
     split_by_problem: bool = False  # whether the note's history is told problem by problem, in English
     patient: PatientInfo | None = None  # who is treated, for a model that writes the note
@@ -274,6 +275,7 @@ class RecordingRequest(Struct, kw_only=True):
     expected_speakers: int = 0
     speaker_hints: list[str] = []
     role: str = "unspecified"  # of the only person in it
+    split_by_sentence: bool = False  # as in a live session
     style: str = ""  # auto | paragraphs | bullet_points
     split_by_problem: bool = False
     patient: PatientInfo | None = None

@@ -64,6 +64,7 @@ class Seating:
             template=hello.template,
             glossary=hello.glossary,
             note=hello.note,
+            split_by_sentence=hello.split_by_sentence,
             style=hello.style,
             split_by_problem=hello.split_by_problem,
             expected_speakers=hello.expected_speakers,

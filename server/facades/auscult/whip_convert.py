@@ -116,13 +116,14 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         template=texts.get("template", ""),
         glossary=glossary,
         style=texts.get("style", ""),
-        split_by_problem=switches.get("split_by_problem", False),
         note=switches.get("note", True),
+        split_by_sentence=switches.get("split_by_sentence", False),
+        split_by_problem=switches.get("split_by_problem", False),
         expected_speakers=int(expected[:4]),
         speaker_hints=hints,
     )
     return Wanted(
-        options=msgspec.structs.replace(options, split_by_sentence=switches.get("split_by_sentence", False)),
+        options=options,
         role=convert.role(texts["role"]) if "role" in texts else None,
         roles=_roles(texts["roles"]) if "roles" in texts else (),
         encounter=encounter,

@@ -140,6 +140,15 @@ def test_a_recording_says_by_itself_what_it_is_and_raw_samples_are_declared() ->
     assert convert.stream(raw) == StreamSpec(name="stream0", role=Role.DOCTOR, encoding="pcm_s16le", sample_rate=48_000)
 
 
+def test_a_recording_is_laid_out_and_cut_as_a_live_session_is() -> None:
+    asked = convert.recording(
+        schema.RecordingRequest(style="bullet_points", split_by_sentence=True, split_by_problem=True)
+    )
+    assert (asked.style, asked.split_by_sentence, asked.split_by_problem) == ("bullet_points", True, True)
+    with pytest.raises(BadRequest, match="style must be one of auto, paragraphs, bullet_points"):
+        convert.recording(schema.RecordingRequest(style="prose"))
+
+
 def test_a_session_outlives_its_connection() -> None:
     options = convert.options("live", (StreamSpec(name="stream0"),), language="de-CH", glossary=["cardiology"])
     assert options.attended

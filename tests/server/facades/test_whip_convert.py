@@ -47,6 +47,13 @@ def test_options_are_named_as_on_the_other_ways_in() -> None:
     assert (options.note, options.split_by_sentence, options.resumable, options.attended) == (False, True, True, True)
 
 
+def test_the_notes_style_and_layout_are_named_as_on_the_other_ways_in() -> None:
+    options = wanted([("style", "bullet_points"), ("split_by_problem", "true")]).options
+    assert (options.style, options.split_by_problem, options.split_by_sentence) == ("bullet_points", True, False)
+    with pytest.raises(BadRequest, match="style must be one of auto, paragraphs, bullet_points"):
+        wanted([("style", "prose")])
+
+
 def test_the_same_thing_may_be_said_twice() -> None:
     assert wanted([("role", "doctor"), ("role", "doctor")]).role is Role.DOCTOR
 
