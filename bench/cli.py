@@ -69,6 +69,7 @@ COMMANDS = (
     cli_quality.speakers,
     cli_quality.notes,
     cli_quality.train_roles,
+    cli_quality.icd10cm,
     cli_capacity.load,
     cli_promises.chaos,
     cli_promises.durability,

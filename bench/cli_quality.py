@@ -221,6 +221,15 @@ def notes(
     write(measured.report, json)
 
 
+def icd10cm(
+    out_to: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("pipeline/notes/icd10cm.tsv.zlib"),
+) -> None:
+    """Make the ICD-10-CM table from the package simple-icd-10-cm; say what is in it."""
+    from bench.icd10cm import run
+
+    run(out_to, out)
+
+
 def train_roles(
     notes: Annotated[Path, typer.Argument(help="A folder with aci-bench, mts-dialog and primock57.", exists=True)],
     out_file: Annotated[Path, typer.Option("--out", help="Where the weights go.", dir_okay=False)] = ROLES,
