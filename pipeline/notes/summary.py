@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.notes.note import Note, Topic
+from pipeline.notes.plain import plainly
 from pipeline.notes.wording import content_words
 
 _NEXT: Final = (Topic.PLAN, Topic.PRESCRIPTION, Topic.APPOINTMENTS)
@@ -14,12 +15,20 @@ _BETWEEN: Final = re.compile(r"(?<=[.!?])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)\s+(?
 
 
 def patient_summary(note: Note) -> str:
-    """What a patient may take home of a note: why they came, what was thought, what comes next. Empty: it says none."""
+    """What a patient may take home of a note, in plain language: why they came, what was thought, what comes next.
+
+    Empty: the note says nothing of it.
+    """
     why = _texts(note, (Topic.COMPLAINT,))[:1]
     thought = _texts(note, (Topic.ASSESSMENT,))
     then = _texts(note, _NEXT)
+    explained: set[str] = set()
     parts = (("Why you came", why), ("What was said about it", thought), ("What comes next", then))
-    return "\n".join(f"{title}: {' '.join(texts)}" for title, texts in parts if texts)
+    return "\n".join(
+        f"{title}: {' '.join(plain for text in texts for plain in plainly(text, explained))}"
+        for title, texts in parts
+        if texts
+    )
 
 
 def _texts(note: Note, topics: Sequence[Topic]) -> list[str]:

@@ -281,7 +281,9 @@ def test_a_recording_s_note_has_its_transcript_and_what_was_asked_for() -> None:
     full = convert.note(view(items=items, billing_codes=True, patient_summary=True, transcript=True))
     assert full.billing_codes == schema.BillingCodes(icd10=[], cpt=[])
     assert full.patient_summary == (
-        "Why you came: Reports a cough.\nWhat was said about it: Bronchitis.\nWhat comes next: Rest. Drink."
+        "Why you came: You told us about a cough.\n"
+        "What was said about it: Bronchitis (sore airways in the lungs).\n"
+        "What comes next: Rest. Drink."
     )
     assert isinstance(full.diarized_transcript, list)
     assert full.diarized_transcript[1] == schema.Said(speaker="patient", start=2.0, end=2.5, text="It hurts.")
