@@ -18,6 +18,11 @@ SHORT: Final = 3  # no piece is shorter
 
 # What nobody asks of who is treated: it was said to a colleague, or to a machine.
 _CLINICIANS: Final = r"(?:order|prescribe|refer|obtain|draw|use|include|document|dictate)"
+_OTHERS: Final = (
+    r"\b(?:mother|father|mom|mum|dad|brother|sister|son|daughter|wife|husband|partner|uncle|aunt|cousin|grand\w+"
+    r"|child|children|kids?|baby|family|parents?|friends?|people)\b"
+)
+_NAME: Final = rf"(?!(?:His|Her|Their|My|Our|An?|The)\b)(?!(?i:.*{_OTHERS}))[A-Z][\w.]*(?: \w+)?"
 # Ways in which notes begin sentences.
 _OPENINGS: Final = tuple(
     (re.compile(pattern), plain)
@@ -32,11 +37,8 @@ _OPENINGS: Final = tuple(
         (r"^Recommend(?:ed)? (?=[a-z])", "We advise "),
         (r"^Will (?=[a-z])", "We will "),
         (r"^Plan(?:s|ned)? to ", "We plan to "),
-        (r"^[A-Z][\w.]*(?: \w+)? is an? (\d+)[- ]year[- ]old (?:\w+, )?(?:male|man)\b", r"You are a \1-year-old man"),
-        (
-            r"^[A-Z][\w.]*(?: \w+)? is an? (\d+)[- ]year[- ]old (?:\w+, )?(?:female|woman)\b",
-            r"You are a \1-year-old woman",
-        ),
+        (rf"^{_NAME} is an? (\d+)[- ]year[- ]old (?:\w+, )?(?:male|man)\b", r"You are a \1-year-old man"),
+        (rf"^{_NAME} is an? (\d+)[- ]year[- ]old (?:\w+, )?(?:female|woman)\b", r"You are a \1-year-old woman"),
     )
 )
 _ORDERED: Final = re.compile(r"^(?:Order|Schedule|Refer|Prescribe|Obtain|Recheck|Repeat) (?=[a-z0-9])")
@@ -115,7 +117,7 @@ def _addressed(text: str) -> str:
         head = _OWN.sub("your", _PRESENTS.sub(". You came ", head))
     head = _PATIENT.sub(_you, head)
     head = _GIVEN.sub(r"\1 you", _THEMSELVES.sub(r"\1 yourself", head))
-    if head.startswith(("Please ", "You ")):
+    if head.startswith(("Please ", "You ")) and not re.search(_OTHERS, head):
         head = _IF_THEY.sub(r"\1 you \2", head)
     head = _DOCTOR.sub(lambda found: f"{'Y' if found[1] == 'T' else 'y'}our doctor", head)
     head = re.sub(r"(?:^|(?<=\. ))[a-z]", lambda found: found[0].upper(), head)

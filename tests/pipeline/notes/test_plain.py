@@ -58,10 +58,18 @@ def test_a_note_is_told_to_who_is_treated(noted: str, told: str) -> None:
         "Take the pills until they are gone.",  # not the patient
         "Advised to order an echocardiogram.",  # not of the patient
         "They will tell us more.",
+        "Father is a 70 year old male with gout.",
+        "His brother is a 70 year old man.",
     ],
 )
 def test_where_it_is_not_certain_who_is_meant_it_stays(noted: str) -> None:
     assert "you" not in plain(noted).lower().split()
+
+
+def test_what_others_have_is_theirs() -> None:
+    assert plain("Advised to keep the kids at home if they have a fever.") == (
+        "Please keep the kids at home if they have a fever."
+    )
 
 
 def test_medical_words_are_replaced_or_explained_once() -> None:
