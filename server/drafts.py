@@ -88,6 +88,7 @@ class Drafting:
         self._intake = intake
         self._steady = steady
         self._interval_s = interval_s
+        self._turn = anyio.Semaphore(1)  # so that notes of talks that are over never wait for more than one draft
         self._wanted: dict[str, _Wanted] = {}
         self._tasks: TaskGroup | None = None
 
@@ -129,7 +130,8 @@ class Drafting:
                 continue
             drafted, began = transcript.revision, self._steady()
             items = tuple(transcript.items)
-            stored = await self._notes.write(live.row.options, items, intake, writer=self._notes.drafter)
+            async with self._turn:
+                stored = await self._notes.write(live.row.options, items, intake, writer=self._notes.drafter)
             if stored.note is None:  # too little was said so far
                 continue
             note = stored.note

@@ -316,10 +316,14 @@ def clinical_note(note: Note) -> schema.Note:
                 key=section.key,
                 title=section.title,
                 text=section.text,
-                sentences=[schema.Sentence(text=s.text, bubble_ids=list(s.items)) for s in section.sentences],
+                sentences=[
+                    schema.Sentence(text=s.text, bubble_ids=list(s.items), faults=s.faults) for s in section.sentences
+                ],
             )
             for section in note.sections
         ],
+        generator=note.generator,
+        fallback=note.fallback,
     )
 
 

@@ -101,11 +101,12 @@ class Bubble(Struct, kw_only=True):
     speaker_id: str  # extension: who in this session; empty where nobody can tell
 
 
-class Sentence(Struct, kw_only=True):
+class Sentence(Struct, kw_only=True, omit_defaults=True):
     """Extension: a sentence of the note and the bubbles it rests on."""
 
     text: str
     bubble_ids: list[str]
+    faults: tuple[str, ...] = ()  # what the bubbles do not bear out; only where the server is set to show it
 
 
 class Section(Struct, kw_only=True):
@@ -117,11 +118,13 @@ class Section(Struct, kw_only=True):
     sentences: list[Sentence]
 
 
-class Note(Struct, kw_only=True):
+class Note(Struct, kw_only=True, omit_defaults=True):
     """Extension: the clinical note."""
 
     title: str
     sections: list[Section]
+    generator: str  # embedded-extractive (an extract of what was said), model:NAME, or provider
+    fallback: str = ""  # why the embedded writer wrote it although there is a model
 
 
 class Result(Struct, kw_only=True, omit_defaults=True):

@@ -92,11 +92,14 @@ class GenerationB:
                     title=section.title,
                     text=section.text,
                     sentences=[
-                        wire.Sentence(text=s.text, transcript_item_ids=list(s.items)) for s in section.sentences
+                        wire.Sentence(text=s.text, transcript_item_ids=list(s.items), faults=s.faults)
+                        for s in section.sentences
                     ],
                 )
                 for section in written.sections
             ],
+            generator=written.generator,
+            fallback=written.fallback,
         )
 
 

@@ -1,8 +1,8 @@
 """Generations A and B over REST: files and texts in, transcripts and notes out. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from pipeline.notes.note import Note
+from pipeline.notes.note import Note, NoteSentence
 from pipeline.typed import Turn
 from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, EncounterView, Failure, State, StreamSpec
@@ -147,18 +147,23 @@ def note(written: Note, *, places: Mapping[str, int] | None = None) -> wire.Note
                 key=section.key,
                 title=section.title,
                 text=section.text,
-                sentences=[sentence(one.text, one.items, places) for one in section.sentences],
+                sentences=[sentence(one, places) for one in section.sentences],
             )
             for section in written.sections
         ],
+        generator=written.generator,
+        fallback=written.fallback,
     )
 
 
-def sentence(text: str, items: Sequence[str], places: Mapping[str, int] | None) -> wire.Sentence:
+def sentence(written: NoteSentence, places: Mapping[str, int] | None) -> wire.Sentence:
     """Of a note, with what it rests on."""
+    shown = wire.Sentence(text=written.text, faults=written.faults)
     if places is None:
-        return wire.Sentence(text=text, transcript_item_ids=list(items))
-    return wire.Sentence(text=text, transcript_items=sorted(places[item] for item in items if item in places))
+        shown.transcript_item_ids = list(written.items)
+    else:
+        shown.transcript_items = sorted(places[item] for item in written.items if item in places)
+    return shown
 
 
 def transcript_item(said: Utterance) -> wire.TranscriptItem:

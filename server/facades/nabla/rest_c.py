@@ -109,7 +109,15 @@ def _note(written: Note, view: EncounterView, asked: Asked) -> wire.NoteC:
     told = rest_b.note(replace(written, sections=sections), places=places(view, asked))
     template = _name(TEMPLATES, view.row.options.template)
     locale = _name(LOCALES, view.row.options.language)
-    return wire.NoteC(title=told.title, sections=told.sections, locale=locale, template=template, template_key=template)
+    return wire.NoteC(
+        title=told.title,
+        sections=told.sections,
+        generator=told.generator,
+        fallback=told.fallback,
+        locale=locale,
+        template=template,
+        template_key=template,
+    )
 
 
 def _section(section: NoteSection, styles: Mapping[str, str]) -> NoteSection:

@@ -39,11 +39,12 @@ class TranscriptItem(Struct, kw_only=True, tag_field="object", tag="transcript_i
     is_final: bool
 
 
-class Sentence(Struct, kw_only=True):
+class Sentence(Struct, kw_only=True, omit_defaults=True):
     """Extension: a sentence of the note and the items it rests on."""
 
     text: str
     transcript_item_ids: list[str]
+    faults: tuple[str, ...] = ()  # what the items do not bear out; only where the server is set to show it
 
 
 class Section(Struct, kw_only=True):
@@ -53,11 +54,13 @@ class Section(Struct, kw_only=True):
     sentences: list[Sentence]  # extension
 
 
-class Note(Struct, kw_only=True, tag_field="object", tag="note"):
+class Note(Struct, kw_only=True, tag_field="object", tag="note", omit_defaults=True):
     """The clinical note, when asked for."""
 
     title: str
     sections: list[Section]
+    generator: str  # extension: embedded-extractive (an extract of what was said), model:NAME, or provider
+    fallback: str = ""  # extension: why the embedded writer wrote it although there is a model
 
 
 class AudioChunkAck(schema.AudioChunkAck, kw_only=True, tag_field="object", tag="audio_chunk_ack"):

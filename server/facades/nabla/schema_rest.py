@@ -108,6 +108,7 @@ class Sentence(Struct, kw_only=True, omit_defaults=True):
     text: str
     transcript_item_ids: list[str] | None = None  # of the transcript in the same answer
     transcript_items: list[int] | None = None  # places in the request's transcript_items, from 0
+    faults: tuple[str, ...] = ()  # what it rests on does not bear these out; only where the server is set to show it
 
 
 class Section(Struct, kw_only=True):
@@ -119,11 +120,13 @@ class Section(Struct, kw_only=True):
     sentences: list[Sentence]  # extension
 
 
-class Note(Struct, kw_only=True):
+class Note(Struct, kw_only=True, omit_defaults=True):
     """The clinical note."""
 
     title: str
     sections: list[Section]
+    generator: str  # extension: embedded-extractive (an extract of what was said), model:NAME, or provider
+    fallback: str = ""  # extension: why the embedded writer wrote it although there is a model
 
 
 class Outcome(Struct, kw_only=True, omit_defaults=True):

@@ -310,6 +310,8 @@ def note(view: EncounterView) -> schema.Note:
         expires_at=UNSET if view.expires_at is None else timestamp(view.expires_at),
         status=FAILED if failed is not None else COMPLETED if over else PROCESSING,
         review_status=stored.review,
+        generator=written.generator if written is not None else UNSET,
+        fallback=(written is not None and written.fallback) or UNSET,
         title=written.title if written is not None else UNSET,
         message=_message_of(failed or stored.absence),
         warnings=list(row.warnings) or UNSET,

@@ -283,7 +283,7 @@ def test_an_empty_note_is_still_a_note() -> None:
     note = Note(template="SOAP", title="Consultation", language="en", sections=())
     answer = convert.full_task(EncounterView(row=row(), note=StoredNote(note=note)))
     assert isinstance(answer.result, schema.Result)
-    assert answer.result.note == schema.Note(title="Consultation", sections=[])
+    assert answer.result.note == schema.Note(title="Consultation", sections=[], generator="embedded-extractive")
 
 
 @pytest.mark.parametrize(
