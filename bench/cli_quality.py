@@ -188,6 +188,9 @@ def notes(
     doubtful: Annotated[
         bool, typer.Option("--doubtful", help="Show sentences whose polarity the talk or the reference puts in doubt.")
     ] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Show medicines and allergies that notes leave out.")
+    ] = False,
     recognised: Annotated[
         bool, typer.Option("--recognised", help="Also of recordings, as they are heard in one channel.")
     ] = False,
@@ -199,7 +202,7 @@ def notes(
 ) -> None:
     """Measure notes: likeness to clinicians' notes, evidence, omissions, time; beside published systems."""
     from bench import notes as measuring
-    from bench.notes_table import show, show_doubtful, show_sample
+    from bench.notes_table import show, show_doubtful, show_missing, show_sample
 
     kinds = tuple(names_in(sets))
     if unknown := set(kinds) - set(measuring.SETS):
@@ -217,6 +220,7 @@ def notes(
     measured = anyio.run(measuring.run, options, out)
     show(measured.report, out)
     show_sample(measured.sample, out)
+    show_missing(measured.missing if missing else (), out)
     show_doubtful(measured.doubtful if doubtful else (), out)
     write(measured.report, json)
 

@@ -61,6 +61,15 @@ class Cited:
     items: tuple[Utterance, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a note must not leave out and does: named in the reference and in the talk."""
+
+    visit: str
+    medicines: frozenset[str]
+    allergies: frozenset[str]
+
+
 def check(visit: Visit, note: Note | None) -> Checked:
     """All that can be checked without a clinician."""
     sentences = list(cited(visit, note)) if note is not None else []
@@ -68,7 +77,7 @@ def check(visit: Visit, note: Note | None) -> Checked:
     said, wanted = " .\n".join(item.text for item in visit.items), said_in_reference(visit.reference)
     heard = frozenset(stems(said)) | frozenset(stems(" ".join(clean(said))))
     terms = medical(noted)
-    allergies = noted_allergens(note) if note is not None else frozenset[str]()
+    missed = missing(visit, note)
     return Checked(
         cited=Share(kept=sum(map(_has_evidence, sentences)), of=len(sentences)),
         supports=tuple(support(one.sentence.text, one.items) for one in sentences),
@@ -76,8 +85,8 @@ def check(visit: Visit, note: Note | None) -> Checked:
         terms_unsaid=len(terms - heard) / len(terms) if terms else None,
         words_kept=_kept(frozenset(stems(wanted)) & heard, frozenset(stems(noted))),
         terms_kept=_kept(medical(wanted) & heard, terms),
-        medicines=_share(named_medicines(wanted) & named_medicines(said), named_medicines(noted)),
-        allergies=_share(reference_allergens(visit) & said_allergens(visit.items), allergies),
+        medicines=_without(missed.medicines, sayable_medicines(visit)),
+        allergies=_without(missed.allergies, sayable_allergies(visit)),
         flips=sum(flipped(one.sentence.text, (item.text for item in one.items)) for one in sentences),
         as_answered=_agreement(noted, polarity_of_talk(visit.items)),
         as_reference=_agreement(noted, polarity_of(wanted)),
@@ -91,6 +100,28 @@ def cited(visit: Visit, note: Note) -> Iterator[Cited]:
         for sentence in section.sentences:
             found = tuple(items[each] for each in sentence.items if each in items)
             yield Cited(visit=visit.name, section=section.key, sentence=sentence, items=found)
+
+
+def sayable_medicines(visit: Visit) -> frozenset[str]:
+    """That the reference names and that were said."""
+    said = " ".join(item.text for item in visit.items)
+    return named_medicines(visit.reference) & named_medicines(said)
+
+
+def sayable_allergies(visit: Visit) -> frozenset[str]:
+    """The same of what the patient is allergic to, or that it is nothing."""
+    return reference_allergens(visit) & said_allergens(visit.items)
+
+
+def missing(visit: Visit, note: Note | None) -> Missing:
+    """What of it is not in the note."""
+    medicines = named_medicines(said_in(note)) if note is not None else frozenset[str]()
+    allergies = noted_allergens(note) if note is not None else frozenset[str]()
+    return Missing(
+        visit=visit.name,
+        medicines=sayable_medicines(visit) - medicines,
+        allergies=sayable_allergies(visit) - allergies,
+    )
 
 
 def doubtful(visit: Visit, note: Note) -> Iterator[tuple[str, Cited]]:
@@ -118,8 +149,8 @@ def _kept(wanted: frozenset[str], noted: frozenset[str]) -> float | None:
     return len(wanted & noted) / len(wanted) if wanted else None
 
 
-def _share(wanted: frozenset[str], noted: frozenset[str]) -> Share:
-    return Share(kept=len(wanted & noted), of=len(wanted))
+def _without(missed: frozenset[str], wanted: frozenset[str]) -> Share:
+    return Share(kept=len(wanted) - len(missed), of=len(wanted))
 
 
 def _agreement(noted: str, witness: Polarity) -> Share:

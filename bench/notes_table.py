@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.notes import Report
-from bench.notes_checks import Cited, Share
+from bench.notes_checks import Cited, Missing, Share
 from bench.notes_divisions import Division
 from bench.notes_figures import Figures
 from bench.notes_gates import Gate
@@ -32,7 +32,7 @@ EVIDENCE = (
     "empty\nnotes",
     "ms a\nnote",
 )
-WIDTH = 150  # characters: narrower tables would be cut where the output is no terminal
+WIDTH = 190  # characters: narrower tables would be cut where the output is no terminal
 
 
 def show(report: Report, console: Console) -> None:
@@ -74,6 +74,14 @@ def show_doubtful(doubtful: Sequence[tuple[str, Cited]], console: Console) -> No
     for word, one in doubtful:
         console.print(f"\n[bold]{escape(word)}[/bold]:", end="")
         show_sample([one], console)
+
+
+def show_missing(missing: Sequence[Missing], console: Console) -> None:
+    """Medicines and allergies that notes leave out."""
+    for one in missing:
+        named = [f"medicines: {', '.join(sorted(one.medicines))}"] if one.medicines else []
+        named += [f"allergies: {', '.join(sorted(one.allergies))}"] if one.allergies else []
+        console.print(f"left out of {one.visit}: {'; '.join(named)}", markup=False)
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
