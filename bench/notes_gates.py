@@ -7,7 +7,7 @@ import msgspec
 
 from bench.notes_figures import Figures, total
 from bench.notes_headers import Classified
-from bench.notes_writing import Cost
+from bench.notes_writing import HOUR_WORDS, Cost
 
 Bound: TypeAlias = Literal["≥", "≤"]
 
@@ -79,5 +79,6 @@ def _sections(headers: Classified | None) -> Iterator[Gate]:
 
 def _costs(cost: Cost | None) -> Iterator[Gate]:
     if cost is not None:
-        yield Gate(figure="an hour of talk", value=cost.hour_ms, bound="≤", limit=HOUR_MS, unit="ms")
+        whole = cost.hour_words >= HOUR_WORDS
+        yield Gate(figure="an hour of talk", value=cost.hour_ms if whole else None, bound="≤", limit=HOUR_MS, unit="ms")
         yield Gate(figure="memory added", value=cost.added_mb, bound="≤", limit=ADDED_MB, unit="MB")

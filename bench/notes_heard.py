@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench import recordings
 from bench.manifest import Entry, entries
-from bench.notes_checks import Share
+from bench.notes_checks import Share, check
 from bench.notes_divisions import note_text, said_in
 from bench.notes_rouge import Rouge, rouge
 from bench.notes_sets import STREAM, Visit
@@ -34,6 +34,15 @@ OURS: Final = "ours"
 SPOKEN_CALLS: Final = Path("audio") / "consult"  # in the folder with data
 
 
+class Likeness(msgspec.Struct, frozen=True, kw_only=True):
+    """Of our two notes with a clinician's: ROUGE-1, and the share of its words that were said and that ours have."""
+
+    said_rouge_1: float
+    heard_rouge_1: float
+    said_kept: float | None
+    heard_kept: float | None
+
+
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """One recording. Notes are compared with the one that the same writer makes of what was really said."""
 
@@ -46,8 +55,10 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     words_kept: Share  # of the note of what was said: in the note of what was heard
     terms_kept: Share
     medicines_kept: Share
-    said_likeness: float | None  # ROUGE-1 with a clinician's note, where there is one
-    heard_likeness: float | None
+    numbers: Share  # numbers of the note of what was heard that were really said
+    terms_unsaid: float | None  # share of its medical words that were not
+    as_answered: Share  # medical words that it affirms or denies as was really done
+    clinician: Likeness | None  # where a clinician wrote a note
 
 
 def ours() -> list[Visit]:
@@ -94,7 +105,7 @@ async def _player(engine: Engine) -> AsyncIterator[tuple[Player, str]]:
             embedder=embedder,
             recogniser=recogniser,
         )
-        yield player, f"{recogniser.name} {recogniser.model}"
+        yield player, f"{recogniser.name} {Path(recogniser.model).name}"
     finally:
         with anyio.CancelScope(shield=True):
             await recogniser.aclose()
@@ -105,7 +116,7 @@ def _sample(entry: Entry) -> Sample:
     return Sample(name=entry.id, kind="mono", path=entry.mono, stereo=False, words=(), spans=())
 
 
-def _visit(entry: Entry) -> Visit:
+def _visit(entry: Entry, reference: str = "") -> Visit:
     items = tuple(
         Utterance(
             id=f"item{number}",
@@ -117,14 +128,15 @@ def _visit(entry: Entry) -> Visit:
         )
         for number, item in enumerate(entry.items, 1)
     )
-    return Visit(name=entry.id, corpus=OURS, items=items, reference="")
+    return Visit(name=entry.id, corpus=OURS, items=items, reference=reference)
 
 
 def _compared(entry: Entry, recogniser: str, items: Sequence[Utterance], write: Write, reference: str) -> Heard:
-    said, heard = written(write, _visit(entry).items)[0], written(write, items)[0]
+    visit = _visit(entry, reference)
+    said, heard = written(write, visit.items)[0], written(write, items)[0]
     said_text, heard_text = _text(said), _text(heard)
     wanted, noted = said_in(said) if said is not None else "", said_in(heard) if heard is not None else ""
-    form = medical_form(ENGLISH)
+    checked, form = check(visit, heard), medical_form(ENGLISH)
     return Heard(
         id=entry.id,
         recogniser=recogniser,
@@ -135,8 +147,17 @@ def _compared(entry: Entry, recogniser: str, items: Sequence[Utterance], write: 
         words_kept=_kept(stems(wanted), stems(noted)),
         terms_kept=_kept(medical(wanted), medical(noted)),
         medicines_kept=_kept(named_medicines(wanted), named_medicines(noted)),
-        said_likeness=rouge(reference, said_text).one if reference else None,
-        heard_likeness=rouge(reference, heard_text).one if reference else None,
+        numbers=checked.numbers,
+        terms_unsaid=checked.terms_unsaid,
+        as_answered=checked.as_answered,
+        clinician=Likeness(
+            said_rouge_1=rouge(reference, said_text).one,
+            heard_rouge_1=rouge(reference, heard_text).one,
+            said_kept=check(visit, said).words_kept,
+            heard_kept=checked.words_kept,
+        )
+        if reference
+        else None,
     )
 
 

@@ -13,7 +13,6 @@ from bench.notes_figures import Figures
 from bench.notes_gates import Gate
 from bench.notes_heard import Heard
 from bench.notes_published import PUBLISHED
-from bench.notes_rouge import Rouge
 from bench.tables import NOTHING, number, share
 
 LIKENESS = ("notes", "words", "ROUGE-1", "ROUGE-2", "ROUGE-Lsum", "subjective", "exam", "results", "A&P")
@@ -31,6 +30,19 @@ EVIDENCE = (
     "polarity\nof the ref.",
     "empty\nnotes",
     "ms a\nnote",
+)
+HEARD = (
+    "word\nerrors",
+    "words,\nsaid → heard",
+    "ROUGE-1/2/Lsum\nsaid – heard",
+    "words\nkept",
+    "terms\nkept",
+    "medicines\nkept",
+    "numbers\nunsaid",
+    "terms\nunsaid",
+    "polarity\nof the talk",
+    "ROUGE-1 with the\nreference",
+    "its words\nkept",
 )
 WIDTH = 190  # characters: narrower tables would be cut where the output is no terminal
 
@@ -54,8 +66,6 @@ def show(report: Report, console: Console) -> None:
             " groups that a note's keys tell apart",
             soft_wrap=True,
         )
-    if report.cost is not None:
-        console.print(f"an hour of talk is made of {report.cost.hour_words} words")
     if report.heard:
         wide.print(_heard(report.heard))
     console.print(_gates(report.gates))
@@ -127,7 +137,7 @@ def _evidence_row(one: Figures) -> list[str]:
     return [
         number(one.support_mean, 3),
         number(one.support_least, 2),
-        f"{one.numbers.of - one.numbers.kept} of {one.numbers.of}",
+        _missed(one.numbers),
         *map(share, (one.terms_unsaid, one.words_kept, one.terms_kept)),
         _counted(one.medicines),
         _counted(one.allergies),
@@ -140,27 +150,30 @@ def _evidence_row(one: Figures) -> list[str]:
 
 
 def _heard(heard: Sequence[Heard]) -> Table:
-    table = Table(f"heard by {heard[0].recogniser}", box=None, pad_edge=False)
-    columns = (
-        "word errors",
-        "words",
-        "ROUGE-1/2/Lsum with the note of what was said",
-        "its words",
-        "terms",
-        "medicines",
-    )
-    for column in (*columns, "ROUGE-1 with the reference, said → heard"):
-        table.add_column(column, justify="right")
+    table = _table(f"\nwhat recognition costs: {heard[0].recogniser}", HEARD)
     for one in heard:
+        scores, clinician = one.rouge, one.clinician
         table.add_row(
             one.id,
             share(one.errors.rate),
             f"{one.said_words} → {one.heard_words}",
-            _rouge(one.rouge),
-            *(_counted(each) for each in (one.words_kept, one.terms_kept, one.medicines_kept)),
-            f"{_percent(one.said_likeness)} → {_percent(one.heard_likeness)}",
+            "/".join(map(_percent, (scores.one, scores.two, scores.lsum))),
+            *map(_counted, (one.words_kept, one.terms_kept, one.medicines_kept)),
+            _missed(one.numbers),
+            share(one.terms_unsaid),
+            _counted(one.as_answered),
+            _change(clinician.said_rouge_1, clinician.heard_rouge_1) if clinician is not None else NOTHING,
+            _change(clinician.said_kept, clinician.heard_kept) if clinician is not None else NOTHING,
         )
     return table
+
+
+def _missed(counted: Share) -> str:
+    return f"{counted.of - counted.kept} of {counted.of}"
+
+
+def _change(said: float | None, heard: float | None) -> str:
+    return f"{_percent(said)} → {_percent(heard)}"
 
 
 def _gates(gates: Sequence[Gate]) -> Table:
@@ -179,10 +192,6 @@ def _value(value: float | None, unit: str) -> str:
     if unit == "%":
         return f"{value:.1%}"
     return f"{value:.0f} {unit}" if unit else f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _rouge(scores: Rouge | None) -> str:
-    return NOTHING if scores is None else f"{scores.one * 100:.1f}/{scores.two * 100:.1f}/{scores.lsum * 100:.1f}"
 
 
 def _percent(value: float | None) -> str:
