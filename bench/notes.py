@@ -80,11 +80,11 @@ async def run(options: NotesOptions, console: Console) -> Measured:
     write, write_snippet = options.make_writer(template), options.make_writer(templates[BY_TOPIC])
     with console.status("Writing"):
         drafts = {
-            name: [_written(write_snippet if visit.header else write, visit) for visit in of]
+            name: [await _written(write_snippet if visit.header else write, visit) for visit in of]
             for name, of in known.items()
         }
         whole = [visit for of in known.values() for visit in of if not visit.header]
-        cost = measure(write, whole, before_mb) if whole else None
+        cost = await measure(write, whole, before_mb) if whole else None
     with console.status("Comparing"):
         sets = [figures(name, of) for name, of in drafts.items()]
     every = [one for of in drafts.values() for one in of]
@@ -121,8 +121,8 @@ def _sets(options: NotesOptions) -> Mapping[str, list[Visit]]:
     return {name: of[: options.limit] if options.limit else of for name, of in found.items()}
 
 
-def _written(write: Write, visit: Visit) -> Written:
-    note, took_s = written(write, visit.items)
+async def _written(write: Write, visit: Visit) -> Written:
+    note, took_s = await written(write, visit.items)
     return Written(visit=visit, note=note, took_s=took_s)
 
 

@@ -76,7 +76,7 @@ async def listen(
         for entry in chosen[:limit] if limit else chosen:
             outcome = await player.play(_sample(entry))
             items = sorted((told.item for told in outcome.told.values()), key=lambda item: (item.start, item.end))
-            found.append(_compared(entry, recogniser, items, write, references.get(entry.id, "")))
+            found.append(await _compared(entry, recogniser, items, write, references.get(entry.id, "")))
             rate = found[-1].errors.rate
             console.print(f"{entry.id}: {len(items)} items heard, word errors {rate or 0:.1%}")
     return found
@@ -131,9 +131,9 @@ def _visit(entry: Entry, reference: str = "") -> Visit:
     return Visit(name=entry.id, corpus=OURS, items=items, reference=reference)
 
 
-def _compared(entry: Entry, recogniser: str, items: Sequence[Utterance], write: Write, reference: str) -> Heard:
+async def _compared(entry: Entry, recogniser: str, items: Sequence[Utterance], write: Write, reference: str) -> Heard:
     visit = _visit(entry, reference)
-    said, heard = written(write, visit.items)[0], written(write, items)[0]
+    said, heard = (await written(write, visit.items))[0], (await written(write, items))[0]
     said_text, heard_text = _text(said), _text(heard)
     wanted, noted = said_in(said) if said is not None else "", said_in(heard) if heard is not None else ""
     checked, form = check(visit, heard), medical_form(ENGLISH)

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Final, TypeAlias
@@ -16,7 +16,7 @@ from pipeline.notes.note import Note
 from pipeline.notes.templates import Template
 from pipeline.types import Utterance
 
-Write: TypeAlias = Callable[[Sequence[Utterance]], Note]
+Write: TypeAlias = Callable[[Sequence[Utterance]], Awaitable[Note]]
 """A writer: transcript items in spoken order → the note. Raises `TranscriptTooShort` when there is nothing to write."""
 
 HOUR_WORDS: Final = 9000  # of talk, at 150 words a minute
@@ -36,14 +36,17 @@ def embedded(template: Template) -> Write:
     """The embedded writer; it writes of anything, however short."""
     from pipeline.notes.extractive import write_note  # what it loads counts as its memory
 
-    return lambda items: write_note(items, template, language=LANGUAGE, least_words=1)
+    async def write(items: Sequence[Utterance]) -> Note:
+        return write_note(items, template, language=LANGUAGE, least_words=1)
+
+    return write
 
 
-def written(write: Write, items: Sequence[Utterance]) -> tuple[Note | None, float]:
+async def written(write: Write, items: Sequence[Utterance]) -> tuple[Note | None, float]:
     """The note, if there is anything to write, and the seconds that it took."""
     begun = time.perf_counter()
     try:
-        note = write(items)
+        note = await write(items)
     except TranscriptTooShort:
         note = None
     return note, time.perf_counter() - begun
@@ -55,10 +58,10 @@ def resident_mb() -> float:
     return float(psutil.Process().memory_info().rss) / 1e6
 
 
-def measure(write: Write, visits: Iterable[Visit], before_mb: float) -> Cost:
+async def measure(write: Write, visits: Iterable[Visit], before_mb: float) -> Cost:
     """An hour of talk, made of visits one after the other."""
     items = tuple(hour(visits))
-    took = [written(write, items)[1] for _ in range(ROUNDS)]
+    took = [(await written(write, items))[1] for _ in range(ROUNDS)]
     return Cost(
         hour_words=sum(len(item.text.split()) for item in items),
         hour_ms=median(took) * 1000,

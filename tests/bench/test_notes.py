@@ -83,7 +83,7 @@ def test_the_embedded_writer_is_measured_on_visits_snippets_and_our_own(folder: 
 def invented(_: Template) -> Write:
     """A writer whose every note says what nobody said."""
 
-    def write(items: Sequence[Utterance]) -> Note:
+    async def write(items: Sequence[Utterance]) -> Note:
         sentence = NoteSentence(text="Denies fever, takes warfarin 99 mg.", items=(items[1].id,))
         section = NoteSection(key="HPI", title="HPI", sentences=(sentence,))
         return Note(template="T", title="N", language="en-US", sections=(section,))
@@ -124,8 +124,8 @@ def test_an_hour_of_talk_is_made_of_visits_with_ids_of_their_own(folder: Path) -
     assert all(one.end <= other.start for one, other in pairwise(items))
 
 
-def test_a_talk_without_anything_to_note_is_an_empty_note(folder: Path) -> None:
+async def test_a_talk_without_anything_to_note_is_an_empty_note(folder: Path) -> None:
     [visit] = read_visits(folder, "valid")
     write = embedded(read_templates(config_directory() / "templates")["GENERAL_MEDICINE"])
-    assert written(write, [replace(visit.items[0], text="Hello there.")])[0] is None
-    assert written(write, visit.items)[0] is not None
+    assert (await written(write, [replace(visit.items[0], text="Hello there.")]))[0] is None
+    assert (await written(write, visit.items))[0] is not None
