@@ -76,10 +76,44 @@ async def listen(
         for entry in chosen[:limit] if limit else chosen:
             outcome = await player.play(_sample(entry))
             items = sorted((told.item for told in outcome.told.values()), key=lambda item: (item.start, item.end))
-            found.append(await _compared(entry, recogniser, items, write, references.get(entry.id, "")))
+            found.append(await compared(entry, recogniser, items, write, references.get(entry.id, "")))
             rate = found[-1].errors.rate
             console.print(f"{entry.id}: {len(items)} items heard, word errors {rate or 0:.1%}")
     return found
+
+
+async def compared(entry: Entry, recogniser: str, items: Sequence[Utterance], write: Write, reference: str) -> Heard:
+    """The notes that a writer makes of a recording as it was said, and of the items that were heard of it.
+
+    `reference`: a clinician's note; empty where there is none.
+    """
+    visit = _visit(entry, reference)
+    said, heard = (await written(write, visit.items))[0], (await written(write, items))[0]
+    said_text, heard_text = _text(said), _text(heard)
+    wanted, noted = said_in(said) if said is not None else "", said_in(heard) if heard is not None else ""
+    checked, form = check(visit, heard), medical_form(ENGLISH)
+    return Heard(
+        id=entry.id,
+        recogniser=recogniser,
+        errors=compare(form(entry.text), form(" ".join(item.text for item in items))),
+        said_words=len(said_text.split()),
+        heard_words=len(heard_text.split()),
+        rouge=rouge(said_text, heard_text),
+        words_kept=_kept(stems(wanted), stems(noted)),
+        terms_kept=_kept(medical(wanted), medical(noted)),
+        medicines_kept=_kept(named_medicines(wanted), named_medicines(noted)),
+        numbers=checked.numbers,
+        terms_unsaid=checked.terms_unsaid,
+        as_answered=checked.as_answered,
+        clinician=Likeness(
+            said_rouge_1=rouge(reference, said_text).one,
+            heard_rouge_1=rouge(reference, heard_text).one,
+            said_kept=check(visit, said).words_kept,
+            heard_kept=checked.words_kept,
+        )
+        if reference
+        else None,
+    )
 
 
 def _recordings() -> list[Entry]:
@@ -129,36 +163,6 @@ def _visit(entry: Entry, reference: str = "") -> Visit:
         for number, item in enumerate(entry.items, 1)
     )
     return Visit(name=entry.id, corpus=OURS, items=items, reference=reference)
-
-
-async def _compared(entry: Entry, recogniser: str, items: Sequence[Utterance], write: Write, reference: str) -> Heard:
-    visit = _visit(entry, reference)
-    said, heard = (await written(write, visit.items))[0], (await written(write, items))[0]
-    said_text, heard_text = _text(said), _text(heard)
-    wanted, noted = said_in(said) if said is not None else "", said_in(heard) if heard is not None else ""
-    checked, form = check(visit, heard), medical_form(ENGLISH)
-    return Heard(
-        id=entry.id,
-        recogniser=recogniser,
-        errors=compare(form(entry.text), form(" ".join(item.text for item in items))),
-        said_words=len(said_text.split()),
-        heard_words=len(heard_text.split()),
-        rouge=rouge(said_text, heard_text),
-        words_kept=_kept(stems(wanted), stems(noted)),
-        terms_kept=_kept(medical(wanted), medical(noted)),
-        medicines_kept=_kept(named_medicines(wanted), named_medicines(noted)),
-        numbers=checked.numbers,
-        terms_unsaid=checked.terms_unsaid,
-        as_answered=checked.as_answered,
-        clinician=Likeness(
-            said_rouge_1=rouge(reference, said_text).one,
-            heard_rouge_1=rouge(reference, heard_text).one,
-            said_kept=check(visit, said).words_kept,
-            heard_kept=checked.words_kept,
-        )
-        if reference
-        else None,
-    )
 
 
 def _text(note: Note | None) -> str:

@@ -51,6 +51,13 @@ def test_an_unknown_recording_is_one_line_that_names_those_there_are() -> None:
     assert done.stderr.strip() == "auscult-bench: no recording 'nope'; there are: cough, headache"
 
 
+def test_notes_that_are_not_there_are_one_line_that_names_the_folder(tmp_path: Path) -> None:
+    done = bench("notes", str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "nowhere" in done.stderr
+
+
 def test_a_server_that_is_not_there_is_one_line() -> None:
     done = bench("demo", "--url", "http://127.0.0.1:1", "--key", "k")
     assert done.returncode == 1
