@@ -1,6 +1,6 @@
 """The APIs that clients speak, with the limits that the settings give each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -65,6 +65,7 @@ class Apis:
     whip_sessions: WhipSessions
     authenticator: Authenticator
     tokens: Tokens
+    procedures: Mapping[str, str]  # the operator's CPT codes
     metrics: Metrics
     stopping: anyio.Event  # no more requests are taken
 
@@ -138,6 +139,7 @@ class Apis:
             self.transcripts,
             read_specialties(config_directory() / "specialties.toml", self.encounters.notes.templates),
             self._reception("soapnoteapi"),
+            procedures=self.procedures,
             send_timeout_s=self.settings.limits.send_timeout_s,
             stopping=self.stopping,
         ).endpoints()

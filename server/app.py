@@ -28,7 +28,7 @@ from server.closing import Closing
 from server.connections import Connections
 from server.cors import Pages
 from server.deliveries.sending import Deliveries
-from server.dialects import DIALECTS
+from server.dialects import dialects
 from server.dispatching import Dispatcher
 from server.editing import Editing
 from server.encounters import Encounters
@@ -60,6 +60,7 @@ from server.notes import Notes
 from server.outgoing import Outgoing
 from server.patients import Patients
 from server.playback import Playback
+from server.procedures import load_procedures
 from server.quotas import Quotas
 from server.recordings import RecordingLimits, Recordings
 from server.replays import Replays
@@ -108,6 +109,7 @@ class Server:
         self._studio = self._make_studio()
         self._keyring = open_keyring(settings)
         self._blobs = open_blobs(settings)
+        self._procedures = load_procedures(settings.notes.cpt_file)
         self._tenants = Tenants(self._reader, time.monotonic)
         self._patients = Patients(self._reader, self._writer, self._keyring, time.time)
         self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
@@ -120,7 +122,7 @@ class Server:
             fetch_timeout_s=outgoing.fetch_timeout_s,
         )
         self._deliveries = Deliveries(
-            {dialect.name: dialect for dialect in DIALECTS},
+            {dialect.name: dialect for dialect in dialects(self._procedures)},
             self._outgoing,
             self._keyring,
             self._reader,
@@ -266,6 +268,7 @@ class Server:
             whip_sessions=self._whip_sessions,
             authenticator=authenticator,
             tokens=tokens,
+            procedures=self._procedures,
             metrics=self.metrics,
             stopping=self.stopping,
             segments=self._segments,

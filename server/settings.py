@@ -284,6 +284,7 @@ class NoteSettings(Table, frozen=True, kw_only=True):
     style: Literal["auto", "paragraphs", "bullet_points"] = "auto"
     templates_dir: str = ""
     draft_interval_s: Seconds = 2.0
+    cpt_file: str = ""
 
 
 class SpeakerSettings(Table, frozen=True, kw_only=True):

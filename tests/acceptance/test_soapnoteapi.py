@@ -103,7 +103,8 @@ def test_the_page_s_python_client_uploads_polls_and_gets_its_note(
     assert note["noteId"] == note_id
     assert "headache" in note["subjective"].lower()
     assert "headache" in note["transcript"].lower()
-    assert note["billing_codes"] == {"icd10": [], "cpt": []}  # nobody spoke one
+    assert {code["origin"] for code in note["billing_codes"]["icd10"]} <= {"suggested"}  # nobody spoke one
+    assert note["billing_codes"]["cpt"] == []
     assert note["patient_summary"]
     assert {"speaker", "start", "end", "text"} == set(note["diarized_transcript"][0])
     assert note["review_status"] == "draft"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from pipeline.notes.coding import NO_PROCEDURES
 from server.deliveries.dialect import Message
 from server.domain import EncounterView
 from server.facades.soapnoteapi import convert, schema
@@ -14,6 +15,10 @@ class SoapNoteDialect:
     """See `server.deliveries.dialect.Dialect`."""
 
     name = convert.API
+
+    def __init__(self, procedures: Mapping[str, str] = NO_PROCEDURES) -> None:
+        """`procedures`: the operator's CPT codes."""
+        self._procedures = procedures
 
     def completed(self, view: EncounterView, extra: Mapping[str, str]) -> Message | None:
         """`note.generated` with the whole note, or `note.failed`; nothing of notes that were made of text."""
@@ -28,7 +33,7 @@ class SoapNoteDialect:
             created_at=convert.timestamp(row.completed_at or row.created_at),
         )
         if failed is None:
-            told.data = convert.note(view)
+            told.data = convert.note(view, self._procedures)
         else:
             told.message = failed.message
         return Message(event=told.event, body=msgspec.json.encode(told))

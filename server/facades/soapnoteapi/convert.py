@@ -10,7 +10,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from pipeline.errors import AuscultError, TranscriptTooShort
-from pipeline.notes.codes import SpokenCode, spoken_codes
+from pipeline.notes import coding
+from pipeline.notes.coding import NO_PROCEDURES, Origin
+from pipeline.notes.icd10 import shipped_catalogue
 from pipeline.notes.note import Note, NoteSection, Style, Topic
 from pipeline.notes.summary import Visit, patient_summary, visit_summary
 from pipeline.transcript import chronological
@@ -272,13 +274,13 @@ def processing(row: EncounterRow) -> schema.Status:
     return schema.Status(noteId=row.id, status=PROCESSING, percentage=row.percentage)
 
 
-def status(view: EncounterView) -> schema.Status:
+def status(view: EncounterView, procedures: Mapping[str, str] = NO_PROCEDURES) -> schema.Status:
     """How far a note is, with the note once there is one."""
     if not is_over(view.row):
         return processing(view.row)
     if (failed := failure(view)) is not None:
         return schema.Status(noteId=view.row.id, status=FAILED, message=failed.message)
-    return schema.Status(noteId=view.row.id, status=COMPLETED, note=note(view))
+    return schema.Status(noteId=view.row.id, status=COMPLETED, note=note(view, procedures))
 
 
 def is_over(row: EncounterRow) -> bool:
@@ -294,8 +296,8 @@ def failure(view: EncounterView) -> Failure | None:
     return None if absence is None or absence.code == TranscriptTooShort.code else absence
 
 
-def note(view: EncounterView) -> schema.Note:
-    """A note as far as there is one."""
+def note(view: EncounterView, procedures: Mapping[str, str] = NO_PROCEDURES) -> schema.Note:
+    """A note as far as there is one. `procedures`: the operator's CPT codes."""
     row, stored = view.row, view.note or StoredNote()
     extra = msgspec.convert(view.intake.extra, Extra)
     over, failed = is_over(row), failure(view) if is_over(row) else None
@@ -324,7 +326,7 @@ def note(view: EncounterView) -> schema.Note:
         if extra.transcript:
             answer.diarized_transcript = [said(item) for item in items]
     if extra.billing_codes:
-        answer.billing_codes = billing_codes(items)
+        answer.billing_codes = billing_codes(written, items, procedures)
     if extra.patient_summary:
         answer.patient_summary = "" if written is None else patient_summary(written)
     return answer
@@ -374,14 +376,32 @@ def said(item: Utterance) -> schema.Said:
     return schema.Said(speaker=item.role, start=item.start_ms / 1000, end=item.end_ms / 1000, text=item.text)
 
 
-def billing_codes(items: Sequence[Utterance]) -> schema.BillingCodes:
-    """Codes that were spoken, and no others: nobody here knows which code a visit deserves."""
-    found = spoken_codes(item.text for item in items)
-    return schema.BillingCodes(icd10=[_code(each) for each in found.icd10], cpt=[_code(each) for each in found.cpt])
+def billing_codes(
+    written: Note | None, items: Sequence[Utterance], procedures: Mapping[str, str] = NO_PROCEDURES
+) -> schema.BillingCodes:
+    """Codes that were spoken, and those of ICD-10-CM that are suggested for what the note names.
+
+    A suggestion that a claim cannot carry as it stands is left out: clients of this API bill what they read.
+    """
+    visit = coding.code_visit(written, items, shipped_catalogue(), procedures)
+    fit = [each for each in visit.icd10 if each.origin is Origin.SPOKEN or each.verified]
+    return schema.BillingCodes(
+        icd10=[_code(each) for each in fit],
+        cpt=[_code(each) for each in visit.cpt],
+        catalogue=visit.release,
+        notices=list(visit.notices),
+    )
 
 
-def _code(spoken: SpokenCode) -> schema.Code:
-    return schema.Code(code=spoken.code, description=spoken.sentence)
+def _code(found: coding.Code) -> schema.Code:
+    return schema.Code(
+        code=found.code,
+        description=found.description,
+        origin=found.origin,
+        verified=found.verified,
+        score=UNSET if found.score is None else found.score,
+        problem=found.problem or UNSET,
+    )
 
 
 class Streamed:

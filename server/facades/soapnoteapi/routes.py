@@ -1,9 +1,10 @@
 """SOAPNoteAPI's endpoints."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 import anyio
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,15 +41,18 @@ class SoapNoteApi:
         specialties: Specialties,
         reception: Reception,
         *,
+        procedures: Mapping[str, str],
         send_timeout_s: float,
         stopping: anyio.Event,
     ) -> None:
+        """`procedures`: the operator's CPT codes."""
         self._encounters = encounters
         self._recordings = recordings
         self._segments = segments
         self._transcripts = transcripts
         self._specialties = specialties
         self._reception = reception
+        self._procedures = procedures
         self._send_timeout_s = send_timeout_s
         self._stopping = stopping
 
@@ -150,7 +154,8 @@ class SoapNoteApi:
             raise NotFound
         if not convert.is_over(row):
             return answer(convert.processing(row))
-        return answer(convert.status(await self._encounters.read(caller, row.id)))
+        view = await self._encounters.read(caller, row.id)
+        return answer(await anyio.to_thread.run_sync(convert.status, view, self._procedures))
 
     async def note(self, request: Request) -> Response:
         """A note, of a recording or of text."""
@@ -158,7 +163,7 @@ class SoapNoteApi:
         view = await self._encounters.read(caller, convert.note_id(request.path_params["note"]))
         if view.row.options.api != convert.API:
             raise NotFound
-        return answer(convert.note(view))
+        return answer(await anyio.to_thread.run_sync(convert.note, view, self._procedures))
 
     async def write(self, request: Request) -> Response:
         """The note of a text, once it is written and stored."""
@@ -170,7 +175,7 @@ class SoapNoteApi:
         view = await self._encounters.view(caller, opened)
         if (failed := convert.failure(view)) is not None:
             raise NoNote(failed.code, failed.message)
-        return answer(convert.note(view))
+        return answer(await anyio.to_thread.run_sync(convert.note, view, self._procedures))
 
     async def stream(self, request: Request) -> Response:
         """The note of a text bit by bit, as Server-Sent Events. It is stored nowhere."""

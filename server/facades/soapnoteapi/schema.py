@@ -121,10 +121,14 @@ class Accepted(Struct, kw_only=True):
 
 
 class Code(Struct, kw_only=True):
-    """A billing code. Here: one that was spoken, with the sentence in which it was."""
+    """A billing code. One that no catalogue here knows is described by the sentence in which it was spoken."""
 
     code: str
     description: str
+    origin: str  # extension: spoken | suggested | proposed (by a model)
+    verified: bool  # extension: whether it is in the catalogue, complete; of CPT: in the operator's file
+    score: float | UnsetType = UNSET  # extension, of a suggestion: 0.6 to 1
+    problem: str | UnsetType = UNSET  # extension: what it is suggested for, in the note's words
 
 
 class BillingCodes(Struct, kw_only=True):
@@ -132,6 +136,8 @@ class BillingCodes(Struct, kw_only=True):
 
     icd10: list[Code]
     cpt: list[Code]
+    catalogue: str  # extension: release of ICD-10-CM that they were checked against
+    notices: list[str]  # extension: what to know of them
 
 
 class Said(Struct, kw_only=True):

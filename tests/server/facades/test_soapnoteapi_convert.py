@@ -279,7 +279,9 @@ def test_a_recording_s_note_has_its_transcript_and_what_was_asked_for() -> None:
     assert plain.transcript == "Doctor: What is it?\nPatient: It hurts. Here.\nWell."
     assert msgspec.UNSET == plain.diarized_transcript == plain.billing_codes == plain.patient_summary
     full = convert.note(view(items=items, billing_codes=True, patient_summary=True, transcript=True))
-    assert full.billing_codes == schema.BillingCodes(icd10=[], cpt=[])
+    assert isinstance(full.billing_codes, schema.BillingCodes)
+    assert [each.code for each in full.billing_codes.icd10] == ["J40"]  # of its "Bronchitis"
+    assert full.billing_codes.cpt == []
     assert full.patient_summary == (
         "Why you came: You told us about a cough.\n"
         "What was said about it: Bronchitis (sore airways in the lungs).\n"
@@ -290,14 +292,26 @@ def test_a_recording_s_note_has_its_transcript_and_what_was_asked_for() -> None:
     assert convert.note(view(items=items, recording=False, transcript=True)).transcript is msgspec.UNSET
 
 
-def test_codes_are_those_that_were_spoken() -> None:
-    items = (item("That is J20.9, ICD-10 code I10."), item("Bill CPT 99213 please."), item("Again j20.9."))
-    codes = convert.billing_codes(items)
-    assert [(each.code, each.description) for each in codes.icd10] == [
-        ("J20.9", "That is J20.9, ICD-10 code I10."),
-        ("I10", "That is J20.9, ICD-10 code I10."),
-    ]
-    assert [each.code for each in codes.cpt] == ["99213"]
+def test_codes_are_those_that_were_spoken_and_those_suggested_for_what_the_note_names() -> None:
+    items = (item("That is J20.9, ICD-10 code Z99.99."), item("Bill CPT 99213 please."), item("Again j20.9."))
+    assessed = NoteSection(
+        key="A",
+        title="A",
+        sentences=(NoteSentence(text="Hypertension. Right ankle sprain.", items=()),),
+        topics=(Topic.ASSESSMENT,),
+    )
+    codes = convert.billing_codes(replace(NOTE, sections=(assessed,)), items)
+    assert [(each.code, each.description, each.origin, each.verified) for each in codes.icd10] == [
+        ("J20.9", "Acute bronchitis, unspecified", "spoken", True),
+        ("Z99.99", "That is J20.9, ICD-10 code Z99.99.", "spoken", False),
+        ("I10", "Essential (primary) hypertension", "suggested", True),
+    ]  # and not S93.401, which no claim can carry yet
+    assert (codes.icd10[2].score, codes.icd10[2].problem) == (1.0, "Hypertension")
+    assert [(each.code, each.verified) for each in codes.cpt] == [("99213", False)]
+    assert "unverified" in codes.notices[-1]
+    licensed = convert.billing_codes(None, items, {"99213": "A visit"})
+    assert [(each.description, each.verified) for each in licensed.cpt] == [("A visit", True)]
+    assert not any("unverified" in notice for notice in licensed.notices)
 
 
 def absence(code: str) -> StoredNote:
