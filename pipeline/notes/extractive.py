@@ -16,7 +16,7 @@ from pipeline.notes.extraction import measurements, medications
 from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording, wording_of
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.phrasing import statement
-from pipeline.notes.problems import SECTIONS, TOLD, by_problem, symptoms
+from pipeline.notes.problems import by_problem, symptoms, told_by_problem
 from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.notes.selection import Candidate, Selection
 from pipeline.notes.speakers import with_guessed_roles
@@ -125,18 +125,17 @@ def _sections(
     """The template's sections about which something was said."""
     complaint: tuple[NoteSentence, ...] = ()  # that another section has
     for section in template.sections:
-        kept = [one for topic in section.topics for one in selection.take(topic)]
-        sentences = tuple(one.sentence for one in kept)
-        if split_by_problem and section.key in SECTIONS:
-            told, rest = [[one.sentence for one in kept if (one.topic in TOLD) is is_told] for is_told in (True, False)]
-            sentences = by_problem(told, rest, complaint)
+        taken = [one for topic in section.topics for one in selection.take(topic)]
+        kept = tuple(one.sentence for one in taken)
+        if split_by_problem and told_by_problem(section.key, language):
+            kept = by_problem(kept, [one.topic for one in taken], complaint)
         elif Topic.COMPLAINT in section.topics:
-            complaint = sentences
+            complaint = kept
         if kept:
             yield NoteSection(
                 key=section.key,
                 title=template.in_language(section.title, language),
-                sentences=sentences,
+                sentences=kept,
                 style=section.style if layout is Style.AUTO else layout,
                 topics=section.topics,
             )

@@ -6,13 +6,14 @@ from typing import Final, TypeAlias
 
 from pipeline.notes.cues import Cue, cues, spans
 from pipeline.notes.note import NoteSentence, Topic
+from pipeline.notes.templates import primary_language
 from pipeline.notes.vocabulary import phrase_set, word_set
 from pipeline.notes.wording import negations, split, stem, words
 
 Stems: TypeAlias = tuple[str, ...]
 
-SECTIONS: Final = frozenset({"HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE"})  # as Nabla's page names them
-TOLD: Final = frozenset({Topic.COMPLAINT, Topic.HISTORY})  # topics of a section that are told problem by problem
+BY_PROBLEM: Final = frozenset({"HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE"})  # sections, as on Nabla's page
+TOLD: Final = frozenset({Topic.COMPLAINT, Topic.HISTORY})  # their topics that are told problem by problem
 REST: Final = "Other history"  # heading of all else in such a section: medication, allergies, family, …
 MENTIONS: Final = 2  # of a symptom that make it a problem of its own, and not one more sign of another
 
@@ -70,17 +71,24 @@ def symptoms(lower_words: Sequence[str]) -> list[str]:
     return named
 
 
+def told_by_problem(key: str, language: str) -> bool:
+    """Whether a section can be split so, by any writer: two of them, in English (Nabla's page of listen_async)."""
+    return key in BY_PROBLEM and primary_language(language) == "en"
+
+
 def by_problem(
-    sentences: Sequence[NoteSentence], rest: Sequence[NoteSentence] = (), before: Sequence[NoteSentence] = ()
+    sentences: Sequence[NoteSentence], topics: Sequence[Topic], before: Sequence[NoteSentence] = ()
 ) -> tuple[NoteSentence, ...]:
     """The sentences of a section, those of one problem together, in the order in which the problems came up.
 
-    `rest`: what the section holds beside them, such as medication; `before`: what another section says of why the
-    patient came. A problem is a symptom, or a disease that the patient calls theirs, that the first sentence names, or
-    that is named several times; never where it is only denied. A sentence that is about none is about the one before
-    it; one that brings up several stands above all headings. Where there are fewer than two, nothing is changed.
+    `topics`: of each sentence; what is not of `TOLD`, such as medication, comes last. `before`: what another section
+    says of why the patient came. A problem is a symptom, or a disease that the patient calls theirs, that the first
+    sentence names, or that is named several times; never where it is only denied. A sentence that is about none is
+    about the one before it; one that brings up several stands above all headings. Where there are fewer than two,
+    nothing is changed.
     """
-    read = [_Sentence.of(sentence) for sentence in sentences]
+    read = [_Sentence.of(each) for each, topic in zip(sentences, topics, strict=True) if topic in TOLD]
+    rest = [each for each, topic in zip(sentences, topics, strict=True) if topic not in TOLD]
     problems = _problems([*map(_Sentence.of, before), *read])
     above: list[NoteSentence] = []
     told: dict[str, list[NoteSentence]] = {}
@@ -98,7 +106,7 @@ def by_problem(
         assert current is not None
         told.setdefault(problems[current], []).append(replace(one.sentence, problem=problems[current]))
     if len(told) < 2:
-        return (*sentences, *rest)
+        return tuple(sentences)
     ordered = (sentence for each in told.values() for sentence in each)
     return (*above, *ordered, *(replace(sentence, problem=REST) for sentence in rest))
 

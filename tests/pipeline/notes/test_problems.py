@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.errors import NoteLanguageUnsupported
 from pipeline.notes.extractive import write_note
-from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
-from pipeline.notes.problems import REST, by_problem, symptoms
+from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
+from pipeline.notes.problems import REST, by_problem, symptoms, told_by_problem
 from tests.pipeline.notes.talk import GENERAL, SOAP, talk
 
 TWO_PROBLEMS = (
@@ -86,12 +86,14 @@ def test_bullet_points_stand_below_their_problem() -> None:
 
 
 def lines(texts: str) -> list[NoteSentence]:
-    return [NoteSentence(text=text, items=(str(at),)) for at, text in enumerate(texts.split(" | "))]
+    return [NoteSentence(text=text, items=(str(at),)) for at, text in enumerate(texts.split(" | ")) if text]
 
 
 def layout(texts: str, rest: str = "", before: str = "") -> list[tuple[str, str]]:
     """Headings, each with the texts below it."""
-    split = by_problem(lines(texts), lines(rest) if rest else (), lines(before) if before else ())
+    told, other = lines(texts), lines(rest)
+    topics = [Topic.HISTORY for _ in told] + [Topic.MEDICATIONS for _ in other]
+    split = by_problem([*told, *other], topics, lines(before))
     groups = groupby(split, lambda sentence: sentence.problem)
     return [(name, " | ".join(each.text for each in of_it)) for name, of_it in groups]
 
@@ -184,6 +186,13 @@ def test_the_complaint_counts_although_another_section_has_it() -> None:
 )
 def test_symptoms_are_named_with_their_place_and_never_with_a_side(said: str, named: list[str]) -> None:
     assert symptoms(said.split()) == named
+
+
+def test_it_is_done_in_two_sections_and_in_english() -> None:
+    assert [told_by_problem(key, "en-GB") for key in ("HISTORY_OF_PRESENT_ILLNESS", "SOAP_SUBJECTIVE", "PLAN")] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert not any(told_by_problem("SOAP_SUBJECTIVE", language) for language in ("fr-FR", "de-CH", "enm", ""))
 
 
 @pytest.mark.parametrize("language", ["fr-FR", "de"])
