@@ -34,12 +34,13 @@ _UNNAMED: Final = _all_stems(
     pee, urine, periods, stool, stools, burn, racing, pounding, sore, tight, stiff, painful, hurt, bring up
     """
 )
-# Signs that mostly go with something else. Where anything else is a problem, they are none.
+# Signs that go with something else, named or not, and pains in no place: no problem that others stand beside.
 _SIGNS: Final = _all_stems(
     """
     fever, feverish, chills, chilling, sweats, night sweats, sweating, nausea, nauseous, nauseated, vomit, throw up,
     threw up, throwing up, swelling, swollen, numb, numbness, tingling, weak, weakness, bruising, bruise, thirst,
-    thirsty, mucus, phlegm, sputum
+    thirsty, mucus, phlegm, sputum, pain, ache, achy, soreness, stiffness, limp, limping, popping, clicking, giving out,
+    locking
     """
 )
 _FEELINGS: Final = word_set(  # followed by where they are: "pain in my left knee", named "knee pain"
@@ -146,7 +147,7 @@ class _Sentence:
 
 
 def _problems(read: Sequence[_Sentence]) -> dict[Stems, str]:
-    """Problems with their headings, in the order in which they came up."""
+    """Problems with their headings, in the order in which they came up; "pain" is none beside "back pain"."""
     opening = next((one.named for one in read if one.named), ())
     problems: dict[Stems, str] = {}
     for name in dict.fromkeys(name for one in read for name in one.named):
@@ -154,8 +155,11 @@ def _problems(read: Sequence[_Sentence]) -> dict[Stems, str]:
         known = any(each[-len(stems) :] == stems or each[0] == stems[0] for each in problems)
         if not known and (name in opening or sum(one.mentioned.count(stems) for one in read) >= MENTIONS):
             problems[stems] = name[:1].upper() + name[1:]
-    own = {stems: name for stems, name in problems.items() if stems not in _SIGNS}
-    return own or problems
+    return {
+        stems: name
+        for stems, name in problems.items()
+        if stems not in _SIGNS and not any(each != stems and each[-len(stems) :] == stems for each in problems)
+    }
 
 
 def _named_symptom(lower_words: Sequence[str], owned: int, begin: int, end: int) -> tuple[str, int, int]:

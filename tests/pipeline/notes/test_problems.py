@@ -136,6 +136,8 @@ def test_what_is_denied_is_no_problem_but_stands_where_it_belongs() -> None:
         "Reports a cough. | Fears that it is cancer. | Cancer runs in the family. | The cough is dry.",
         "Reports a cough. | Their mother's asthma is bad. | Asthma frightens them. | The cough is dry.",
         "Came for a form. | Feels well.",
+        "Has had a fever and chills. | The fever was 39. | The chills came at night.",
+        "Has pain. | The pain is worse on stairs. | It is back pain. | The back pain is sharp.",
         "",
     ],
 )
