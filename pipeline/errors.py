@@ -19,7 +19,17 @@ AuscultError
 │   ├── TranscriptTooShort
 │   ├── NoteLanguageUnsupported
 │   ├── UnknownTemplate
-│   └── InvalidTemplate      a template file is wrong; names the file
+│   ├── InvalidTemplate      a template file is wrong; names the file
+│   ├── InvalidPrompt        a prompt file is wrong; names the file
+│   └── ModelError           the language model wrote no note; the embedded writer can
+│       ├── ModelUnavailable     it cannot be reached, or answers with an error of its own (retryable)
+│       │   └── ModelBusy            too many requests; says when to come back (retryable)
+│       ├── ModelTimeout         nothing comes, or not all of it in time (retryable)
+│       ├── ModelBrokenAnswer    what it wrote cannot be read (retryable)
+│       ├── ModelRefused
+│       ├── ModelUnauthorised    the key is wrong
+│       ├── ModelRejected        it takes no such request: unknown model, or a setting that it does not know
+│       └── ModelTooLong         the visit does not fit its context, or the budget
 ├── InvalidGlossary          a glossary file is wrong; names the file
 └── Overloaded               no capacity; retry later
 No message ever carries what was said, nor a person's name.
@@ -163,6 +173,73 @@ class InvalidTemplate(NoteError):
     """A note template file cannot be used."""
 
     code = "invalid_template"
+
+
+class InvalidPrompt(NoteError):
+    """A prompt file cannot be used."""
+
+    code = "invalid_prompt"
+
+
+class ModelError(NoteError):
+    """The language model could not write the note."""
+
+    code = "model_error"
+
+
+class ModelUnavailable(ModelError):
+    """The language model cannot be reached. `auscult doctor` says what is missing."""
+
+    code = "model_unavailable"
+    retryable = True
+
+
+class ModelBusy(ModelUnavailable):
+    """The language model takes no more requests now."""
+
+    code = "model_busy"
+
+    def __init__(self, message: str = "", *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelTimeout(ModelError):
+    """The language model did not answer in time."""
+
+    code = "model_timeout"
+    retryable = True
+
+
+class ModelBrokenAnswer(ModelError):
+    """The language model's answer cannot be read."""
+
+    code = "model_broken_answer"
+    retryable = True
+
+
+class ModelRefused(ModelError):
+    """The language model refuses to write this note."""
+
+    code = "model_refused"
+
+
+class ModelUnauthorised(ModelError):
+    """The language model's server does not accept the key: set note_model.key."""
+
+    code = "model_unauthorised"
+
+
+class ModelRejected(ModelError):
+    """The language model's server does not take this request: see the settings of note_model."""
+
+    code = "model_rejected"
+
+
+class ModelTooLong(ModelError):
+    """The visit is too long for the language model: see note_model.context_tokens and budget_tokens."""
+
+    code = "model_too_long"
 
 
 class InvalidGlossary(AuscultError):

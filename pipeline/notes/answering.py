@@ -1,0 +1,171 @@
+"""A language model's answer, read while it is written: each section as soon as its last bracket has come.
+
+Tolerant of what models of one's own put around it (thoughts in <think> tags, code fences, a sentence before or behind),
+of numbers written as texts, and of sections nobody asked for; strict about its size and about what is no JSON.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+
+from pipeline.errors import ModelBrokenAnswer
+
+T = TypeVar("T")
+
+DEEPEST = 8  # brackets within brackets; an answer has five
+TAIL = 32  # characters that are kept while the beginning is looked for
+MOST_SENTENCES = 500  # of a section
+LONGEST_SENTENCE = 1_500  # characters; longer ones are no sentences
+_BEGINS: Final = re.compile(r"\{\s*\"(?:sections|title)\"\s*:")
+_THINKS: Final = re.compile(r"<(think|thinking|thought|reasoning)>")
+_SECTIONS: Final = re.compile(r"\"sections\"\s*:\s*$")
+_NUMBER: Final = re.compile(r"\d{1,6}")
+
+
+class _Sentence(msgspec.Struct):
+    text: str
+    items: list[int | str | float] = []
+    problem: str | None = ""
+
+
+class _Section(msgspec.Struct):
+    key: str
+    sentences: list[_Sentence | str] = []
+
+
+class _Title(msgspec.Struct):
+    title: str | None = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredSentence:
+    """One sentence as the model wrote it."""
+
+    text: str
+    numbers: tuple[int, ...]  # of the lines that it names
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredSection:
+    """One section as the model wrote it; the key may be any."""
+
+    key: str
+    sentences: tuple[AnsweredSentence, ...]
+
+
+class Answer:
+    """Is fed the pieces of one answer."""
+
+    def __init__(self, longest: int) -> None:
+        """`longest`: characters of the answer, thoughts included."""
+        self.title = ""
+        self.finished = False  # whether the last bracket has come
+        self._longest = longest
+        self._length = 0
+        self._before = ""  # the tail of what came before the JSON began
+        self._closing = ""  # the tag that ends the model's thoughts
+        self._text = ""  # the JSON so far
+        self._at = 0  # how much of it was looked at
+        self._open: list[tuple[str, int]] = []  # brackets, and where they stand
+        self._in_string = False
+        self._escaped = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether any JSON has come."""
+        return bool(self._text)
+
+    def feed(self, piece: str) -> Iterator[AnsweredSection]:
+        """Sections that this piece finishes. Raises `ModelBrokenAnswer`."""
+        self._length += len(piece)
+        if self._length > self._longest:
+            raise ModelBrokenAnswer("The language model's answer is too long.")
+        if self.finished:
+            return
+        if self._text:
+            self._text += piece
+        elif not self._begin(piece):
+            return
+        yield from self._scan()
+
+    def end(self) -> None:
+        """No more pieces come. Raises `ModelBrokenAnswer` where the answer is not whole."""
+        if not self.finished:
+            raise ModelBrokenAnswer("The language model's answer is not whole.")
+
+    def _begin(self, piece: str) -> bool:
+        """Look for the beginning of the JSON, behind whatever the model thinks aloud."""
+        self._before += piece
+        while True:
+            if self._closing:
+                _, closed, rest = self._before.partition(self._closing)
+                self._before = rest if closed else self._before[-TAIL:]
+                if not closed:
+                    return False
+                self._closing = ""
+            thinks, begins = _THINKS.search(self._before), _BEGINS.search(self._before)
+            if begins is not None and (thinks is None or begins.start() < thinks.start()):
+                self._text, self._before = self._before[begins.start() :], ""
+                return True
+            if thinks is None:
+                # A brace with nothing but spaces behind it may be the beginning.
+                brace = self._before.rfind("{")
+                self._before = self._before[max(0, len(self._before) - 4 * TAIL, brace) if brace >= 0 else -TAIL :]
+                return False
+            self._closing, self._before = f"</{thinks[1]}>", self._before[thinks.end() :]
+
+    def _scan(self) -> Iterator[AnsweredSection]:
+        """Follow the brackets; a section is what closes within the list of sections."""
+        while self._at < len(self._text) and not self.finished:
+            mark = self._text[self._at]
+            if self._in_string:
+                self._in_string, self._escaped = self._escaped or mark != '"', mark == "\\" and not self._escaped
+            elif mark == '"':
+                self._in_string = True
+            elif mark in "{[":
+                self._open.append((mark, self._at))
+                if len(self._open) > DEEPEST:
+                    raise ModelBrokenAnswer
+            elif mark in "}]":
+                yield from self._close(mark)
+            self._at += 1
+
+    def _close(self, mark: str) -> Iterator[AnsweredSection]:
+        opened, begin = self._open.pop()
+        if opened != {"}": "{", "]": "["}[mark]:
+            raise ModelBrokenAnswer
+        if not self._open:
+            self.title = " ".join((_decoded(self._text[: self._at + 1], _Title).title or "").split())
+            self.finished = True
+        elif mark == "}" and len(self._open) == 2 and self._is_list_of_sections():
+            yield _section(_decoded(self._text[begin : self._at + 1], _Section))
+
+    def _is_list_of_sections(self) -> bool:
+        """Whether the second bracket that is open begins the value of "sections"."""
+        begin = self._open[1][1]
+        return _SECTIONS.search(self._text[max(0, begin - 4 * TAIL) : begin]) is not None
+
+
+def _section(section: _Section) -> AnsweredSection:
+    sentences = [_Sentence(text=one) if isinstance(one, str) else one for one in section.sentences[:MOST_SENTENCES]]
+    return AnsweredSection(key=section.key, sentences=tuple(map(_sentence, sentences)))
+
+
+def _sentence(sentence: _Sentence) -> AnsweredSentence:
+    found = [_NUMBER.search(str(item)) for item in sentence.items]
+    return AnsweredSentence(
+        text=" ".join(sentence.text[:LONGEST_SENTENCE].split()),
+        numbers=tuple(dict.fromkeys(int(number[0]) for number in found if number)),
+        problem=" ".join((sentence.problem or "").split()),
+    )
+
+
+def _decoded(text: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as exc:
+        raise ModelBrokenAnswer from exc
