@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import RecognitionFailed
+from pipeline.notes.prompting import Asked
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint, SpokenSpan, Utterance
 
@@ -143,6 +144,23 @@ class OfflineDiarizer(Protocol):
 
     async def aclose(self) -> None:
         """Free threads and memory."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """A chat model that writes what it is asked for. Shared by all encounters."""
+
+    name: str  # of the model, for people: "llama3.1:8b"
+
+    def answer(self, asked: Asked, *, most_tokens: int) -> AsyncGenerator[str]:
+        """The pieces of one answer as they are written; what a model thinks beside it is left out where that is known.
+
+        Closing the generator ends the writing. Raises `ModelError`, before or between pieces.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End connections and free memory."""
         ...
 
 
