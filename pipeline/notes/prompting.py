@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from pipeline.notes.extractive import BY_PROBLEM
 from pipeline.notes.note import Style
+from pipeline.notes.problems import told_by_problem
 from pipeline.notes.prompt_file import Prompt
 from pipeline.notes.request import Background, NoteRequest
 from pipeline.notes.templates import SectionTemplate
@@ -187,13 +187,13 @@ def _title(request: NoteRequest) -> str:
 
 
 def _by_problem(request: NoteRequest, sections: Sequence[SectionTemplate]) -> bool:
-    return request.split_by_problem and any(one.key in BY_PROBLEM for one in sections)
+    return request.split_by_problem and any(told_by_problem(one.key, request.language) for one in sections)
 
 
 def _problems(request: NoteRequest, sections: Sequence[SectionTemplate]) -> str:
     if not _by_problem(request, sections):
         return ""
-    keys = ", ".join(one.key for one in sections if one.key in BY_PROBLEM)
+    keys = ", ".join(one.key for one in sections if told_by_problem(one.key, request.language))
     return (
         f"In {keys}: where the patient has several problems, tell them one after the other, and give each sentence the"
         ' name of its problem in the words of the talk ("problem"); leave it empty everywhere else.'
