@@ -18,6 +18,7 @@ from server.facades.auscult.editing import EditingRoutes
 from server.facades.auscult.encounters import EncounterRoutes
 from server.facades.auscult.events import EventRoutes
 from server.facades.auscult.live import LiveLimits, LiveRoutes
+from server.facades.auscult.note_exports import NoteExportRoutes
 from server.facades.auscult.recordings import RecordingRoutes
 from server.facades.auscult.telling import Telling
 from server.facades.auscult.tokens import TokenRoutes
@@ -35,6 +36,7 @@ from server.facades.soapnoteapi.routes import SoapNoteApi
 from server.facades.soapnoteapi.specialties import read_specialties
 from server.ingest.sdp import read_ice_server
 from server.metrics import Metrics
+from server.note_exports import NoteExports
 from server.patients import Patients
 from server.playback import Playback
 from server.reception import Reception
@@ -101,6 +103,7 @@ class Apis:
             whip_limits(self.settings),
             [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
         )
+        exports = NoteExports(self.encounters, self.editing, self.procedures)
         return [
             *TokenRoutes(self.encounters, self.tokens, reception).endpoints(),
             *events.endpoints(),
@@ -108,6 +111,7 @@ class Apis:
             *EncounterRoutes(self.encounters, self.catalogue, reception).endpoints(),
             *AudioRoutes(self.playback, reception, send_timeout_s=send_timeout_s).endpoints(),
             *EditingRoutes(self.editing, reception).endpoints(),
+            *NoteExportRoutes(exports, reception, program=self.version).endpoints(),
             *whip.endpoints(),
         ]
 

@@ -1,6 +1,6 @@
 """The bytes of our own routes. Events are the same over a socket, as Server-Sent Events and on a data channel."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -429,6 +429,67 @@ class NoteVersions(Struct, kw_only=True):
     """`GET /api/encounters/{id}/notes`, the oldest first."""
 
     versions: list[NoteVersion]
+
+
+class PatientSummary(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/notes/{version}/summary`."""
+
+    version: int
+    review_status: str  # draft | approved: of the note that it is made of
+    language: str
+    text: str  # a line for each: why they came, what was said about it, what comes next; empty: the note says none
+
+
+class BillingCode(Struct, kw_only=True, omit_defaults=True):
+    """A code, and what is known of it."""
+
+    code: str
+    description: str  # the catalogue's; of what it does not know, the sentence in which it was spoken
+    origin: str  # spoken | suggested | proposed (by a model)
+    standing: (
+        str  # billable | incomplete (a seventh character is missing, or more) | unknown (or nothing to check it by)
+    )
+    items: list[str]  # ids of the finals that it rests on
+    score: float | None = None  # of a suggestion, 0.6 to 1: how much of what was said the code says, and no more
+    problem: str = ""  # what it is suggested for, in the note's words …
+    sentence: str = ""  # … and where it is named
+
+
+class Abstention(Struct, kw_only=True):
+    """A problem that is named, and why no code is suggested for it."""
+
+    problem: str
+    why: str  # denied | uncertain | family | past | unconfirmed | inexact
+    sentence: str
+    items: list[str]
+
+
+class NoteCodes(Struct, kw_only=True):
+    """`GET /api/encounters/{id}/notes/{version}/codes`."""
+
+    version: int
+    catalogue: str  # the release of ICD-10-CM
+    notices: list[str]  # what to know of them
+    icd10: list[BillingCode]
+    cpt: list[BillingCode]
+    abstentions: list[Abstention]
+
+
+class FhirEntry(Struct, kw_only=True):
+    """A resource of a document."""
+
+    fullUrl: str  # noqa: N815
+    resource: dict[str, Any]
+
+
+class FhirBundle(Struct, kw_only=True):
+    """A FHIR R4B document: http://hl7.org/fhir/R4B/documents.html."""
+
+    resourceType: str  # noqa: N815
+    type: str
+    identifier: dict[str, Any]
+    timestamp: str
+    entry: list[FhirEntry]
 
 
 class NoteRequest(Struct, kw_only=True):
