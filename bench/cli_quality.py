@@ -27,6 +27,7 @@ from pipeline.types import Role
 
 Voice: TypeAlias = Literal["all", "doctor", "patient"]
 ROLES = Path("pipeline/attribution/roles.json")  # the weights that are shipped
+SECTIONS = Path("pipeline/notes/sections.npz")
 
 
 def live(
@@ -240,5 +241,15 @@ def train_roles(
 ) -> None:
     """Learn who speaks from the words of doctors and patients; write the weights, and measure them."""
     from bench.train_roles import run
+
+    run(notes, out_file, out)
+
+
+def train_notes(
+    notes: Annotated[Path, typer.Argument(help="A folder with aci-bench and mts-dialog.", exists=True)],
+    out_file: Annotated[Path, typer.Option("--out", help="Where the weights go.", dir_okay=False)] = SECTIONS,
+) -> None:
+    """Learn what of a talk is worth noting, and in which section of a note; write the weights."""
+    from bench.train_notes import run
 
     run(notes, out_file, out)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.notes.cues import Cue, cues
-from pipeline.notes.exchanges import Answer, Exchange
-from pipeline.notes.persons import doctor_in_third_person
-from pipeline.notes.phrasing import FACULTIES, PERSONAL, tidy, trimmed
+from pipeline.notes.exchanges import NO, YES, Answer, Exchange
+from pipeline.notes.persons import doctor_in_third_person, patient_in_third_person
+from pipeline.notes.phrasing import FACULTIES, PERSONAL, keeps_meaning, tidy, trimmed
 from pipeline.notes.verbs import ADVERBS, BASE_VERBS, PAST_FORMS, third_person
 from pipeline.notes.vocabulary import word_set
 from pipeline.notes.wording import MARKS, content_words, join, negations, split, stem, words
@@ -49,6 +49,14 @@ _DOES = re.compile(r"do you(?: ever| also)* (?P<verb>[a-z]+)(?P<what>.*)")
 _THING_DOES = re.compile(
     r"does (?P<thing>it|that|this|(?:the|your|this|that) \w+(?: \w+)?) (?P<verb>[a-z]+)(?P<what>.*)"
 )
+_CLAUSE = (
+    r"(?P<aux>do|does|did|are|is|were|was|have|has|had|can|could|would)"
+    r" (?P<who>you|it|that|this|(?:the|your|this|that) \w+) (?P<rest>.+)"
+)
+_WHETHER = re.compile(_CLAUSE)
+_WHICH = re.compile(
+    r"(?P<wh>where|when|why|how(?: often| long| far| much| many \w+| bad)?|what|what kind of \w+|which \w+) " + _CLAUSE
+)
 _AT_ALL = re.compile(r"(?:(?: or)?(?: at all| anything like that))+$")
 _THEIRS: Final = {
     "your": ("their",),
@@ -85,9 +93,45 @@ def answered(exchange: Exchange) -> str:
     label = _measure(question)
     if label and not PERSONAL.intersection(words(reply)):
         return tidy(f"{label}: {join(reply)}")
-    if label := label or _topic(question):
-        return tidy(f"{label}: {_quoted(exchange.reply)}")
+    if label := label or _topic(question) or _indirect(question):
+        return tidy(f"{label}: {_told(exchange.reply)}")
     return tidy(f"asked {_quoted(exchange.question)}: {_quoted(exchange.reply)}")
+
+
+def _told(reply: Sequence[str]) -> str:
+    """A reply in the third person, or in quotation marks where that would not say the same for certain."""
+    tokens = _unmarked(trimmed(reply))
+    said = words(reply)
+    if YES.intersection(said) and NO.intersection(said):
+        return _quoted(reply)  # it takes itself back
+    told = patient_in_third_person(tokens)
+    if told is None or not keeps_meaning(said, words(told)):
+        return _quoted(reply)
+    return join(told)
+
+
+def _indirect(question: str) -> str:
+    """What was asked, as a clause: "how far are you running" → "asked how far the patient is running"."""
+    if len(question.split()) > LONGEST_QUESTION or any(mark in question for mark in MARKS):
+        return ""
+    for pattern in (_WHETHER, _WHICH):
+        match = pattern.fullmatch(question)
+        if match is None:
+            continue
+        thing = "the patient" if match["who"] == "you" else match["who"].replace("your ", "their ")
+        rest = match["rest"].split()
+        verb = match["aux"]
+        if verb in ("do", "does"):
+            verb = third_person(rest[0]) if rest and rest[0] in BASE_VERBS else None
+            rest = rest[1:]
+        elif match["who"] == "you":
+            verb = third_person(verb)
+        told = _of_the_patient(" ".join(rest), False) if rest else []
+        if verb is None or told is None or ASKING_AGAIN.intersection(told):
+            return ""
+        opening = match["wh"] if pattern is _WHICH else "whether"
+        return join(["asked", *opening.split(), *thing.split(), verb, *told])
+    return ""
 
 
 def _unmarked(tokens: Sequence[str]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from enum import IntEnum, auto
 from typing import Final
 
 from pipeline.notes.drugs import is_drug
-from pipeline.notes.vocabulary import phrase_set
+from pipeline.notes.vocabulary import phrase_set, word_set
 from pipeline.notes.wording import stem
 
 
@@ -72,7 +72,8 @@ _PHRASES: Final[dict[Cue, str]] = {
         illness, night sweats, jaundice, thirsty, thirst, urinate, urinating, pee, peeing, urine, periods, hot
         flashes, limp, limping, popping, clicking, giving out, locking, spasm, bring up, brings up, bringing up, out
         of sorts, lack of energy, no energy, spit up, cough up, tight, tightness, pressure in my chest, lethargic,
-        temperature, trouble, problems with, issues with""",
+        temperature, trouble, problems with, issues with, sob, n/v, ha, f/c, bowel changes,
+        bladder changes, saddle anesthesia""",
     Cue.BODY: """
         head, neck, chest, back, shoulder, arm, elbow, wrist, hand, finger, thumb, hip, leg, knee, ankle, foot,
         feet, toe, stomach, belly, tummy, abdomen, groin, eye, ear, nose, mouth, tooth, teeth, jaw, face, skin,
@@ -96,7 +97,8 @@ _PHRASES: Final[dict[Cue, str]] = {
         cataract, cataracts, vertigo, sleep apnea, blood clot, blood clots, dvt, pulmonary embolism, lupus, hiv,
         sclerosis, parkinson's, alzheimer's, dementia, adhd, gastroenteritis, appendicitis, allergic rhinitis, hay
         fever, concussion, contusion, neuropathy, edema, apnea, murmur, aneurysm, polyps, fibroids, endometriosis,
-        ptsd, tuberculosis, disease, disorder, syndrome, tendinopathy, impingement, deficiency, obesity""",
+        ptsd, tuberculosis, disease, disorder, syndrome, tendinopathy, impingement, deficiency, obesity,
+        htn, dm, dm2, t2dm, cad, chf, osa, ckd, hld, bph, radiculopathy""",
     Cue.TIME: """
         day, week, month, year, hour, minute, ago, since, yesterday, last night, this morning, monday, tuesday,
         wednesday, thursday, friday, saturday, sunday, january, february, april, june, july, august, september,
@@ -105,7 +107,7 @@ _PHRASES: Final[dict[Cue, str]] = {
     Cue.INTRODUCTION: """
         year old, years old, who presents, presents with, presenting with, presents for, presents to, presents
         today, here for, here today for, here with, comes in, came in, past medical history, history of, status
-        post, for evaluation, referred by, follow up for""",
+        post, for evaluation, referred by, follow up for, c/o, s/p, h/o, y/o, presenting for""",
     Cue.RECALL: """
         you said, you mentioned, you told, you reported, you've been having, you have been having, you've been
         feeling, you've had, you noticed, patient reports, patient denies, patient states, patient has, patient had,
@@ -136,16 +138,17 @@ _PHRASES: Final[dict[Cue, str]] = {
     Cue.VACCINE: """
         vaccine, vaccinated, vaccination, immunized, immunised, immunization, immunizations, booster, flu shot,
         tetanus shot, pneumonia shot, shingles shot, covid shot, shots up to date, tetanus""",
-    Cue.ALLERGY: "allergic, allergy, allergies, anaphylaxis, epipen",
+    Cue.ALLERGY: "allergic, allergy, allergies, anaphylaxis, epipen, nkda, nka",
     Cue.MEDICATION: """
         medication, medications, medicine, medicines, pills, pill, tablet, tablets, prescription, over the counter,
         meds, dose, inhaler, supplement, supplements, vitamin, vitamins, insulin, antibiotic, antibiotics,
         painkiller, painkillers, milligram, mg, mcg, birth control, steroid, steroids, blood thinner, blood
-        thinners, injection, injections, cream, ointment, eye drops, drops""",
+        thinners, injection, injections, cream, ointment, eye drops, drops, prn, bid, tid, qid, qhs, po""",
     Cue.TAKING: "take, takes, taking, i'm on, i am on, been on, use, using, you on",
     Cue.VITAL: """
         blood pressure, bp, heart rate, pulse, respiratory rate, respirations, temperature, temp, oxygen, oxygen
-        level, oxygen saturation, saturation, sats, spo2, pulse ox, o2, weight, height, bmi, vitals, vital signs""",
+        level, oxygen saturation, saturation, sats, spo2, pulse ox, o2, weight, height, bmi, vitals, vital signs,
+        hr, rr""",
     Cue.LAB: """
         lab, labs, blood work, blood test, blood tests, bloodwork, hemoglobin, haemoglobin, hematocrit, white count,
         white blood cell, white cell, platelet, platelets, creatinine, a1c, glucose, blood sugar, cholesterol, ldl,
@@ -166,7 +169,7 @@ _PHRASES: Final[dict[Cue, str]] = {
         effusion, crepitus, intact, pupils, cranial nerves, tympanic, eardrum, ear drum, exudate, tonsils, inflamed,
         swelling, swollen, physical exam, on exam, on examination, heart sounds, nodule, mass, deformity, guarding,
         rebound, straight leg, mcmurray, lachman, drawer, normocephalic, oriented, alert, lesion, lesions, nail,
-        distention, congestion""",
+        distention, congestion, rom, slr, lad, ttp, rrr, ctab, nad, lungs clear""",
     Cue.SENSED: """
         i hear, i feel, i see, i notice, i appreciate, i don't hear, i don't feel, i don't see, i don't notice, i
         don't appreciate, i do not hear, i do not feel, i do not see, i can hear, i can feel, i can see, i can't
@@ -214,7 +217,7 @@ _PHRASES: Final[dict[Cue, str]] = {
     Cue.VISIT: """
         follow up, follow-up, see you again, see you back, see me again, see me back, come back, back in, come in
         again, next visit, next appointment, appointment, return in, return to clinic, check back, call me, call us,
-        call the office, check up, see you in""",
+        call the office, check up, see you in, rtc, f/u""",
     Cue.CONDITIONAL: "if, unless, in case, should you, whenever, as long as",
     Cue.CHATTER: """
         date of birth, full name, your address, address, how are you, how are you doing, how have you been, nice to,
@@ -235,6 +238,15 @@ _PHRASES: Final[dict[Cue, str]] = {
         i had, i've had, i have had, had a, had an, had my, had, got, underwent, i got, i received, done, removed,
         up to date, have you had, have you ever had""",
 }  # fmt: skip
+
+# Endings of the names of diseases and complaints: "radiculopathy", "tonsillitis", "myalgia".
+CLINICAL_ENDINGS: Final = (
+    "pathy", "itis", "algia", "megaly", "plegia", "paresis", "penia", "stenosis", "rrhea", "rrhoea", "rrhagia",
+    "phagia", "dynia", "uria", "emia", "aemia", "sclerosis", "malacia", "cytosis", "trophy",
+)  # fmt: skip
+NOT_CLINICAL: Final = word_set(
+    "sympathy empathy apathy antipathy telepathy homeopathy naturopathy nostalgia academia bohemia trophy"
+)
 
 # "come back" and "back in two weeks" are no body part: alone the word needs an owner.
 _BACK: Final = "back"
@@ -276,6 +288,8 @@ def spans(words: Sequence[str]) -> Iterator[tuple[int, int, frozenset[Cue]]]:
         length, kinds = _longest(stems, at)
         if stems[at] == _BACK and length == 1 and (at == 0 or words[at - 1] not in _OWNERS):
             length = 0
+        elif words[at].endswith(CLINICAL_ENDINGS) and words[at] not in NOT_CLINICAL:
+            length, kinds = max(1, length), kinds | {Cue.CONDITION}
         elif words[at].endswith("-year-old"):
             length, kinds = 1, frozenset({Cue.INTRODUCTION})
         elif is_drug(words[at]):

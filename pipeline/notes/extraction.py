@@ -17,7 +17,8 @@ _DOSE_WORDS: Final = word_set(
     """
     mg mcg g ml unit units iu puff puffs tablet tablets pill pills capsule capsules drop drops once twice time
     times a an per day daily week weekly month monthly every other each morning evening night noon hour hours at
-    in the bedtime with food meals before after as needed by mouth one two half extended release er xr
+    in the bedtime with food meals before after as needed by mouth one two half extended release er xr prn
+    bid tid qid qd qhs po
     """
 )
 _OPEN_ENDS: Final = word_set("a an at in the with before after as by every and per each other of")

@@ -11,12 +11,15 @@ from typing import Final, TypeVar
 
 from pipeline.errors import NoteLanguageUnsupported, TranscriptTooShort
 from pipeline.notes.answers import answered
+from pipeline.notes.contractions import in_full
+from pipeline.notes.dictation import is_dictated
 from pipeline.notes.exchanges import Exchange, Passage, passages
 from pipeline.notes.extraction import measurements, medications
 from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording, wording_of
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.phrasing import statement
 from pipeline.notes.problems import by_problem, symptoms, told_by_problem
+from pipeline.notes.pronouns import Sex, going_on, names_others, stated_sex, told_of
 from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.notes.selection import Candidate, Selection
 from pipeline.notes.speakers import with_guessed_roles
@@ -30,6 +33,7 @@ T = TypeVar("T")
 
 LANGUAGE = "en"
 MOST_IN_TITLE = 3  # symptoms
+PROSE: Final = frozenset({Topic.HISTORY, Topic.ASSESSMENT, Topic.PLAN})  # topics told, not listed
 LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -59,9 +63,12 @@ def write_note(
     if spoken < least_words:
         raise TranscriptTooShort
     cleaned = {item.id: clean(item.text) for item in watching(utterances, wanted)}
-    placed = place(watching(passages(with_guessed_roles(units(utterances, cleaned))), wanted))
-    candidates = _candidates(watching(placed, wanted), cleaned)
-    sections = tuple(_sections(template, Selection(candidates, spoken), language, layout, split_by_problem))
+    said = units(utterances, cleaned)
+    dictated = is_dictated(said)
+    spoken_units = said if dictated else with_guessed_roles(said)
+    placed = place(watching(passages(spoken_units), wanted), dictated=dictated)
+    candidates = _candidates(watching(placed, wanted), cleaned, sex := stated_sex(spoken_units))
+    sections = tuple(_sections(template, Selection(candidates, spoken), language, layout, split_by_problem, sex))
     if not sections:
         raise TranscriptTooShort
     return Note(
@@ -86,7 +93,9 @@ def watching(each: Iterable[T], wanted: Callable[[], object]) -> Iterator[T]:
         yield one
 
 
-def _candidates(placed: Iterable[Placed], cleaned: Mapping[str, tuple[str, ...]]) -> Iterator[Candidate]:
+def _candidates(
+    placed: Iterable[Placed], cleaned: Mapping[str, tuple[str, ...]], sex: Sex | None
+) -> Iterator[Candidate]:
     """Every placed passage as one or more sentences that rest on what was said; what does not is dropped."""
     heard: dict[str, Wording] = {}  # items looked at so far, by id
     for one in placed:
@@ -94,12 +103,20 @@ def _candidates(placed: Iterable[Placed], cleaned: Mapping[str, tuple[str, ...]]
             if item not in heard:
                 heard[item] = wording_of(cleaned[item])
         around = {item: heard[item] for item in one.passage.items}
-        for text in _sentences(one.passage, one.topic):
+        for plain in _sentences(one.passage, one.topic):
+            text = in_full(told_of(plain, one.passage.words, sex))
             said = wording(text)
             cited = cite_wording(said, around, _always(one.passage)) or one.passage.items[:1]
             if grounded_wording(said, [around[item] for item in cited]):
                 sentence = NoteSentence(text=text, items=cited)
-                yield Candidate(sentence=sentence, wording=said, topic=one.topic, score=one.score, order=one.order)
+                yield Candidate(
+                    sentence=sentence,
+                    wording=said,
+                    topic=one.topic,
+                    score=one.score,
+                    order=one.order,
+                    others=names_others(one.passage.words),
+                )
 
 
 def _sentences(passage: Passage, topic: Topic) -> tuple[str, ...]:
@@ -115,18 +132,18 @@ def _sentences(passage: Passage, topic: Topic) -> tuple[str, ...]:
 
 
 def _always(passage: Passage) -> tuple[str, ...]:
-    """Items without which a sentence would not be true: the reply to a question."""
-    return passage.reply_items if isinstance(passage, Exchange) else ()
+    """Items without which a sentence would not be true: a question and the reply to it."""
+    return passage.items if isinstance(passage, Exchange) else ()
 
 
 def _sections(
-    template: Template, selection: Selection, language: str, layout: Style, split_by_problem: bool
+    template: Template, selection: Selection, language: str, layout: Style, split_by_problem: bool, sex: Sex | None
 ) -> Iterator[NoteSection]:
     """The template's sections about which something was said."""
     complaint: tuple[NoteSentence, ...] = ()  # that another section has
     for section in template.sections:
         taken = [one for topic in section.topics for one in selection.take(topic)]
-        kept = tuple(one.sentence for one in taken)
+        kept = tuple(_as_prose(taken, sex))
         if split_by_problem and told_by_problem(section.key, language):
             kept = by_problem(kept, [one.topic for one in taken], complaint)
         elif Topic.COMPLAINT in section.topics:
@@ -139,6 +156,16 @@ def _sections(
                 style=section.style if layout is Style.AUTO else layout,
                 topics=section.topics,
             )
+
+
+def _as_prose(taken: Sequence[Candidate], sex: Sex | None) -> Iterator[NoteSentence]:
+    """Sentences, with "he" or "she" for the patient behind a sentence of the same topic that names nobody else."""
+    before: Candidate | None = None
+    for one in taken:
+        follows = before is not None and before.topic is one.topic and not before.others and not one.others
+        text = going_on(one.sentence.text, sex) if sex is not None and follows and one.topic in PROSE else ""
+        yield replace(one.sentence, text=text) if text else one.sentence
+        before = one
 
 
 def _title(placed: Iterable[Placed]) -> str:

@@ -8,13 +8,25 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from pipeline.notes.wording import clean, content_words, is_negation, negations, numbers, sides, stem, words
+from pipeline.notes.wording import (
+    carries_content,
+    clean,
+    content_words,
+    is_negation,
+    negations,
+    numbers,
+    sides,
+    stem,
+    words,
+)
 from pipeline.types import Utterance
 
 MOST_ITEMS = 4  # citations of one sentence
 LEAST_SUPPORT = 0.6  # share of content words that the cited items must hold
 MOST_CANDIDATES = 24  # items that are tried in every combination
-NEGATION_REACH = 5  # words behind a negation that it denies, unless the clause ends before
+# Content words behind a negation that it denies, unless the clause ends before. Others do not count: a rewriting puts
+# "the patient" for "I".
+NEGATION_REACH = 3
 ENDS_DENIAL: Final = frozenset(
     {"but", "and", "except", "however", "though", "although", "because", ".", ";", "?", "!", ":"}
 )
@@ -118,7 +130,10 @@ def _polarities(tokens: Sequence[str]) -> Iterator[tuple[str, bool]]:
         if word in ENDS_DENIAL:
             reach = 0
         yield word, reach > 0
-        reach = NEGATION_REACH if is_negation(word) else max(0, reach - 1)
+        if is_negation(word):
+            reach = NEGATION_REACH
+        elif carries_content(word):
+            reach = max(0, reach - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ _ADVISED = re.compile(
     rf"(?:i|we|i'd|we'd)(?: would| do)?{_ALSO} (?:like|want|need|advise|encourage) you to{_AHEAD} (?P<what>.+)"
 )
 _COMMANDED = re.compile(r"(?:please )?(?:do )?(?P<not>don't |do not )?(?P<what>[a-z]+ .+)")
+_WHERE = r"(?P<where>(?:on|in|with|at|over|upon|for|listening to|looking at|palpating) [^,]{2,60}?,? )?(?:and )?"
 _SENSED = re.compile(
-    r"(?:i|we)(?P<not> don't| do not| didn't| did not| can't| can not)?(?: do| can| also| still| really)*"
+    _WHERE + r"(?:i|we)(?P<not> don't| do not| didn't| did not| can't| can not)?(?: do| can| also| still| really)*"
     r" (?P<verb>hear|see|feel|appreciate|notice|find|note|detect)(?: any| an?)? (?P<what>.+)"
 )
 _SENSED_FORMS: Final = {
@@ -149,7 +150,7 @@ def quotation(role: Role, tokens: Sequence[str]) -> str:
 def tidy(text: str) -> str:
     """A sentence: capital first, full stop last, abbreviations and days as they are written."""
     text = _spelled(text.strip(" ,;:"))
-    if text.startswith(("the patient ", "the patient's ")):
+    if text.startswith(("the patient ", "the patient's ", "the doctor ", "the doctor's ")):
         text = text.removeprefix("the ")
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!")) else f"{text.rstrip('?')}."
@@ -172,6 +173,19 @@ def _unmarked(tokens: Sequence[str]) -> Sequence[str]:
     return tokens[:end]
 
 
+_KNOWN = re.compile(
+    r"(?:i (?:do |also |still )?(?:know|remember|see)|as (?:i|we|you) know,?)(?: here| that)*"
+    r" (?P<what>(?:you|you've|you're|your) .+)"
+)
+
+
+def _known(tokens: Sequence[str]) -> str:
+    """What a doctor knows of the patient: "I know you had a stroke" → "the patient had a stroke"."""
+    text = _foldable(join(tokens))
+    match = _KNOWN.fullmatch(text.lower())
+    return _told_by_doctor(split(text[match.start("what") :])) if match else ""
+
+
 Rewriting = Callable[[Sequence[str]], str]
 
 
@@ -182,8 +196,8 @@ def _rewritings(role: Role, topic: Topic) -> tuple[Rewriting, ...]:
     if role is Role.DOCTOR and topic in PLANS:
         return (_planned, _told_by_doctor)
     if role is Role.DOCTOR and topic in FINDINGS:
-        return (_sensed, _told_by_doctor)
-    return (_told_by_doctor,) if role is Role.DOCTOR else (_impersonal,)
+        return (_sensed, _known, _told_by_doctor)
+    return (_known, _told_by_doctor) if role is Role.DOCTOR else (_impersonal,)
 
 
 def _told_by_patient(tokens: Sequence[str]) -> str:
@@ -270,5 +284,8 @@ def _sensed(tokens: Sequence[str]) -> str:
     told = doctor_in_third_person(what[at:])
     if told is None or PERSONAL.intersection(words(what[:at])):
         return ""
-    denied = "No " if match["not"] else ""
-    return f"{denied}{join([*what[:at], _SENSED_FORMS[match['verb']], *told])}"
+    where = doctor_in_third_person(split(text[: match.end("where")])) if match["where"] else []
+    if where is None:
+        return ""
+    denied = ["no"] if match["not"] else []
+    return join([*where, *denied, *what[:at], _SENSED_FORMS[match["verb"]], *told])

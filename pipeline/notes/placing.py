@@ -29,6 +29,20 @@ class Place:
     score: float = 1.5  # how much it says; only compared within a topic
 
 
+LEAST_BESIDE_CHATTER = 3  # hints that make a sentence with a courtesy in it worth noting
+TARGETS: Final = word_set("goal target below under above want should")  # a figure to reach, not one measured
+GENERAL: Final = word_set("usually people someone anyone generally typically sometimes often whenever")
+
+
 def has(found: Found, *kinds: Cue) -> bool:
     """Whether any of the kinds occurs."""
     return any(found[kind] for kind in kinds)
+
+
+def is_talk(found: Found) -> bool:
+    """Courtesies, and what is only done in the room: "let me listen to your heart"."""
+    clinical = sum(count for cue, count in found.items() if cue in CLINICAL)
+    if found[Cue.CHATTER] and clinical < LEAST_BESIDE_CHATTER:
+        return True
+    orders = found[Cue.ORDER] and has(found, Cue.DRUG, Cue.LAB, Cue.IMAGING, Cue.REFERRAL)
+    return bool(found[Cue.PROCEDURE]) and not orders and not (found[Cue.FINDING] and found[Cue.RESULT])

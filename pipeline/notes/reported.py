@@ -21,6 +21,8 @@ UNSURE: Final = word_set("wonder wondering worried afraid scared concerned thoug
 PRESENT_TAKING: Final = word_set("take takes taking use using on i'm")
 PAST_TAKING: Final = word_set("took tried stopped used ran quit gave")
 
+PRIOR: Final = word_set("prior previous past")
+
 RELATIVES: Final = word_set(
     """
     mother father mom mum dad brother sister brothers sisters parents grandmother grandfather grandma grandpa aunt
@@ -80,7 +82,7 @@ def _past(passage: Passage, found: Found) -> Place | None:
         return Place(Topic.OBSTETRIC, 2.0)
     if found[Cue.VACCINE]:
         return Place(Topic.IMMUNIZATIONS, 2.0)
-    if found[Cue.SURGERY] and (found[Cue.RECEIVED] or isinstance(passage, Exchange)):
+    if found[Cue.SURGERY] and (found[Cue.RECEIVED] or said & PRIOR or isinstance(passage, Exchange)):
         return Place(Topic.SURGICAL, 2.0 + found[Cue.TIME])
     return None
 

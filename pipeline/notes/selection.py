@@ -9,13 +9,13 @@ from pipeline.notes.note import NoteSentence, Topic
 
 # Words that a topic may fill in a visit of ordinary length. What is dangerous to leave out has room for anything.
 BUDGET: Final[Mapping[Topic, int]] = {
-    Topic.COMPLAINT: 60,
+    Topic.COMPLAINT: 50,
     Topic.HISTORY: 200,
-    Topic.PAST_MEDICAL: 80,
+    Topic.PAST_MEDICAL: 50,
     Topic.SURGICAL: 60,
     Topic.OBSTETRIC: 60,
     Topic.FAMILY: 80,
-    Topic.SOCIAL: 80,
+    Topic.SOCIAL: 60,
     Topic.ALLERGIES: 400,
     Topic.MEDICATIONS: 400,
     Topic.IMMUNIZATIONS: 80,
@@ -23,8 +23,8 @@ BUDGET: Final[Mapping[Topic, int]] = {
     Topic.LABS: 120,
     Topic.IMAGING: 100,
     Topic.EXAM: 150,
-    Topic.ASSESSMENT: 120,
-    Topic.PLAN: 200,
+    Topic.ASSESSMENT: 100,
+    Topic.PLAN: 210,
     Topic.PRESCRIPTION: 400,
     Topic.APPOINTMENTS: 80,
 }
@@ -42,6 +42,7 @@ class Candidate:
     topic: Topic
     score: float  # only compared within a topic
     order: int  # place in the talk
+    others: bool = False  # whether it speaks of somebody beside doctor and patient
 
 
 class Selection:

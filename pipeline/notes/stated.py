@@ -4,32 +4,34 @@ from typing import Final
 
 from pipeline.notes.cues import Cue, cues
 from pipeline.notes.note import Topic
-from pipeline.notes.placing import CLINICAL, EXAM_FROM, STEPS, Found, Place, has
+from pipeline.notes.placing import EXAM_FROM, GENERAL, STEPS, TARGETS, Found, Place, has, is_talk
 from pipeline.notes.questions import lead_length
 from pipeline.notes.units import Unit
 from pipeline.notes.vocabulary import word_set
 
-LEAST_BESIDE_CHATTER = 3  # hints that make a sentence with a courtesy in it worth noting
 EXAM_SCORE = 1.0
 
 NARRATED: Final = word_set("you're you've you were been he she patient is has had")  # no instruction
 THIRD_PERSON: Final = word_set("patient patient's he she his her")
 NO_COMMAND: Final = word_set("you i it he she this that so your")
 COPULAS: Final = word_set("is was are were came looks")  # "repeat blood pressure is 130/80" commands nothing
+TOLD_TAKING: Final = word_set("taking takes using uses")
+POSSIBLE: Final = word_set("will would can could may might should must helps")
+BEFORE_TAKING: Final = word_set("currently still also and is been now patient he she")
 SUBORDINATING: Final = word_set("if until when that which what unless so because")
-TARGETS: Final = word_set("goal target below under above want should")  # a figure to reach, not one measured
-GENERAL: Final = word_set("usually people someone anyone generally typically sometimes often whenever")
 OBJECTS_OF_ORDERS: Final = (Cue.BODY, Cue.SYMPTOM, Cue.CONDITION, Cue.TIME, Cue.SOCIAL, Cue.VITAL)
 
 
 def stated(unit: Unit, found: Found, examining: bool) -> Place | None:
     """The place of a doctor's statement; `examining` says that an examination was announced before it."""
-    if _is_talk(found):
+    if is_talk(found):
         return None
     if found[Cue.CONDITIONAL]:
         return _advised(found)
     if found[Cue.RECALL] and has(found, Cue.SYMPTOM, Cue.CONDITION) and not found[Cue.INTENT]:
         return Place(Topic.HISTORY, 1.2 + 0.3 * min(3, found[Cue.SYMPTOM]))
+    if found[Cue.DRUG] and _tells_of_taking(unit):
+        return Place(Topic.MEDICATIONS, 2.0)
     if (has(found, Cue.INTENT, Cue.DUTY) or _commands(unit)) and (place := _planned(found)):
         return place
     if found[Cue.VISIT] and found[Cue.TIME]:
@@ -39,15 +41,6 @@ def stated(unit: Unit, found: Found, examining: bool) -> Place | None:
     if found[Cue.INTRODUCTION] and not examining:
         return Place(Topic.HISTORY, 2.0 + 0.3 * min(3, found[Cue.SYMPTOM]))
     return _observed(unit, found, examining) or _concluded(unit, found)
-
-
-def _is_talk(found: Found) -> bool:
-    """Courtesies, and what is only done in the room: "let me listen to your heart"."""
-    clinical = sum(count for cue, count in found.items() if cue in CLINICAL)
-    if found[Cue.CHATTER] and clinical < LEAST_BESIDE_CHATTER:
-        return True
-    orders = found[Cue.ORDER] and has(found, Cue.DRUG, Cue.LAB, Cue.IMAGING, Cue.REFERRAL)
-    return bool(found[Cue.PROCEDURE]) and not orders and not (found[Cue.FINDING] and found[Cue.RESULT])
 
 
 def _advised(found: Found) -> Place | None:
@@ -110,3 +103,11 @@ def _concluded(unit: Unit, found: Found) -> Place | None:
     if found[Cue.INTRODUCTION] or THIRD_PERSON.intersection(unit.words):
         return Place(Topic.HISTORY, 1.2 + 0.3 * min(3, found[Cue.SYMPTOM]) + 0.8 * min(1, found[Cue.INTRODUCTION]))
     return None
+
+
+def _tells_of_taking(unit: Unit) -> bool:
+    """Whether a medicine is taken already, in a note without subjects: "Taking ibuprofen", not "keep taking"."""
+    if not POSSIBLE.isdisjoint(unit.words):
+        return False  # "taking ibuprofen may upset the stomach"
+    at = next((at for at, word in enumerate(unit.words) if word in TOLD_TAKING), -1)
+    return at == 0 or (at > 0 and unit.words[at - 1] in BEFORE_TAKING)

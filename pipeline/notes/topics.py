@@ -1,23 +1,31 @@
-"""What each passage is about and how much it says, by rules over its cues.
+"""What each passage is about and how much it says: rules over its cues, and learned weights.
 
 Who speaks decides which rules are tried: what a patient reports is never an examination finding, what a doctor explains
 is never a symptom. What fits nothing gets no place in the note.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pipeline.notes.cues import Cue, cues
+from pipeline.notes.deciding import SURE, decided
+from pipeline.notes.dictation import heading
 from pipeline.notes.exchanges import Exchange, Passage
+from pipeline.notes.hints import Hinted, hinted
 from pipeline.notes.note import Topic
-from pipeline.notes.placing import CLINICAL, Found, Place
+from pipeline.notes.placing import CLINICAL, Place
 from pipeline.notes.reported import goes_on, reported
+from pipeline.notes.scoring import SECTIONS, Matrix, section_weights
 from pipeline.notes.stated import stated
+from pipeline.notes.units import Unit
 from pipeline.notes.wording import words
 from pipeline.types import Role
 
 SHORTEST_STATEMENT = 3  # words
+SHORTEST_FINDING = 2  # the same for "no radiculopathy", "lungs clear"
 LONGEST_STATEMENT = 45  # words; longer unmarked speech says too many things at once to be one sentence
+NAMED: Final = SURE | {Topic.LABS, Topic.IMAGING}  # topics that need no heading
 COMPLAINT_BY = 0.4  # part of the talk in which the complaint is named
 COMPLAINT_SCORE = 1.2
 
@@ -29,37 +37,64 @@ class Placed:
     passage: Passage
     topic: Topic
     score: float  # how much it says; only compared within a topic
+    told: float  # how much of the present illness the rules see in it
     order: int  # its place among the passages of the talk
 
 
-def place(passages: Iterable[Passage]) -> list[Placed]:
-    """The passages worth noting, each with its topic, in spoken order. At most one is the complaint."""
-    return _with_complaint(list(_placed(passages)))
+def place(passages: Iterable[Passage], *, dictated: bool = False) -> list[Placed]:
+    """The passages worth noting, each with its topic, in spoken order. At most one is the complaint.
+
+    `dictated`: they are a clinician's own notes, of which nothing is left out.
+    """
+    seen = hinted(passages)
+    return _with_complaint(list(_of_dictation(seen) if dictated else _of_talk(seen, section_weights().scores(seen))))
 
 
-def _placed(passages: Iterable[Passage]) -> Iterator[Placed]:
-    examining = False
+def _of_talk(seen: Sequence[Hinted], scores: Matrix) -> Iterator[Placed]:
     before: Topic | None = None
-    for order, passage in enumerate(passages):
-        found = cues(passage.words)
-        examining = examining or (passage.role is not Role.PATIENT and found[Cue.PROCEDURE] > 0)
-        place = _place(passage, found, examining, before)
-        if place is not None:
-            yield Placed(passage=passage, topic=place.topic, score=place.score, order=order)
-        before = place.topic if place is not None else None
+    for order, (one, likely) in enumerate(zip(seen, scores.tolist(), strict=True)):
+        rule = _by_rules(one, before) if _is_sentence(one) else None
+        before = rule.topic if rule is not None else None
+        if _is_sentence(one) and (place := decided(one, rule, dict(zip(SECTIONS, likely, strict=True)))) is not None:
+            yield _placed(one, place, rule, order)
 
 
-def _place(passage: Passage, found: Found, examining: bool, before: Topic | None) -> Place | None:
-    count = len(passage.words)
-    exchange = isinstance(passage, Exchange)
-    if count > LONGEST_STATEMENT or (count < SHORTEST_STATEMENT and not exchange):
-        return None
+def _of_dictation(seen: Sequence[Hinted]) -> Iterator[Placed]:
+    """Each passage below its heading, or else where the rules put it, or with the one before it."""
+    headed: Topic | None = None
+    before = Topic.HISTORY
+    for order, one in enumerate(seen):
+        own = heading(one.passage.tokens) if isinstance(one.passage, Unit) else None
+        rule = _by_rules(one, before)
+        headed = own or headed
+        sure = rule.topic if rule is not None and rule.topic in NAMED else None
+        before = own or sure or headed or (rule.topic if rule is not None else before)
+        yield _placed(one, Place(before), rule, order)
+
+
+def _placed(one: Hinted, place: Place, rule: Place | None, order: int) -> Placed:
+    told = rule.score if rule is not None and rule.topic is Topic.HISTORY else 0.0
+    return Placed(passage=one.passage, topic=place.topic, score=place.score, told=told, order=order)
+
+
+def _is_sentence(one: Hinted) -> bool:
+    """Whether a passage is neither too short nor too long to say one thing."""
+    count = len(one.passage.words)
+    if isinstance(one.passage, Exchange):
+        return count <= LONGEST_STATEMENT
+    finds = one.passage.words[0] == "no" or one.found[Cue.FINDING]
+    shortest = SHORTEST_FINDING if finds and not CLINICAL.isdisjoint(one.found) else SHORTEST_STATEMENT
+    return shortest <= count <= LONGEST_STATEMENT
+
+
+def _by_rules(one: Hinted, before: Topic | None) -> Place | None:
+    passage, found = one.passage, one.found
     if CLINICAL.isdisjoint(found):
         goes = before is not None and passage.role is Role.PATIENT and goes_on(passage, before)
         return Place(before) if before is not None and goes else None
     if isinstance(passage, Exchange) or passage.role is Role.PATIENT:
         return reported(passage, found, before)
-    place = stated(passage, found, examining)
+    place = stated(passage, found, one.examining)
     return reported(passage, found, before) if place is None and passage.role is Role.UNSPECIFIED else place
 
 
@@ -69,7 +104,7 @@ def _with_complaint(placed: list[Placed]) -> list[Placed]:
         if one.passage.position > COMPLAINT_BY:
             break
         aside = isinstance(one.passage, Exchange) and not cues(words(one.passage.question))[Cue.OPENING]
-        if one.topic is Topic.HISTORY and one.score >= COMPLAINT_SCORE and not aside:
+        if one.topic is Topic.HISTORY and one.told >= COMPLAINT_SCORE and not aside:
             placed[index] = replace(one, topic=Topic.COMPLAINT)
             break
     return placed

@@ -48,6 +48,8 @@ NEGATIONS = word_set(
 )
 SIDES = frozenset({"left", "right", "bilateral", "bilaterally", "both"})
 
+PREFIXES = word_set("re co de in un pre x")  # "re-recorded" is no stutter
+
 UNPAUSED = word_set("of to the a an in for with from my your at by i some")  # a comma behind these marks a lost filler
 
 # Words that say nothing clinical by themselves, and the few that a note adds.
@@ -59,14 +61,14 @@ FUNCTION_WORDS = word_set(
     shall may might must s t d ll m re ve not no nor yes yeah okay ok well now oh like likes liked get gets got
     going go goes not don't doesn't didn't isn't aren't wasn't weren't haven't hasn't hadn't can't couldn't won't
     wouldn't shouldn't i'm i've i'll i'd you're you've you'll you'd he's she's it's that's there's we're we've
-    we'll we'd they're they've they'll let's what's myself yourself themselves who which what when where how why
+    we'll we'd they're they've they'll let's what's cannot myself yourself themselves who which what when where how why
     because up out very really too let one
     """
 )
 NOTE_WORDS = word_set(
     """
-    patient patient's doctor doctor's reports report denies deny states asked answered advised said duration onset
-    frequency severity location number amount plan
+    patient patient's doctor doctor's reports report denies deny states asked answered advised said whether duration
+    onset frequency severity location number amount plan
     """
 )
 
@@ -80,7 +82,7 @@ _NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
 
 def clean(text: str) -> tuple[str, ...]:
     """The tokens of what was said, without fillers, broken-off words and stutters, numbers in digits."""
-    tokens = _TOKEN.findall(text.replace("’", "'").replace(" %", "%"))
+    tokens = _TOKEN.findall(text.replace("’", "'").replace(" %", "%").replace(" n't", "n't"))
     return tuple(digits(_without_stutters(_without_noise(_without_spelling(tokens)))))
 
 
@@ -134,6 +136,8 @@ def _without_noise(tokens: list[str]) -> list[str]:
     for at, (token, word) in enumerate(zip(tokens, lower, strict=True)):
         if skip:
             skip = False
+        elif "-" in word[1:3] and (whole := _begun_twice(word)):
+            kept.append(token[-whole:])
         elif word in MARKS:
             _add_mark(kept, token)
         elif word in FILLERS or word[-1] == "-" or (word in BACK_CHANNELS and not only_sounds):
@@ -145,6 +149,12 @@ def _without_noise(tokens: list[str]) -> list[str]:
         else:
             kept.append(token)
     return kept
+
+
+def _begun_twice(word: str) -> int:
+    """Letters of the word that was begun twice: "y-you" → 3 of "you"; 0 where a hyphen joins two parts."""
+    begun, _, whole = word.partition("-")
+    return len(whole) if begun not in PREFIXES and whole.startswith(begun) and whole.isalpha() else 0
 
 
 def _add_mark(kept: list[str], mark: str) -> None:
@@ -259,6 +269,11 @@ def numbers(lower_words: Iterable[str]) -> Counter[str]:
 def sides(lower_words: Iterable[str]) -> Counter[str]:
     """Left, right, both."""
     return Counter(word for word in lower_words if word in SIDES)
+
+
+def carries_content(word: str) -> bool:
+    """Whether a word in lower case says something by itself."""
+    return word not in FUNCTION_WORDS and word not in NOTE_WORDS and word not in MARKS
 
 
 def content_words(lower_words: Iterable[str]) -> frozenset[str]:

@@ -116,8 +116,8 @@ def test_a_condition_stays_with_its_question() -> None:
         ("P: I don't have any fever.", "denies fever."),
         ("P: I have not had any chest pain.", "denies chest pain."),
         ("P: The pain never goes away at night.", "the pain never goes away at night."),
-        ("P: I can't sleep because of the pain.", "patient can't sleep because of the pain."),
-        ("D: I do not think you have pneumonia.", "the doctor does not think the patient has pneumonia."),
+        ("P: I can't sleep because of the pain.", "patient cannot sleep because of the pain."),
+        ("D: I do not think you have pneumonia.", "doctor does not think the patient has pneumonia."),
         ("D: Your lungs are clear without wheezing or crackles.", "lungs are clear without wheezing or crackles."),
         ("D: I don't hear any crackles or wheezing.", "no crackles or wheezing heard."),
         ("D: You should not take ibuprofen for the headache.", "patient should not take ibuprofen for the headache."),
@@ -243,7 +243,7 @@ def test_a_disease_of_a_relative_is_not_the_patients() -> None:
     for family in both(*lines, key="FAMILY_HISTORY"):
         assert any("mother had breast cancer" in text and "father has diabetes" in text for text in family)
     assert both(*lines, key="PAST_MEDICAL_HISTORY") == [[], []]
-    assert both(*lines, key="ASSESSMENT")[0] == ["the doctor thinks this is a migraine."]
+    assert both(*lines, key="ASSESSMENT")[0] == ["doctor thinks this is a migraine."]
 
 
 def test_no_disease_in_the_family_says_nothing_of_the_patient() -> None:
@@ -276,7 +276,7 @@ def test_what_a_doctor_explains_is_no_symptom() -> None:
 
 def test_the_doctors_opinion_is_marked_as_one() -> None:
     for assessment in both("D: I think you have bronchitis.", key="ASSESSMENT"):
-        assert "the doctor thinks the patient has bronchitis." in assessment
+        assert "doctor thinks the patient has bronchitis." in assessment
 
 
 def test_a_diagnosis_that_nobody_named_is_not_written() -> None:

@@ -1,0 +1,104 @@
+"""Where a passage is noted: what the rules are sure of stands; of the rest the weights say what is worth noting, where.
+
+Who said it sets limits to the weights: what a patient reports is no finding and no plan, and what may happen did not.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pipeline.notes.cues import Cue
+from pipeline.notes.exchanges import Exchange
+from pipeline.notes.hints import Hinted
+from pipeline.notes.note import Topic
+from pipeline.notes.placing import CLINICAL, GENERAL, TARGETS, Place, has, is_talk
+from pipeline.notes.vocabulary import word_set
+from pipeline.types import Role
+
+# Likelihood from which a passage is noted in a section. Found on the train files (with weights that had not seen the
+# visit) and the valid file of aci-bench.
+LEAST: Final[Mapping[str, float]] = {
+    "history": 0.1, "past_medical": 0.08, "surgical": 0.22, "obstetric": 0.3, "family": 0.15, "social": 0.08,
+    "allergies": 0.2, "medications": 0.25, "immunizations": 0.2, "review": 0.15, "vitals": 0.15, "exam": 0.06,
+    "results": 0.2, "plan": 0.08,
+}  # fmt: skip
+TOPICS: Final[Mapping[str, Topic]] = {
+    "history": Topic.HISTORY, "past_medical": Topic.PAST_MEDICAL, "surgical": Topic.SURGICAL,
+    "obstetric": Topic.OBSTETRIC, "family": Topic.FAMILY, "social": Topic.SOCIAL, "allergies": Topic.ALLERGIES,
+    "medications": Topic.MEDICATIONS, "immunizations": Topic.IMMUNIZATIONS, "review": Topic.HISTORY,
+    "vitals": Topic.VITALS, "exam": Topic.EXAM, "results": Topic.IMAGING, "plan": Topic.PLAN,
+}  # fmt: skip
+SECTION_OF: Final[Mapping[Topic, str]] = {
+    **{topic: section for section, topic in TOPICS.items() if section != "review"},
+    Topic.COMPLAINT: "history", Topic.ASSESSMENT: "plan", Topic.LABS: "results", Topic.PRESCRIPTION: "plan",
+    Topic.APPOINTMENTS: "plan",
+}  # fmt: skip
+DOCTORS: Final = frozenset({"vitals", "exam", "results", "plan"})  # sections that a patient's words never fill
+IF_EVER: Final = frozenset({"plan"})  # and those that a doctor's "if" or "usually" may fill
+OF_THE_PATIENT: Final = word_set("you you're you've your patient patient's he he's his she she's her")
+# Topics that the rules are sure of: what is named there is too dangerous to leave out, or easily recognised.
+SURE: Final = frozenset(
+    {
+        Topic.ALLERGIES, Topic.MEDICATIONS, Topic.PRESCRIPTION, Topic.FAMILY, Topic.VITALS, Topic.SURGICAL,
+        Topic.OBSTETRIC, Topic.IMMUNIZATIONS, Topic.APPOINTMENTS, Topic.SOCIAL, Topic.PAST_MEDICAL,
+    }
+)  # fmt: skip
+STEPS: Final = frozenset({Topic.ASSESSMENT, Topic.PRESCRIPTION, Topic.APPOINTMENTS})
+OF_SURE = 1.0  # added to the likelihood of what the rules are sure of
+OF_AGREEMENT = 0.05  # added where rules and weights agree
+OF_INTRODUCTION = 0.5  # "58 year old male who presents with …"
+LEAST_OF_TALK = 0.25  # what sounds like a courtesy, or like what is only done in the room
+LEAST_OF_RESULTS = 0.05  # what the rules hold to be a result
+OF_NO_HINT = 2.5  # times as likely what holds no hint must be
+INTRODUCED_BY = 0.3  # part of the talk
+
+
+def decided(one: Hinted, rule: Place | None, likely: Mapping[str, float]) -> Place | None:
+    """The place of a passage, if any, from that of the rules and the likelihood of each section."""
+    if rule is not None and _is_sure(one, rule, likely):
+        return Place(rule.topic, OF_SURE + likely[SECTION_OF[rule.topic]])
+    if one.found[Cue.INTRODUCTION] and one.passage.position < INTRODUCED_BY and likely["history"] > LEAST["history"]:
+        return Place(Topic.HISTORY, likely["history"] + OF_INTRODUCTION)
+    open_to = {section: likely[section] for section in LEAST if _may_fill(one, section)}
+    section = max(open_to, key=lambda name: open_to[name] / LEAST[name])
+    likelihood = open_to[section]
+    talks = one.passage.role is not Role.PATIENT and is_talk(one.found)
+    least = LEAST[section] * (OF_NO_HINT if CLINICAL.isdisjoint(one.found) else 1.0)
+    if likelihood < max(least, LEAST_OF_TALK if talks else 0.0):
+        return None
+    agrees = rule is not None and SECTION_OF[rule.topic] == section
+    return Place(_topic(one, rule, section), likelihood + (OF_AGREEMENT if agrees else 0.0))
+
+
+def _is_sure(one: Hinted, rule: Place, likely: Mapping[str, float]) -> bool:
+    if rule.topic is Topic.EXAM:
+        return isinstance(one.passage, Exchange)  # "does it hurt when I press here"
+    if rule.topic in (Topic.LABS, Topic.IMAGING):
+        return likely["results"] > LEAST_OF_RESULTS
+    if rule.topic is Topic.ASSESSMENT:
+        return one.found[Cue.CONDITION] > 0  # "I don't think you have pneumonia"
+    return rule.topic in SURE or (rule.topic is Topic.PLAN and one.found[Cue.CONDITIONAL] > 0)
+
+
+def _may_fill(one: Hinted, section: str) -> bool:
+    """Whether a section may hold what this speaker said in this way."""
+    if one.passage.role is Role.PATIENT:
+        return section not in DOCTORS
+    said = one.passage.words
+    if section == "vitals" and not TARGETS.isdisjoint(said):
+        return False
+    if section not in DOCTORS and one.passage.role is Role.DOCTOR and OF_THE_PATIENT.isdisjoint(said):
+        return bool(one.found[Cue.INTRODUCTION])
+    general = one.found[Cue.CONDITIONAL] or not GENERAL.isdisjoint(said)
+    return not general or section in IF_EVER
+
+
+def _topic(one: Hinted, rule: Place | None, section: str) -> Topic:
+    """The topic within a section that holds several."""
+    if section == "plan" and rule is not None and rule.topic in STEPS:
+        return rule.topic
+    if section == "plan" and rule is None:
+        concludes = has(one.found, Cue.OPINION, Cue.CONDITION)
+        return Topic.ASSESSMENT if concludes and not has(one.found, Cue.INTENT, Cue.DUTY, Cue.ADVICE) else Topic.PLAN
+    if section == "results" and one.found[Cue.LAB] and not one.found[Cue.IMAGING]:
+        return Topic.LABS
+    return TOPICS[section]
