@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
 from bench.reading import grade
 from bench.server import RunningServer
+from pipeline.types import SAMPLE_RATE
 from tests.acceptance.conftest import client, start
-from tests.acceptance.recorded import finished
+from tests.acceptance.recorded import finished, sent
+from tests.audio import wav
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +51,14 @@ def note(api: httpx.Client) -> str:
 
 def read(api: httpx.Client, path: str, **headers: str) -> httpx.Response:
     return api.get(path, headers=headers).raise_for_status()
+
+
+def composition_of(answer: httpx.Response) -> dict[str, Any]:
+    """The first entry of a document that the package finds valid."""
+    Bundle.model_validate_json(answer.content)
+    found: dict[str, Any] = answer.json()["entry"][0]["resource"]
+    assert found["resourceType"] == "Composition"
+    return found
 
 
 def test_a_patient_reads_a_plain_summary(api: httpx.Client, note: str) -> None:
@@ -91,17 +102,22 @@ def test_a_note_is_a_file_in_the_form_that_is_liked_best(api: httpx.Client, note
 def test_a_note_is_a_fhir_document_final_once_it_is_approved_of(api: httpx.Client, note: str) -> None:
     draft = read(api, f"{note}/document", Accept="application/fhir+json")
     assert draft.headers["content-type"] == "application/fhir+json"
-    bundle = Bundle.model_validate_json(draft.content)
-    composition = bundle.entry[0].resource
-    assert composition.status == "preliminary"
-    assert [section.title for section in composition.section] == [
-        s["title"] for s in read(api, note).json()["sections"]
-    ]
+    composition = composition_of(draft)
+    assert composition["status"] == "preliminary"
+    titles = [section["title"] for section in read(api, note).json()["sections"]]
+    assert [section["title"] for section in composition["section"]] == titles
     assert "Ada Lovelace" in draft.text
     seen = read(api, note).headers["etag"]
     api.patch(note, json={"review_status": "approved"}, headers={"If-Match": seen}).raise_for_status()
-    approved = Bundle.model_validate_json(read(api, f"{note}/document?format=fhir").content)
-    assert approved.entry[0].resource.status == "final"
+    assert composition_of(read(api, f"{note}/document?format=fhir"))["status"] == "final"
+
+
+def test_a_recording_without_speech_is_done_without_a_word_and_its_note_says_why(api: httpx.Client) -> None:
+    silence = wav(np.zeros(SAMPLE_RATE * 3, np.float32), SAMPLE_RATE)
+    over = finished(api, sent(api, silence))
+    assert (over["status"], over.get("items", [])) == ("done", [])
+    assert over["note_absence"]["code"] == "transcript_too_short"
+    assert "note" not in over
 
 
 def test_a_version_that_says_nothing_has_nothing_beside_it(api: httpx.Client) -> None:

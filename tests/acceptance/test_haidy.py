@@ -114,6 +114,8 @@ def test_silence_is_done_without_bubbles(api: httpx.Client) -> None:
     task = wait(api, send(api, [silence], file_format="pcm"))[-1]
     assert task["status"] == "DONE"
     assert task["result"]["bubbles"] == []
+    assert "note" not in task["result"]
+    assert "too short" in task["additional_info"]["note"]
 
 
 def test_a_chunk_with_a_number_may_be_sent_again(api: httpx.Client, headache: Recording) -> None:
