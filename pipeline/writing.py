@@ -14,6 +14,7 @@ from pipeline.notes.answering import Answer, AnsweredSection
 from pipeline.notes.merging import Merging
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
 from pipeline.notes.portions import MOST_BACKGROUND, bounded, longest_line, portions, tokens
+from pipeline.notes.problems import told_by_problem
 from pipeline.notes.prompt_file import Prompt
 from pipeline.notes.prompting import Asked, Line, ask, numbered
 from pipeline.notes.request import NoteRequest, NoteUpdate
@@ -203,7 +204,7 @@ class _Task:
     def add(self, number: int, section: AnsweredSection) -> None:
         """Take a section; numbers of items that are not in its portion name nothing."""
         ids = {line.number: line.item.id for line in self.portions[number]}
-        split = self.request.split_by_problem
+        split = self.request.split_by_problem and told_by_problem(section.key, self.request.language)
         sentences = [
             NoteSentence(
                 text=one.text,

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from pipeline.errors import AuscultError
 from pipeline.glossary import read_glossaries
+from pipeline.notes.checking import Unsupported
 from pipeline.voicing import Voicing
 from server import ops
 from server.admission import Limits
@@ -39,6 +40,7 @@ from server.engines import (
     live_options,
     make_batcher,
     make_embedder,
+    make_note_model,
     make_recogniser,
     make_reviewer,
     make_voice_activity,
@@ -113,6 +115,7 @@ class Server:
         self._tenants = Tenants(self._reader, time.monotonic)
         self._patients = Patients(self._reader, self._writer, self._keyring, time.time)
         self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
+        self._note_model = make_note_model(settings)
         self._encounters = self._make_encounters()
         outgoing = settings.outgoing
         self._outgoing = Outgoing(
@@ -237,6 +240,10 @@ class Server:
                 note_templates(settings.notes),
                 template=settings.notes.template,
                 style=settings.notes.style,
+                model=self._note_model,
+                model_drafts=settings.note_model.drafts,
+                unsupported=Unsupported(settings.notes.unsupported),
+                fallback=settings.notes.fallback,
                 observer=self.metrics.notes,
             ),
             glossaries=Glossaries(
@@ -359,6 +366,8 @@ class Server:
                 storing.start_soon(self._vital, self._executors.run)
                 await self._executors.joined.wait()
                 stack.push_async_callback(self._executors.leave)
+            if self._note_model is not None:
+                stack.push_async_callback(self._note_model.aclose)
             working = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(working.cancel_scope.cancel)
             working.start_soon(self._vital, self._recognise)

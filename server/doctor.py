@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 
-from pipeline.errors import AuscultError
-from server.engines import chosen, find_embedder, make_remote, pyannote_missing, recognises_elsewhere
+from pipeline.errors import AuscultError, ModelTimeout, ModelUnavailable
+from server.engines import (
+    chosen,
+    find_embedder,
+    make_chat_model,
+    make_remote,
+    note_prompt,
+    pyannote_missing,
+    recognises_elsewhere,
+    writes_with_model,
+)
 from server.settings import Settings
 from server.templates import note_templates, own_templates
 
 PACKAGES = ("av", "onnxruntime", "faster-whisper", "ctranslate2", "pocketsphinx", "webrtcvad-wheels", "dbos", "uvicorn")
+
+MODEL_PATIENCE_S = 10.0  # for a language model's server to name its models
+MODELS_NAMED = 8
+MODEL_HINT = "for any language, and notes in better words: set note_model.url and note_model.name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +52,7 @@ def examine(settings: Settings) -> list[Finding]:
         _voices(settings),
         *_review(settings),
         *_recognisers(settings),
+        *_note_writer(settings),
     ]
 
 
@@ -141,3 +156,47 @@ def _recogniser(settings: Settings) -> Finding:
     name = f"{choice.kind} {choice.model or ''}".strip()
     hint = f" ({choice.hint})" if choice.hint else ""
     return Finding(what="recogniser", ok=True, detail=f"{name}: {choice.reason}{hint}")
+
+
+def _note_writer(settings: Settings) -> Iterator[Finding]:
+    """Who writes notes, and whether the model can."""
+    if not writes_with_model(settings):
+        why = "the setting says so" if settings.notes.writer == "embedded" else MODEL_HINT
+        yield Finding(what="note writer", ok=True, detail=f"embedded ({why})")
+        return
+    model = settings.note_model
+    where = urlsplit(model.url)
+    needed = not settings.notes.fallback
+    try:
+        note_prompt(settings)
+    except AuscultError as exc:
+        yield Finding(what="note prompt", ok=False, detail=str(exc))
+    ok, detail = anyio.run(_examine_model, settings)
+    fallback = "" if ok or needed else "; until then the embedded writer writes"
+    yield Finding(
+        what="note writer", ok=ok, detail=f"model {model.name} at {model.url}: {detail}{fallback}", needed=needed
+    )
+    if where.scheme == "http" and where.hostname not in ("127.0.0.1", "::1", "localhost"):
+        detail = "what was said goes to note_model.url in the clear: use https, or a network that nobody else is on"
+        yield Finding(what="note model TLS", ok=False, detail=detail, needed=False)
+
+
+async def _examine_model(settings: Settings) -> tuple[bool, str]:
+    """Whether the model's server answers and has the model, and what mends it."""
+    model = settings.note_model
+    chat = make_chat_model(settings)
+    try:
+        with anyio.fail_after(MODEL_PATIENCE_S):
+            names = await chat.models()
+    except (TimeoutError, ModelTimeout):
+        return False, "does not answer: start its server (`ollama serve`), or set note_model.url"
+    except ModelUnavailable as exc:
+        return False, f"{exc} Start it (`ollama serve`), or set note_model.url"
+    except AuscultError as exc:
+        return False, str(exc)
+    finally:
+        await chat.aclose()
+    if model.name in names or f"{model.name}:latest" in names:
+        return True, "answers"
+    known = ", ".join(names[:MODELS_NAMED]) or "none"
+    return False, f"answers, but has no such model (it has {known}): `ollama pull {model.name}`, or set note_model.name"

@@ -9,6 +9,7 @@ from pipeline.endpointing import Thresholds, windows
 from pipeline.engines import models as models
 from pipeline.engines.ge2e import Ge2eEmbedder
 from pipeline.engines.ge2e_weights import weights_path
+from pipeline.engines.llm import ChatModel, LlmOptions
 from pipeline.engines.pyannote import PyannoteDiarizer, pyannote_embedder
 from pipeline.engines.pyav import open_decoder as open_decoder
 from pipeline.engines.pyav_opus import OpusWriter as OpusWriter
@@ -19,14 +20,16 @@ from pipeline.engines.sphinx import SphinxRecogniser
 from pipeline.engines.webrtc_vad import WebRtcModel
 from pipeline.engines.whisper_ct2 import WhisperRecogniser
 from pipeline.errors import VoicesUnavailable
+from pipeline.notes.prompt_file import Prompt, read_prompt
 from pipeline.ports import Recogniser, VoiceActivityModel, VoiceEmbedder
 from pipeline.segmenter import SegmenterOptions
 from pipeline.session import SessionOptions
 from pipeline.types import SAMPLE_RATE, to_samples
+from pipeline.writing import ModelWriter, WriterOptions
 from server.internal.credentials import client_context, token_header
 from server.internal.remote import RemoteRecogniser, hang_s
 from server.reviewing import Reviewer
-from server.settings import Settings
+from server.settings import Settings, config_directory
 
 log = structlog.get_logger()
 
@@ -128,6 +131,55 @@ def make_reviewer(settings: Settings) -> Reviewer | None:
     if not speakers.review or not speakers.pyannote_model:
         return None
     return Reviewer(PyannoteDiarizer(speakers.pyannote_model, speakers.hub_token, device=settings.recogniser.device))
+
+
+def make_note_model(settings: Settings) -> ModelWriter | None:
+    """The language model that writes notes under these settings; None: none does. Raises `InvalidPrompt`."""
+    if not writes_with_model(settings):
+        return None
+    model = settings.note_model
+    return ModelWriter(
+        make_chat_model(settings),
+        note_prompt(settings),
+        WriterOptions(
+            context_tokens=model.context_tokens,
+            output_tokens=model.max_output_tokens,
+            budget_tokens=model.budget_tokens,
+            budget_s=model.budget_s,
+            concurrency=model.concurrency,
+            tries=model.tries,
+        ),
+    )
+
+
+def writes_with_model(settings: Settings) -> bool:
+    """Whether a language model writes notes."""
+    return settings.notes.writer != "embedded" and settings.note_model.is_set
+
+
+def make_chat_model(settings: Settings) -> ChatModel:
+    """The language model that the settings name. Nothing is loaded or connected before it is asked."""
+    model = settings.note_model
+    headers = (header.partition(":") for header in model.headers)
+    return ChatModel(
+        LlmOptions(
+            url=model.url,
+            model=model.name,
+            key=model.key,
+            headers={name: value.strip() for name, _, value in headers},
+            ca=model.ca,
+            timeout_s=model.timeout_s,
+            most_tokens=model.max_output_tokens,
+            temperature=model.temperature,
+            structured=model.structured,
+        )
+    )
+
+
+def note_prompt(settings: Settings) -> Prompt:
+    """How the model is asked. Raises `InvalidPrompt`."""
+    own = settings.note_model.prompt_file
+    return read_prompt(Path(own) if own else config_directory() / "prompts" / "note.toml")
 
 
 def pyannote_missing(settings: Settings) -> str | None:

@@ -75,10 +75,12 @@ class Notes:
         model: NoteWriter | None = None,
         model_drafts: bool = False,
         unsupported: Unsupported = Unsupported.DROP,
+        fallback: bool = True,
         observer: NoteObserver | None = None,
     ) -> None:
         """`template` and `style` are used where a client names none; `model_drafts`: whether the model, too, writes
-        drafts of talks that go on; `unsupported`: what becomes of sentences that what was said does not bear out.
+        drafts of talks that go on; `unsupported`: what becomes of sentences that what was said does not bear out;
+        `fallback`: whether the embedded writer writes where the model cannot.
 
         Raises `UnknownTemplate`.
         """
@@ -89,6 +91,7 @@ class Notes:
         self._model = model
         self._model_drafts = model_drafts
         self._unsupported = unsupported
+        self._fallback = fallback
         self._observer = observer or Uncounted()
         self.require(template)
 
@@ -170,12 +173,14 @@ class Notes:
         """Raises `BadRequest` for a writer that is not there."""
         if name == "model" and self._model is None:
             raise BadRequest(
-                "No model is set up for notes: set notes.model.url and notes.model.name, or ask for embedded."
+                "No model is set up for notes: set note_model.url and note_model.name, or ask for embedded."
             )
 
     def _writers(self, name: str) -> list[NoteWriter]:
         """Who is asked, in this order, until one of them can."""
-        return [self._embedded] if name == "embedded" or self._model is None else [self._model, self._embedded]
+        if name == "embedded" or self._model is None:
+            return [self._embedded]
+        return [self._model, self._embedded] if self._fallback else [self._model]
 
     def _request(self, options: EncounterOptions, intake: Intake) -> NoteRequest:
         """Raises `UnknownTemplate`."""

@@ -285,6 +285,38 @@ class NoteSettings(Table, frozen=True, kw_only=True):
     templates_dir: str = ""
     draft_interval_s: Seconds = 2.0
     cpt_file: str = ""
+    writer: Literal["auto", "embedded", "model"] = "auto"
+    unsupported: Literal["drop", "flag"] = "drop"
+    fallback: bool = True
+
+
+class NoteModelSettings(Table, frozen=True, kw_only=True):
+    """The language model that writes notes, and what a note may cost."""
+
+    url: Annotated[str, Meta(pattern=r"^$|^https?://[^\s@?#]+$", description="http://HOST:PORT/v1, or empty")] = ""
+    name: str = ""
+    key: Secret = ""
+    headers: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+:[ \t]*[ -~]+$")], ...],
+        Meta(description='a list of "Name: value"', extra={"secret": True}),  # may carry a key
+    ] = ()
+    ca: str = ""
+    prompt_file: str = ""
+    structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    context_tokens: Annotated[int, Meta(ge=2_048, le=10_000_000)] = 16_384
+    max_output_tokens: Annotated[int, Meta(ge=256, le=1_000_000)] = 4_096
+    budget_tokens: Annotated[int, Meta(ge=4_096, le=100_000_000)] = 400_000
+    budget_s: Seconds = 180.0
+    timeout_s: Seconds = 60.0
+    tries: Annotated[int, Meta(ge=1, le=10)] = 3
+    concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    drafts: bool = False
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a model."""
+        return bool(self.url and self.name)
 
 
 class SpeakerSettings(Table, frozen=True, kw_only=True):
@@ -333,6 +365,7 @@ class Settings(Table, frozen=True, kw_only=True):
     retention: RetentionSettings = RetentionSettings()
     tokens: TokenSettings = TokenSettings()
     notes: NoteSettings = NoteSettings()
+    note_model: NoteModelSettings = NoteModelSettings()
     speakers: SpeakerSettings = SpeakerSettings()
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
@@ -511,6 +544,17 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]
         yield (
             ("tokens.expires_s", "tokens.max_expires_s"),
             f"tokens.expires_s ({tokens.expires_s}) must not be above max_expires_s ({tokens.max_expires_s})",
+        )
+    model = settings.note_model
+    if bool(model.url) != bool(model.name):
+        yield ("note_model.url", "note_model.name"), "note_model.url and note_model.name must be set together"
+    if settings.notes.writer == "model" and not model.is_set:
+        yield ("notes.writer", "note_model.url"), 'notes.writer = "model" needs note_model.url and note_model.name'
+    if model.max_output_tokens > model.context_tokens // 2:
+        yield (
+            ("note_model.context_tokens", "note_model.max_output_tokens"),
+            f"note_model.max_output_tokens ({model.max_output_tokens}) must not be above half of context_tokens"
+            f" ({model.context_tokens}): the talk needs the rest",
         )
     store = settings.store
     if sum(map(bool, (store.key_file, store.key, store.key_command))) > 1:

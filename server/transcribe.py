@@ -15,6 +15,7 @@ from pipeline.batching import Batcher
 from pipeline.conversation import Conversation, ConversationOptions
 from pipeline.errors import AuscultError
 from pipeline.events import Committed, Event, SegmentLost, SpeakerRenamed, StreamFailed, relabelled
+from pipeline.notes.checking import Unsupported
 from pipeline.notes.note import Note
 from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream
@@ -23,7 +24,15 @@ from pipeline.transcript import chronological
 from pipeline.types import AudioFormat, Role, StreamOptions, Utterance
 from pipeline.voicing import Voicing
 from server.domain import EncounterOptions, StreamSpec, base_language
-from server.engines import file_options, make_batcher, make_embedder, make_recogniser, make_voice_activity, open_decoder
+from server.engines import (
+    file_options,
+    make_batcher,
+    make_embedder,
+    make_note_model,
+    make_recogniser,
+    make_voice_activity,
+    open_decoder,
+)
 from server.languages import check_language
 from server.notes import Notes
 from server.settings import Settings
@@ -95,7 +104,14 @@ async def run(settings: Settings, task: Task, out: Console, err: Console) -> Non
 def _notes(settings: Settings, task: Task) -> Notes | None:
     if task.template is None:
         return None
-    notes = Notes(note_templates(settings.notes), template=settings.notes.template, style=settings.notes.style)
+    notes = Notes(
+        note_templates(settings.notes),
+        template=settings.notes.template,
+        style=settings.notes.style,
+        model=make_note_model(settings),
+        unsupported=Unsupported(settings.notes.unsupported),
+        fallback=settings.notes.fallback,
+    )
     notes.require(task.template)
     return notes
 

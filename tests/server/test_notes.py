@@ -148,6 +148,14 @@ async def test_a_writer_can_be_asked_for_by_name() -> None:
         Notes(TEMPLATES).check_writer("model")
 
 
+async def test_without_a_fallback_a_model_that_cannot_leaves_no_note() -> None:
+    notes = Notes(TEMPLATES, model=Model(Unreachable("It is away.")), fallback=False)
+    stored = await notes.write(OPTIONS, SAID)
+    assert stored.note is None
+    assert stored.absence is not None
+    assert stored.absence.code == Unreachable.code
+
+
 INVENTED = ("Denies cough.", "Takes warfarin 5 mg.")
 
 

@@ -327,3 +327,31 @@ def test_what_a_file_says_is_what_is_in_force(silence_ms: int, port: int, thresh
 def test_templates_and_glossaries_lie_beside_the_default_file() -> None:
     assert (config_directory() / "templates").is_dir()
     assert (config_directory() / "glossaries").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[note_model]\nurl = 'http://127.0.0.1:11434/v1'\n",
+            "note_model.url and note_model.name must be set together",
+        ),
+        ("[notes]\nwriter = 'model'\n", 'notes.writer = "model" needs note_model.url'),
+        ("[note_model]\ncontext_tokens = 4096\nmax_output_tokens = 4000\n", "must not be above half"),
+        ("[note_model]\nurl = 'http://user:password@host/v1'\n", "note_model.url"),
+        ("[note_model]\nheaders = ['no header']\n", 'note_model.headers must be a list of "Name: value"'),
+    ],
+)
+def test_a_language_model_that_cannot_work_as_set_is_an_error(
+    config_file: Callable[[str], Path], text: str, said: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(config_file=config_file(text), environment={})
+    assert said in str(error.value)
+
+
+def test_the_key_and_the_headers_of_a_language_model_do_not_show() -> None:
+    environment = {"AUSCULT_NOTE_MODEL_KEY": "sk-secret", "AUSCULT_NOTE_MODEL_HEADERS": "X-Key: sk-other, X-Team: a"}
+    model = load_settings(environment=environment).note_model
+    assert model.headers == ("X-Key: sk-other", "X-Team: a")
+    assert "sk-" not in repr(model)
