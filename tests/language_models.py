@@ -70,11 +70,11 @@ def openai_wire(text: str, ended: str = "stop") -> Behaviour:
     """OpenAI: a role first, `refusal` beside the content, usage in a chunk without choices."""
 
     def events() -> Iterator[str]:
-        yield _event([_choice({"role": "assistant", "content": "", "refusal": None})])
+        yield event([choice({"role": "assistant", "content": "", "refusal": None})])
         for piece in _pieces(text):
-            yield _event([_choice({"content": piece})])
-        yield _event([_choice({}, ended)])
-        yield _event([], usage={"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18})
+            yield event([choice({"content": piece})])
+        yield event([choice({}, ended)])
+        yield event([], usage={"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18})
         yield "data: [DONE]\n\n"
 
     return streamed(events)
@@ -85,10 +85,10 @@ def ollama_wire(text: str, *, thoughts: str = "", done: bool = True) -> Behaviou
 
     def events() -> Iterator[str]:
         for piece in _pieces(thoughts):
-            yield _event([_choice({"role": "assistant", "content": "", "reasoning": piece})], _ollama=True)
+            yield event([choice({"role": "assistant", "content": "", "reasoning": piece})], _ollama=True)
         for piece in _pieces(text):
-            yield _event([_choice({"role": "assistant", "content": piece})], _ollama=True)
-        yield _event([_choice({"role": "assistant", "content": ""}, "stop")], _ollama=True)
+            yield event([choice({"role": "assistant", "content": piece})], _ollama=True)
+        yield event([choice({"role": "assistant", "content": ""}, "stop")], _ollama=True)
         if done:
             yield "data: [DONE]\n\n"
 
@@ -99,12 +99,12 @@ def vllm_wire(text: str, *, thoughts: str = "") -> Behaviour:
     """vLLM: thoughts under `reasoning_content`, `stop_reason` and `logprobs` beside each choice."""
 
     def events() -> Iterator[str]:
-        yield _event([{**_choice({"role": "assistant", "content": ""}), "logprobs": None}])
+        yield event([{**choice({"role": "assistant", "content": ""}), "logprobs": None}])
         for piece in _pieces(thoughts):
-            yield _event([{**_choice({"reasoning_content": piece}), "logprobs": None}])
+            yield event([{**choice({"reasoning_content": piece}), "logprobs": None}])
         for piece in _pieces(text):
-            yield _event([{**_choice({"content": piece}), "logprobs": None, "token_ids": None}])
-        yield _event([{**_choice({"content": ""}, "stop"), "logprobs": None, "stop_reason": None}])
+            yield event([{**choice({"content": piece}), "logprobs": None, "token_ids": None}])
+        yield event([{**choice({"content": ""}, "stop"), "logprobs": None, "stop_reason": None}])
         yield "data: [DONE]\n\n"
 
     return streamed(events)
@@ -115,13 +115,13 @@ def llamacpp_wire(text: str, *, thoughts: str = "") -> Behaviour:
 
     def events() -> Iterator[str]:
         yield ": ping\n\n"
-        yield _event([_choice({"role": "assistant", "content": None})])
+        yield event([choice({"role": "assistant", "content": None})])
         for piece in _pieces(thoughts):
-            yield _event([_choice({"reasoning_content": piece})])
+            yield event([choice({"reasoning_content": piece})])
         for piece in _pieces(text):
-            yield _event([_choice({"content": piece})])
+            yield event([choice({"content": piece})])
             yield ":\n\n"
-        yield _event([_choice({}, "stop")], timings={"predicted_n": 9, "predicted_ms": 1.5})
+        yield event([choice({}, "stop")], timings={"predicted_n": 9, "predicted_ms": 1.5})
         yield "data: [DONE]\n\n"
 
     return streamed(events)
@@ -134,8 +134,8 @@ def streamed(events: Callable[[], Iterator[str]]) -> Behaviour:
     """Server-sent events."""
 
     async def body() -> AsyncIterator[str]:
-        for event in events():
-            yield event
+        for each in events():
+            yield each
 
     return lambda _: StreamingResponse(body(), media_type="text/event-stream")
 
@@ -144,9 +144,9 @@ def refusing_wire() -> Behaviour:
     """OpenAI's model refuses: in a field of its own, and ends as usual."""
 
     def events() -> Iterator[str]:
-        yield _event([_choice({"role": "assistant", "content": None, "refusal": ""})])
-        yield _event([_choice({"refusal": "I cannot help with that."})])
-        yield _event([_choice({}, "stop")])
+        yield event([choice({"role": "assistant", "content": None, "refusal": ""})])
+        yield event([choice({"refusal": "I cannot help with that."})])
+        yield event([choice({}, "stop")])
         yield "data: [DONE]\n\n"
 
     return streamed(events)
@@ -164,7 +164,7 @@ def cut_off(text: str) -> Behaviour:
 
     async def body() -> AsyncIterator[str]:
         for piece in _pieces(text):
-            yield _event([_choice({"content": piece})])
+            yield event([choice({"content": piece})])
         await anyio.lowlevel.checkpoint()
         raise ConnectionResetError
 
@@ -173,16 +173,16 @@ def cut_off(text: str) -> Behaviour:
 
 def ending_early(text: str) -> Behaviour:
     """The stream ends as if all were well, but the model never said that it was done."""
-    return streamed(lambda: (_event([_choice({"content": piece})]) for piece in _pieces(text)))
+    return streamed(lambda: (event([choice({"content": piece})]) for piece in _pieces(text)))
 
 
 def silent(text: str = "", *, comments: bool = False) -> Behaviour:
     """Nothing comes behind the text but, where that is wanted, comments that keep the connection alive."""
 
     async def body() -> AsyncIterator[str]:
-        yield _event([_choice({"role": "assistant", "content": ""})])
+        yield event([choice({"role": "assistant", "content": ""})])
         for piece in _pieces(text):
-            yield _event([_choice({"content": piece})])
+            yield event([choice({"content": piece})])
         while True:
             await anyio.sleep(0.05)
             if comments:
@@ -198,7 +198,7 @@ def endless(*, in_one_line: bool) -> Behaviour:
         if in_one_line:
             yield 'data: {"choices": [{"index": 0, "delta": {"content": "'
         for _ in range(200):
-            yield "x" * 65_536 if in_one_line else _event([_choice({"content": "x" * 65_536})])
+            yield "x" * 65_536 if in_one_line else event([choice({"content": "x" * 65_536})])
 
     return lambda _: StreamingResponse(body(), media_type="text/event-stream")
 
@@ -208,7 +208,7 @@ def failing_amid(text: str, error: Json) -> Behaviour:
 
     def events() -> Iterator[str]:
         for piece in _pieces(text):
-            yield _event([_choice({"content": piece})])
+            yield event([choice({"content": piece})])
         yield f"data: {json.dumps({'error': error})}\n\n"
 
     return streamed(events)
@@ -219,11 +219,11 @@ def garbled() -> Behaviour:
     return streamed(lambda: iter(['data: {"choices": [{"index": 0, "del\n\n']))
 
 
-def _choice(delta: Json, ended: str | None = None) -> Json:
+def choice(delta: Json, ended: str | None = None) -> Json:
     return {"index": 0, "delta": delta, "finish_reason": ended}
 
 
-def _event(choices: Sequence[Json], *, _ollama: bool = False, **more: Any) -> str:
+def event(choices: Sequence[Json], *, _ollama: bool = False, **more: Any) -> str:
     fingerprint = {"system_fingerprint": "fp_ollama"} if _ollama else {}
     chunk = {
         "id": "chatcmpl-1",
