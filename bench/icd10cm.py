@@ -23,6 +23,7 @@ from pipeline.notes.icd10 import Header, folded, key
 RELEASES: Final = {"1.5.0": "ICD-10-CM April 2026"}  # of the package → of the catalogue
 # Chapters that no talk's words decide: births (they ask for the week), what brought an injury about, why one is seen.
 NO_PROBLEMS: Final = frozenset("OPVWXYZ")
+TOO_VAGUE: Final = ("R52", "T14")  # pain, injury, wound: somewhere
 NEWLINE: Final = b"\n"
 MOST_WORDS: Final = 8  # of a key: nobody says more in one breath
 
@@ -47,7 +48,11 @@ _RULED_OUT: Final = re.compile(
     r",? ?\b(?:without|not) (?:(?!\bwith\b)[^,])*|,? ?\buncomplicated\b|,? ?\bsingle episode\b", re.IGNORECASE
 )
 _UNNAMED: Final = re.compile(r",? (?:of )?unspecified [\w ]+")  # knee, upper limb, …
-_PAIRED: Final = re.compile(r"(,? (?:right|left|bilateral|unspecified)) (?:eyes?|ears?|side|(?:upper|lower) limbs?)\b")
+_PAIRED: Final = re.compile(
+    r"(,? (?:right|left|bilateral|unspecified)) (?:eyes?|ears?|side|(?:upper|lower) limbs?)\b"
+    r"|(, (?:right|left)) \w+$"  # of an elbow, where the name of what it has says that
+)
+_SYNONYMS: Final = re.compile(r"[a-z]+(?: [a-z]+)+")  # in brackets: no abbreviation, nor who described it first
 _EITHER: Final = re.compile(r"\b(\w+) or (\w+)\b")
 
 # What a code must not add to what was said.
@@ -84,6 +89,7 @@ SAID: Final = {
     "hypercholesterolemia": "pure hypercholesterolemia",
     "ibs": "irritable bowel syndrome",
     "kidney stone": "calculus of kidney",
+    "lower back pain": "low back pain",
     "mitral regurgitation": "nonrheumatic mitral regurgitation",
     "mononucleosis": "infectious mononucleosis",
     "osa": "obstructive sleep apnea",
@@ -168,10 +174,9 @@ def terms(text: str) -> Iterator[Term]:
     if _CATCHES_ALL.search(text):
         return
     shown = _PARENTHESES.sub("", _BRACKETS.sub("", text))
-    for each in (shown, *(_PARENTHESES.sub("", found) for found in _BRACKETS.findall(text))):
-        if each is not shown and " " not in each:
-            continue  # an abbreviation that means too much, or who described it first
-        for way in {each, _PAIRED.sub(r"\1", each)}:
+    synonyms = [_PARENTHESES.sub("", found) for found in _BRACKETS.findall(text)]
+    for each in (shown, *(found for found in synonyms if _SYNONYMS.fullmatch(found) and "stage" not in found)):
+        for way in {each, _PAIRED.sub(r"\1\2", each)}:
             yield from _keys(way)
 
 
@@ -197,7 +202,7 @@ def leads(source: Source) -> Mapping[str, dict[str, Term]]:
     """Key → the codes that it might lead to, with the best term of each."""
     found = defaultdict[str, dict[str, Term]](dict)
     for code in source.codes:
-        if code[0] in NO_PROBLEMS:
+        if code[0] in NO_PROBLEMS or code.startswith(TOO_VAGUE):
             continue
         target = code if source.is_leaf(code) else _default(source, code)
         for text in source.terms(code) if target else ():

@@ -49,6 +49,7 @@ BESIDE: Final = frozenset(
         """
     )
 ) - frozenset(folded("high low"))
+ROMAN: Final = {("i",): ("1",), ("ii",): ("2",)}
 PLACING: Final = word_set("of in on at the his her their your")  # "pain in the left ear" is no pain unspecified
 KIN: Final = (Cue.KIN, Cue.FAMILY)
 
@@ -62,7 +63,8 @@ _HYPOTHETICAL: Final = _phrases(
     if, unless, in case, rule out, ruled out, r/o, could, may, might, possible, possibly, potential, probable, probably,
     likely, unlikely, suspect, suspected, suspicion, suspicious, concern, concerned, concerning, worried, worry, vs,
     versus, questionable, differential, perhaps, maybe, screen, screening, test for, tested for, check for, look for,
-    make sure, assess for, causes of, sources of, prevent, prevention, preventing, avoid, risk, vaccine, vaccination,
+    make sure, assess for, causes of, sources of, prevent, prevention, preventing, avoid, risk, vaccine, vaccinated,
+    vaccination,
     whether, consistent with, compatible with, suggests, suggestive, looks like, sounds like, seems like, appears,
     evaluate for, wonder, wondering, working diagnosis, is it, do you, did you, are you, have you, any
     """
@@ -213,7 +215,10 @@ def _words(clause: str) -> list[_Word]:
     end = 0
     for match in _SPAN.finditer(clause):
         stop = bool(_STOPS.search(clause[end : match.end() + 2 if match[0].isdigit() else match.start()]))
-        found.append(_Word(match.start(), match.end(), folded(match[0]), stop))
+        same = folded(match[0])
+        if same in ROMAN and found and found[-1].folded == ("type",):
+            same = ROMAN[same]
+        found.append(_Word(match.start(), match.end(), same, stop))
         end = match.end()
     return found
 

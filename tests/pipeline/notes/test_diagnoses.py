@@ -63,7 +63,8 @@ def test_the_longest_name_counts_and_what_is_broader_is_left_out() -> None:
         ("Uncontrolled diabetes.", "diabetes", Doubt.INEXACT),
         ("Pregnancy induced hypertension.", "hypertension", Doubt.INEXACT),
         ("Viral bronchitis.", "bronchitis", Doubt.INEXACT),
-        ("Acute pain in the left ear.", "Acute pain", Doubt.INEXACT),
+        ("Right leg contusion.", "contusion", Doubt.INEXACT),
+        ("He is vaccinated against COVID-19.", "COVID-19", Doubt.UNCERTAIN),
     ],
 )
 def test_what_is_doubtful_has_no_code_and_it_is_said_why(text: str, problem: str, why: Doubt) -> None:
@@ -77,6 +78,7 @@ def test_what_no_code_says_exactly_has_none(text: str) -> None:
 
 def test_a_problem_that_a_clause_sets_out_from_stands_whatever_comes_behind() -> None:
     assert codes("For the high blood pressure, it looks like the pills help.") == ["I10"]
+    assert codes("Diabetes Type II.") == ["E11.9"]
     assert codes("As far as your diabetes is concerned, we will check your A1c.") == ["E11.9"]
 
 
