@@ -195,7 +195,11 @@ class _Claim:
             said=said,
             quoted=tuple(_words(quotation, known) for quotation in _QUOTATION.findall(text)),
             beside_quotes=replace(
-                said, affirmed=told.affirmed, denied=told.denied, negated=told.negated, warns=said.warns
+                said,
+                affirmed=told.affirmed,
+                affirmations=told.affirmations,
+                denials=told.denials,
+                negated=told.negated,
             ),
         )
 
@@ -239,14 +243,20 @@ def _faults(
 
 
 def _turned_around(said: Claims, heard: Sequence[Claims]) -> bool:
-    """Whether a sentence affirms what was denied or only asked, or denies what was affirmed."""
+    """Whether a sentence affirms what was denied or only asked, or denies what was affirmed.
+
+    What it names is looked at one thing at a time: one is turned around by half of its words when it is affirmed, and
+    only by all of them when it is denied, because a denial also says of what: "no swelling of the knee".
+    """
     affirmed, denied = _union(one.affirmed for one in heard), _union(one.denied for one in heard)
-    only_asked = _union(one.asked for one in heard) - affirmed - denied
-    if (said.affirmed - said.denied) & ((denied - affirmed) | only_asked):
+    only_denied, only_affirmed = denied - affirmed, affirmed - denied
+    against = only_denied | (_union(one.asked for one in heard) - affirmed)
+    told = affirmed | against
+    if any(2 * len(thing & against) >= len(thing & told) > 0 for thing in said.affirmations):
         return True
     if said.negated and not any(one.negated for one in heard):
         return True
-    return bool((said.denied - said.affirmed) & (affirmed - denied))
+    return any(thing & told and thing & told <= only_affirmed for thing in said.denials)
 
 
 def _sides_agree(said: Claims, heard: Sequence[Claims]) -> bool:

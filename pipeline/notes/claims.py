@@ -25,9 +25,28 @@ _ELISION: Final = re.compile(r"\b([cdjlmnst]|qu)'", re.IGNORECASE)  # French: "l
 
 # Endings and words that make a diagnosis or a procedure: nobody may find one in a note that nobody named.
 TERM_ENDINGS: Final = (
-    "itis", "osis", "emia", "aemia", "oma", "opathy", "ectomy", "otomy", "ostomy", "oscopy", "plasty", "penia",
-    "uria", "megaly", "sclerosis", "trophy", "lithiasis", "infarction", "embolism", "graphy",
-)  # fmt: skip
+    "itis",
+    "osis",
+    "emia",
+    "aemia",
+    "oma",
+    "opathy",
+    "ectomy",
+    "otomy",
+    "ostomy",
+    "oscopy",
+    "plasty",
+    "penia",
+    "uria",
+    "megaly",
+    "sclerosis",
+    "trophy",
+    "lithiasis",
+    "infarction",
+    "embolism",
+    "graphy",
+)
+NO_TERMS: Final = frozenset({"diagnosis", "prognosis", "dose"})  # fmt: skip
 SHORTEST_BY_ENDING = 7  # letters
 PERSONS: Final = word_set("i i'm i've my you your ich mir mein meine j je mon ma mes")  # who is no relative
 TERMS: Final = frozenset(
@@ -51,6 +70,8 @@ class Claims:
     content: frozenset[str] = frozenset()
     affirmed: frozenset[str] = frozenset()  # surely
     denied: frozenset[str] = frozenset()  # surely
+    affirmations: tuple[frozenset[str], ...] = ()  # the same, each thing that is named by itself, in its own words
+    denials: tuple[frozenset[str], ...] = ()
     supposed: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()  # only asked for, and nobody answered
     of_kin: frozenset[str] = frozenset()  # said of a relative
@@ -99,7 +120,9 @@ def in_light_of(asking: Claims, reply: Sequence[str], lexicon: Lexicon) -> Claim
     refused = not more and any(lexicon.denies(word) for word in said)
     turned = lexicon.yes.intersection(said) and lexicon.no.intersection(said)
     if turned or agreed == refused or any(lexicon.denies(word) for word in asking.question):
-        return asking
+        # Nothing is sure, and where anything was denied it may have been this.
+        denies = any(lexicon.denies(word) for word in (*said, *asking.question))
+        return replace(asking, negated=True) if denies else asking
     if agreed:
         return replace(asking, affirmed=asking.affirmed | asked)
     return replace(asking, denied=asking.denied | asked, negated=True)
@@ -116,20 +139,24 @@ def tokens_of(text: str, lexicon: Lexicon) -> list[str]:
 
 def _claims(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
     stood = list(stances(tokens, lexicon))
-    words = [word for word, _ in stood]
+    words = [word for word, _, _ in stood]
     stems = [_stem(word, lexicon) for word in words]
     content = [[made] if _is_content(word, lexicon) else [] for word, made in zip(words, stems, strict=True)]
     by_stance: dict[Stance, set[str]] = {stance: set() for stance in Stance}
-    for (_, stance), made in zip(stood, content, strict=True):
+    things: dict[tuple[Stance, int], set[str]] = {}
+    for (_, stance, thing), made in zip(stood, content, strict=True):
         by_stance[stance].update(made)
+        things.setdefault((stance, thing), set()).update(_things(made, lexicon))
     if lexicon is ENGLISH:
         for at, others in same_meaning(stems).items():  # "can't sleep" is no denial of insomnia
             by_stance[Stance.AFFIRMED if lexicon.denies(words[at]) else stood[at][1]].update(others)
     return Claims(
         content=frozenset[str]().union(*by_stance.values()),
-        affirmed=frozenset(by_stance[Stance.AFFIRMED]),
-        denied=frozenset(by_stance[Stance.DENIED]),
-        supposed=frozenset(by_stance[Stance.SUPPOSED]) - by_stance[Stance.AFFIRMED],
+        affirmed=_things(by_stance[Stance.AFFIRMED], lexicon),
+        denied=_things(by_stance[Stance.DENIED], lexicon),
+        affirmations=tuple(frozenset(one) for (stance, _), one in things.items() if stance is Stance.AFFIRMED),
+        denials=tuple(frozenset(one) for (stance, _), one in things.items() if stance is Stance.DENIED),
+        supposed=_things(by_stance[Stance.SUPPOSED] - by_stance[Stance.AFFIRMED], lexicon),
         of_kin=frozenset(_of_kin(tokens, lexicon)),
         numbers=frozenset(_numbers(words, stems, lexicon)),
         drugs=frozenset(_drug(word) for word in words if is_drug(_drug(word)) or is_drug(word)),
@@ -158,6 +185,11 @@ def own_words(text: str, lexicon: Lexicon) -> frozenset[str]:
     return frozenset(_stem(word, lexicon) for word in words if _is_content(word, lexicon))
 
 
+def _things(stems: Collection[str], lexicon: Lexicon) -> frozenset[str]:
+    """What can be affirmed or denied: sides and numbers only tell more of it."""
+    return frozenset(made for made in stems if made not in lexicon.sides and not made[:1].isdigit())
+
+
 def _stem(word: str, lexicon: Lexicon) -> str:
     if lexicon is ENGLISH:
         return stem(word)
@@ -176,7 +208,8 @@ def _drug(word: str) -> str:
 
 
 def _is_term(word: str, made: str) -> bool:
-    return made in TERMS or (len(word) >= SHORTEST_BY_ENDING and word.endswith(TERM_ENDINGS))
+    ends = len(word) >= SHORTEST_BY_ENDING and word.endswith(TERM_ENDINGS) and word not in NO_TERMS
+    return ends or made in TERMS
 
 
 def _numbers(words: Sequence[str], stems: Sequence[str], lexicon: Lexicon) -> Iterator[str]:

@@ -79,7 +79,8 @@ ENGLISH: Final = Lexicon(
     },
     turning=word_set("but except however though although because yet still only just . ; ? ! : …"),
     circumstances=word_set(
-        "since when with while after before during until if unless on at due to into for as like that which who"
+        "since when with while after before during until if unless on at due to into for as like that which who in over"
+        " around along across within"
     ),
     subjects=word_set(
         """
@@ -144,7 +145,7 @@ GERMAN: Final = Lexicon(
         "zwo": "2", "tausend": "1000",
     },
     turning=word_set("aber jedoch allerdings sondern ausser trotzdem weil obwohl . ; ? ! : …"),
-    circumstances=word_set("seit wenn mit wahrend nach vor bis bei auf wegen durch als dass"),
+    circumstances=word_set("seit wenn mit wahrend nach vor bis bei auf in im an am wegen durch als dass"),
     subjects=word_set("ich es er sie wir da mein meine ist hat habe berichtet klagt nimmt gibt"),
     pronouns=word_set("ich er wir mein meine"),
     first_person=word_set("ich mir mich mein meine man wir"),
@@ -187,7 +188,7 @@ FRENCH: Final = Lexicon(
         "une": "1", "cent": "100", "mille": "1000",
     },
     turning=word_set("mais sauf cependant toutefois pourtant parce . ; ? ! : …"),
-    circumstances=word_set("depuis quand avec pendant apres avant jusqu lors si en pour a au sur que qui"),
+    circumstances=word_set("depuis quand avec pendant apres avant jusqu lors si en dans sur pour a au sur que qui"),
     subjects=word_set("je j il elle on nous c mon ma est a rapporte signale prend presente"),
     pronouns=word_set("je j il elle on nous mon ma"),
     first_person=word_set("je j mon ma on nous"),

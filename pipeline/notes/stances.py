@@ -23,11 +23,15 @@ class Stance(Enum):
     OPEN = auto()  # too far from a negation to tell
 
 
-def stances(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[tuple[str, Stance]]:
-    """Each word in order, with its stance. Tokens are in lower case; marks among them are not given out."""
-    stance, distance = Stance.AFFIRMED, 0
+def stances(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[tuple[str, Stance, int]]:
+    """Each word in order, with its stance and the ordinal of the thing named it belongs to: "a cough | and a fever".
+
+    Tokens are in lower case; marks among them are not given out.
+    """
+    stance, distance, thing = Stance.AFFIRMED, 0, 0
     for at, word in enumerate(tokens):
         following = tokens[at + 1] if at + 1 < len(tokens) else ""
+        before = stance
         if word in lexicon.turning or _begins_anew(word, following, lexicon):
             stance = Stance.AFFIRMED
         elif lexicon.denies(word):
@@ -40,8 +44,12 @@ def stances(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[tuple[str, Stan
             distance = 0 if word in LISTING else distance + 1
             far = distance > REACH or (distance > 1 and (word in lexicon.circumstances or word in lexicon.pronouns))
             stance = Stance.OPEN if far else stance
+        elif stance is Stance.SUPPOSED:
+            distance += 1
+            stance = Stance.OPEN if distance > REACH else stance
+        thing += stance is not before or word in LISTING or word in MARKS
         if word not in MARKS:
-            yield word, stance
+            yield word, stance, thing
 
 
 def _begins_anew(word: str, following: str, lexicon: Lexicon) -> bool:

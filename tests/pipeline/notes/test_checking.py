@@ -170,6 +170,45 @@ def test_no_that_begins_a_reply_does_not_deny_what_follows() -> None:
     assert checker.faults(sentence("Denies a cough.", "1"))[:1] == ("polarity",)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("No edema in the lower extremities.", "D: The lower extremities look good, I see no edema."),
+        ("Denies pain when walking.", "P: I like walking and I have no pain."),
+        ("Uses the inhaler when it is hot.", "P: When it is hot I use the inhaler. I don't use it when it is cool."),
+        ("He is walking without problems.", "P: I am walking around without a problem."),
+        ("Discussed the diagnosis of gout.", "D: The diagnosis is gout, as we discussed."),
+        ("Continue losartan 50 mg daily.", "D: Call us if you gain weight, and continue the losartan 50 mg daily."),
+        ("Takes ibuprofen, but not tylenol.", "P: I take ibuprofen. I don't take Tylenol."),
+        ("If not better, see us in a week.", "D: If not better, see us in a week."),
+    ],
+)
+def test_a_denial_denies_only_what_it_names(text: str, said: str) -> None:
+    assert Checker(talk(said)).faults(sentence(text, "0")) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Denies fever, chills and cough.", "P: I have no fever and no chills, but I have a cough."),
+        ("Reports fever and cough.", "P: I have a cough but no fever."),
+        ("Takes ibuprofen and Tylenol.", "P: I take ibuprofen. I don't take Tylenol."),
+        ("Smokes a pack a day.", "P: I quit smoking a pack a day."),
+        ("Take the ibuprofen.", "D: Don't take the ibuprofen."),
+        ("Has no allergies.", "P: I have allergies."),
+        ("Has chest pain at night.", "P: I don't have chest pain. I cough at night."),
+    ],
+)
+def test_one_thing_turned_around_among_others_is_found(text: str, said: str) -> None:
+    assert Checker(talk(said)).faults(sentence(text, "0"))[:1] == ("polarity",)
+
+
+def test_a_no_that_says_more_leaves_it_open() -> None:
+    checker = Checker(talk("D: Any vomiting?", "P: No, just a little on Monday."))
+    assert checker.faults(sentence("Vomiting a little on Monday.", "0", "1")) == ()
+    assert checker.faults(sentence("No vomiting, just a little on Monday.", "0", "1")) == ()
+
+
 GERMAN = talk(
     "P: Ich habe seit drei Tagen starke Kopfschmerzen und nehme Ibuprofen 400 Milligramm.",
     "D: Haben Sie Fieber?",
