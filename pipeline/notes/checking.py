@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from pipeline.notes.claims import Claims, claims, heard, in_light_of, own_words, parts, tokens_of
+from pipeline.notes.claims import Claims, claims, heard, in_light_of, parts, tokens_of
 from pipeline.notes.grounding import LEAST_SUPPORT, MOST_ITEMS, Wording, cite_wording
 from pipeline.notes.lexicon import UNKNOWN, Lexicon, lexicon
 from pipeline.notes.note import NoteSection, NoteSentence, Topic
@@ -102,9 +102,9 @@ class Checker:
         """The title that a writer proposes, where the note says all of it; `otherwise`, where it does not."""
         claim = _Claim.of(_plain(proposed), self._lexicon)
         told = [claims(one.text, self._lexicon) for section in sections for one in section.sentences if not one.faults]
-        held = claim.words <= _union(one.content for one in told)
-        sound = held and not any(_faults(claim.said, claim.words, told, self._lexicon, False))
-        return claim.text if claim.words and sound else otherwise
+        held = claim.said.words <= _union(one.content for one in told)
+        sound = held and not any(_faults(claim.said, told, self._lexicon, False))
+        return claim.text if claim.said.words and sound else otherwise
 
     def _check(self, sentence: NoteSentence, family: bool) -> NoteSentence:
         """The sentence with its citations put in order, and with its faults."""
@@ -113,10 +113,10 @@ class Checker:
         if not cited or not claim.text:
             return replace(sentence, text=claim.text, items=(), faults=(Fault.UNCITED,))
         if len(cited) > MOST_ITEMS:
-            cited = self._cite(claim.words, cited)
+            cited = self._cite(claim.said.words, cited)
         found = self._faults(claim, cited, family)
         if found:
-            again = self._cite(claim.words, self._near(cited))
+            again = self._cite(claim.said.words, self._near(cited))
             if again and not self._faults(claim, again, family):
                 cited, found = again, ()
         items = tuple(self._items[place].id for place in self._with_replies(cited))
@@ -124,9 +124,9 @@ class Checker:
 
     def _faults(self, claim: "_Claim", cited: Sequence[int], family: bool) -> tuple[str, ...]:
         heard_there = [self._listen(place).claims for place in cited]
-        spoken = " ".join(self._spoken(place) for place in cited)
+        spoken = " ".join(self._spoken(place) for place in cited) if claim.quoted else ""
         said = claim.beside_quotes if claim.quotes(spoken, heard_there, self._lexicon) else claim.said
-        return tuple(_faults(said, claim.words, heard_there, self._lexicon, family))
+        return tuple(_faults(said, heard_there, self._lexicon, family))
 
     def _spoken(self, place: int) -> str:
         return _words(self._items[place].text, self._lexicon)
@@ -180,7 +180,6 @@ class _Claim:
     """A sentence to be checked."""
 
     text: str
-    words: frozenset[str]  # stems of its content words
     said: Claims
     quoted: tuple[str, ...]  # the words of each quotation, separated by spaces
     beside_quotes: Claims  # as `said`, but what it affirms and denies is only what stands outside of quotations
@@ -188,12 +187,12 @@ class _Claim:
     @classmethod
     def of(cls, text: str, known: Lexicon) -> "_Claim":
         said = claims(text, known)
-        told = claims(_NAMED_QUOTATION.sub(" ", text), known)
+        quotations = _QUOTATION.findall(text)
+        told = claims(_NAMED_QUOTATION.sub(" ", text), known) if quotations else said
         return cls(
             text=text,
-            words=own_words(text, known),
             said=said,
-            quoted=tuple(_words(quotation, known) for quotation in _QUOTATION.findall(text)),
+            quoted=tuple(_words(quotation, known) for quotation in quotations),
             beside_quotes=replace(
                 said,
                 affirmed=told.affirmed,
@@ -217,9 +216,7 @@ class _Heard:
     reply: int | None = None  # place of the item that makes a question a statement
 
 
-def _faults(
-    said: Claims, words: frozenset[str], heard: Sequence[Claims], known: Lexicon, family: bool
-) -> Iterator[Fault]:
+def _faults(said: Claims, heard: Sequence[Claims], known: Lexicon, family: bool) -> Iterator[Fault]:
     """What a sentence says that the cited items do not."""
     content = _union(one.content for one in heard)
     if known is not UNKNOWN and _turned_around(said, heard):
@@ -238,6 +235,7 @@ def _faults(
     of_others = _union(one.of_kin for one in heard) - _union(one.content - one.of_kin for one in heard)
     if (said.terms | said.drugs) & of_others and not (said.kin or family):
         yield Fault.PERSON
+    words = said.words
     if words and len(words & content) / len(words) < (LEAST_SUPPORT_UNKNOWN if known is UNKNOWN else LEAST_SUPPORT):
         yield Fault.UNSUPPORTED
 

@@ -67,7 +67,8 @@ TERMS: Final = frozenset(
 class Claims:
     """What a text says. Words are stems."""
 
-    content: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()  # content words as they stand there
+    content: frozenset[str] = frozenset()  # and what means the same
     affirmed: frozenset[str] = frozenset()  # surely
     denied: frozenset[str] = frozenset()  # surely
     affirmations: tuple[frozenset[str], ...] = ()  # the same, each thing that is named by itself, in its own words
@@ -151,6 +152,7 @@ def _claims(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
         for at, others in same_meaning(stems).items():  # "can't sleep" is no denial of insomnia
             by_stance[Stance.AFFIRMED if lexicon.denies(words[at]) else stood[at][1]].update(others)
     return Claims(
+        words=frozenset(made for each in content for made in each),
         content=frozenset[str]().union(*by_stance.values()),
         affirmed=_things(by_stance[Stance.AFFIRMED], lexicon),
         denied=_things(by_stance[Stance.DENIED], lexicon),
@@ -177,12 +179,6 @@ def _claims(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
         warns=not lexicon.warnings.isdisjoint(words),
         kin=not lexicon.kin.isdisjoint(words),
     )
-
-
-def own_words(text: str, lexicon: Lexicon) -> frozenset[str]:
-    """Stems of a text's content words, without what means the same."""
-    words = [token for token in tokens_of(text, lexicon) if token not in MARKS]
-    return frozenset(_stem(word, lexicon) for word in words if _is_content(word, lexicon))
 
 
 def _things(stems: Collection[str], lexicon: Lexicon) -> frozenset[str]:
