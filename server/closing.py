@@ -53,12 +53,13 @@ class Closing:
         items = await self._encounters.items(row)
         intake = await self._encounters.intake(row)
         note = StoredNote(absence=FAILED)
-        async with aclosing(self._encounters.notes.writing(row.options, items, intake)) as updates:
-            async for update in updates:
-                if isinstance(update, StoredNote):
-                    note = update
-                else:
-                    self._encounters.boards.publish(encounter, update)
+        with self._encounters.boards.watch(encounter) as board:
+            async with aclosing(self._encounters.notes.writing(row.options, items, intake)) as updates:
+                async for update in updates:
+                    if isinstance(update, StoredNote):
+                        note = update
+                    else:
+                        board.publish(update)
         store = partial(sql.put_note, seal=self._encounters.seal(row), encounter=encounter, note=note)
         await self._studio.writer.write(partial(store, at=self._studio.now()))
 

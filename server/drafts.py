@@ -24,11 +24,16 @@ SHARE = 10.0  # a draft is written at most in one part of so many of the time
 
 @dataclass(slots=True, eq=False)
 class Board:
-    """Where the newest draft of an encounter's final note hangs while somebody watches."""
+    """Where the newest draft of an encounter's final note hangs while it is written, or somebody watches."""
 
     draft: Draft | None = None
     changed: anyio.Event = field(default_factory=anyio.Event)  # replaced by another one when it is set
     watchers: int = 0
+
+    def publish(self, draft: Draft) -> None:
+        """More of the note is written."""
+        self.draft = draft
+        self.tell()
 
     def tell(self) -> None:
         """Wake all who wait for something new."""
@@ -40,11 +45,13 @@ class Boards:
     """One per process."""
 
     def __init__(self) -> None:
-        self._boards: dict[str, Board] = {}  # of encounters that somebody watches
+        self._boards: dict[str, Board] = {}  # of encounters whose note is written, or that somebody watches
 
     @contextmanager
     def watch(self, encounter: str) -> Iterator[Board]:
-        """The board, told of new drafts and of the encounter's completion while the block lasts."""
+        """The board, told of new drafts and of the encounter's completion while the block lasts. It goes with the last
+        who watches.
+        """
         board = self._boards.setdefault(encounter, Board())
         board.watchers += 1
         try:
@@ -53,12 +60,6 @@ class Boards:
             board.watchers -= 1
             if not board.watchers:
                 self._boards.pop(encounter, None)
-
-    def publish(self, encounter: str, draft: Draft) -> None:
-        """More of the note is written; nothing is kept where nobody watches."""
-        if (board := self._boards.get(encounter)) is not None:
-            board.draft = draft
-            board.tell()
 
     def completed(self, encounter: str) -> None:
         """The note is stored: whoever watches reads it there."""

@@ -97,6 +97,10 @@ async def test_notes_are_a_models_as_far_as_what_was_said_bears_them_out() -> No
         items = {item["id"]: item["text"] for item in encounter["items"]}
         cited = [items[each] for section in note["sections"] for one in section["sentences"] for each in one["items"]]
         assert any("cough" in text for text in cited)
+        metrics = await server.metrics()
+        assert 'auscult_notes_total{outcome="written",writer="model"} 1.0' in metrics
+        assert 'auscult_note_sentences_total{outcome="kept",writer="model"} 2.0' in metrics
+        assert 'auscult_note_sentences_total{outcome="dropped:number",writer="model"} 1.0' in metrics
         assert model.headers[0]["authorization"] == f"Bearer {KEY}"
         asked = json.dumps(model.asked[0])
         assert "Be brief." in asked

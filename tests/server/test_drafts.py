@@ -123,18 +123,19 @@ def test_a_final_that_is_renamed_makes_the_transcript_another_one() -> None:
     assert transcript.revision != before
 
 
-async def test_a_board_keeps_nothing_for_nobody() -> None:
+async def test_a_board_lasts_as_long_as_somebody_writes_or_watches() -> None:
     boards = Boards()
-    boards.publish("e", draft("Lost."))
-    with boards.watch("e") as board:
-        assert board.draft is None
-        changed = board.changed
-        boards.publish("e", shown := draft("Shown."))
-        assert board.draft is shown
-        assert changed.is_set()
-        changed = board.changed
-        boards.completed("e")
-        assert changed.is_set()
+    with boards.watch("e") as written:
+        written.publish(shown := draft("Shown."))
+        with boards.watch("e") as board:
+            assert board.draft is shown  # who comes late sees what is there
+            changed = board.changed
+            written.publish(newer := draft("Newer."))
+            assert board.draft is newer
+            assert changed.is_set()
+            changed = board.changed
+            boards.completed("e")
+            assert changed.is_set()
     with boards.watch("e") as board:
         assert board.draft is None
 
