@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from pipeline.errors import AudioTooLong, AudioTooShort, LanguageUnsupported, NoSpeech
 from pipeline.types import Utterance
 from server.deliveries.sending import Deliveries
-from server.domain import EncounterRow, EncounterView, Failure, Stage, StoredNote
-from server.encounters import FINISHED, Encounters
+from server.domain import FINISHED, EncounterRow, EncounterView, Failure, Stage, StoredNote
+from server.encounters import Encounters
 from server.errors import EpochLost, NotFound
 from server.executors import DELIVER, Executors
 from server.live import Studio

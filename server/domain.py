@@ -96,6 +96,9 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+FINISHED = (State.DONE, State.FAILED)
+
+
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One audio stream as declared when the encounter was opened."""
 

@@ -19,8 +19,8 @@ from pipeline.notes.templates import Template
 from pipeline.speakers import Speaker, speakers
 from pipeline.types import Role, Utterance
 from server.access import Action, record
-from server.domain import Caller, EncounterRow, NoteVersion, Review, StoredNote
-from server.encounters import FINISHED, Encounters
+from server.domain import FINISHED, Caller, EncounterRow, NoteVersion, Review, StoredNote
+from server.encounters import Encounters
 from server.errors import (
     BadRequest,
     Conflict,

@@ -19,7 +19,7 @@ from pipeline.speakers import Speaker, speakers
 from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
-from server.domain import Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
+from server.domain import FINISHED, Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
 from server.drafts import Boards, Drafting
 from server.errors import (
     AlreadyFinal,
@@ -32,13 +32,14 @@ from server.errors import (
     StoreUnavailable,
 )
 from server.executors import ENDED, ERASED, Executors, HeldElsewhere
-from server.following import Finished, Update, catching_up
+from server.followers import Followers
+from server.following import Update
 from server.glossaries import Glossaries
 from server.holding import IN_WORK, Holding
 from server.intake import NOTHING, Intake
 from server.languages import check_language
 from server.live import LiveEncounter, Studio
-from server.notes import FALLBACK, Draft, Notes
+from server.notes import FALLBACK, Notes
 from server.quotas import Quotas
 from server.retention import Retention, expires_at
 from server.store import encounters as sql
@@ -50,9 +51,6 @@ from server.store.tenants import settings_of
 T = TypeVar("T")
 
 log = structlog.get_logger()
-
-FINISHED = (State.DONE, State.FAILED)
-LOOK_AGAIN_S = 5.0  # what another process tells is told at most once
 
 
 class Jobs(Protocol):
@@ -110,7 +108,7 @@ class Encounters:
         self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
         self.boards = Boards()
         self._drafting = Drafting(notes, self.intake, studio.steady, interval_s=limits.draft_interval_s)
-        self._completed: dict[str, anyio.Event] = {}  # for all who wait for the last word on one
+        self.followers = Followers(self.row, self.items, self.boards, self._drafting)
         self._jobs: Jobs | None = None
         self._opening: set[str] = set()  # stored, and not held yet: nobody has left them alone
         self.erasures = 0  # how often something was erased here
@@ -227,16 +225,9 @@ class Encounters:
         drafts = drafts and row.options.note
         await self._record(caller, Action.FOLLOW, encounter)
         live = await self._holding.held(row)
-        if live is None:
-            told = self._stored(encounter, after, drafts)
-        elif drafts:
-            told = self._drafted(live, after)
-        else:
-            told = live.transcript.follow(after)
-        async with aclosing(told) as updates:
+        async with aclosing(self.followers.updates(row, live, after, drafts)) as updates:
             async for update in updates:
-                if drafts or not isinstance(update, Draft):
-                    yield update
+                yield update
         if live is not None and live.erased:
             raise Erased
 
@@ -311,16 +302,8 @@ class Encounters:
 
         Any number may wait, and leave. Raises `NotFound`.
         """
-        row = await self.owned(caller, encounter)
-        while row.state not in FINISHED:
-            completed = self._completed.setdefault(encounter, anyio.Event())
-            row = await self.row(encounter)  # it may have been completed before there was an event to set
-            if row.state in FINISHED:
-                self._tell_completed(encounter)
-                break
-            with anyio.move_on_after(LOOK_AGAIN_S):  # another process may have completed it, and nobody heard
-                await completed.wait()
-            row = await self.row(encounter)
+        await self.owned(caller, encounter)
+        row = await self.followers.over(encounter)
         await self._record(caller, Action.READ, encounter)
         seal = self.seal(row)
 
@@ -386,7 +369,7 @@ class Encounters:
     def hear(self, topic: str, about: str) -> None:
         """What another process tells."""
         if topic in (ENDED, ERASED):
-            self._tell_completed(about)
+            self.boards.completed(about)
             if (live := self._holding.get(about)) is not None:
                 live.erased = topic == ERASED
                 self._holding.let_go(live)
@@ -526,50 +509,6 @@ class Encounters:
             self._opening.discard(encounter)
         return opened
 
-    async def _drafted(self, live: LiveEncounter, after: int) -> AsyncGenerator[Update]:
-        """A live transcript with drafts; it is finished once its note is stored."""
-        with self.boards.watch(live.id) as board:
-            with self._drafting.wanted(live):
-                async with aclosing(live.transcript.follow(after)) as updates:
-                    async for update in updates:
-                        if isinstance(update, Finished):
-                            break
-                        yield update
-                    else:
-                        return
-            shown: Draft | None = None
-            while True:
-                changed = board.changed
-                if (await self.row(live.id)).state in FINISHED:
-                    break
-                if board.draft is not shown and (shown := board.draft) is not None:
-                    yield shown
-                    continue
-                with anyio.move_on_after(LOOK_AGAIN_S):  # another process may write it
-                    await changed.wait()
-        yield Finished()
-
-    async def _stored(self, encounter: str, after: int, drafts: bool) -> AsyncGenerator[Update]:
-        """What the store holds behind the first finals, until that is all there will be."""
-        told = after
-        for rename in catching_up((await self.items(await self.row(encounter)))[:after]):
-            yield rename
-        shown: Draft | None = None
-        with self.boards.watch(encounter) as board:
-            while True:
-                changed = board.changed
-                row = await self.row(encounter)
-                for item in (await self.items(row))[told:]:
-                    told += 1
-                    yield item
-                if row.state in FINISHED:
-                    break
-                if drafts and board.draft is not shown and (shown := board.draft) is not None:
-                    yield shown
-                with anyio.move_on_after(LOOK_AGAIN_S):  # a recording: it waits in line, or another process has it
-                    await changed.wait()
-        yield Finished()
-
     async def _append(self, row: EncounterRow, body: bytes, *, client_key: str | None, final: bool) -> None:
         for _ in range(2):  # once more, where this process had let go of it without knowing
             live = await self._holding.held(row)
@@ -655,11 +594,6 @@ class Encounters:
             await self._started_jobs().start_closing(encounter)
             if caller is not None:
                 await self._record(caller, Action.CLOSE, encounter)
-
-    def _tell_completed(self, encounter: str) -> None:
-        if (completed := self._completed.pop(encounter, None)) is not None:
-            completed.set()
-        self.boards.completed(encounter)
 
     async def _record(self, caller: Caller, action: Action, encounter: str) -> None:
         at = self._studio.now()

@@ -19,8 +19,8 @@ from pipeline.errors import AuscultError, UnsupportedAudio
 from pipeline.types import to_samples
 from server.access import Action, record
 from server.closing import Closing
-from server.domain import Callback, Caller, EncounterOptions, EncounterRow, Failure, Stage, State
-from server.encounters import FINISHED, Encounters, check_head
+from server.domain import FINISHED, Callback, Caller, EncounterOptions, EncounterRow, Failure, Stage, State
+from server.encounters import Encounters, check_head
 from server.errors import (
     AudioGone,
     BadRequest,

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from pipeline.errors import NoteLanguageUnsupported, TranscriptTooShort
 from pipeline.notes.answers import answered
 from pipeline.notes.contractions import in_full
+from pipeline.notes.cues import Cue, cues
 from pipeline.notes.dictation import is_dictated
 from pipeline.notes.exchanges import Exchange, Passage, passages
 from pipeline.notes.extraction import measurements, medications
@@ -34,6 +35,15 @@ T = TypeVar("T")
 LANGUAGE = "en"
 MOST_IN_TITLE = 3  # symptoms
 PROSE: Final = frozenset({Topic.HISTORY, Topic.ASSESSMENT, Topic.PLAN})  # topics told, not listed
+SURE_SIGNS: Final = frozenset(
+    {
+        Cue.SYMPTOM, Cue.CONDITION, Cue.DRUG, Cue.MEDICATION, Cue.SURGERY, Cue.OBSTETRIC, Cue.VACCINE, Cue.ALLERGY,
+        Cue.VITAL, Cue.FINDING,
+    }
+)  # fmt: skip
+VAGUE_SIGNS: Final = frozenset(
+    {Cue.BODY, Cue.LAB, Cue.IMAGING, Cue.REFERRAL, Cue.VISIT, Cue.SOCIAL, Cue.ADVICE, Cue.FAMILY}
+)
 LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -67,6 +77,8 @@ def write_note(
     dictated = is_dictated(said)
     spoken_units = said if dictated else with_guessed_roles(said)
     placed = place(watching(passages(spoken_units), wanted), dictated=dictated)
+    if not _about_health(placed):
+        raise TranscriptTooShort
     candidates = _candidates(watching(placed, wanted), cleaned, sex := stated_sex(spoken_units))
     sections = tuple(_sections(template, Selection(candidates, spoken), language, layout, split_by_problem, sex))
     if not sections:
@@ -77,6 +89,17 @@ def write_note(
         language=language,
         sections=sections,
     )
+
+
+def _about_health(placed: Iterable[Placed]) -> bool:
+    """Whether a talk is about health as far as words tell: one sure sign, or two vague ones of different kinds."""
+    vague: set[Cue] = set()
+    for one in placed:
+        found = {cue for cue, count in cues(one.passage.words).items() if count}
+        vague |= found & VAGUE_SIGNS
+        if found & SURE_SIGNS or len(vague) > 1:
+            return True
+    return False
 
 
 def check_language(language: str) -> None:

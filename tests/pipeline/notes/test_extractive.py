@@ -154,6 +154,21 @@ def test_a_talk_with_nothing_to_note_is_too_short(items: list[Utterance]) -> Non
         general(items)
 
 
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "la " * 30,
+        "Well I went to the shop and bought some bread, and then it rained, so we stayed at home and watched the match.",
+        "Echo one two three four five. Echo one two three four five. Echo one two three four five six seven eight.",
+    ],
+)
+def test_what_is_not_about_health_is_no_note(text: str, role: Role) -> None:
+    said = [Utterance(id="i", stream="s", role=role, start=0, end=1, text=text)]
+    with pytest.raises(TranscriptTooShort):
+        write_note(said, SOAP, language="en")
+
+
 @pytest.mark.parametrize("language", ["de", "fr-FR", "es_MX", "de-CH"])
 def test_another_language_is_refused_by_its_code(language: str) -> None:
     with pytest.raises(NoteLanguageUnsupported, match=language):
