@@ -70,6 +70,7 @@ COMMANDS = (
     cli_quality.notes,
     cli_quality.train_roles,
     cli_quality.icd10cm,
+    cli_quality.beside,
     cli_quality.train_notes,
     cli_capacity.load,
     cli_promises.chaos,

@@ -226,6 +226,21 @@ def notes(
     write(measured.report, json)
 
 
+def beside(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with aci-bench; without it only our own consultations.")
+    ] = None,
+    template: Annotated[str, typer.Option(help="Of the notes that are written.")] = "GENERAL_MEDICINE",
+    json: Json = None,
+) -> None:
+    """Measure what is beside notes: how hard summaries are to read, codes suggested, what looking them up costs."""
+    from bench.beside import run, show
+
+    report = run(folder, template)
+    show(report, out)
+    write(report, json)
+
+
 def icd10cm(
     out_to: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("pipeline/notes/icd10cm.tsv.zlib"),
 ) -> None:

@@ -23,7 +23,7 @@ from pipeline.notes.icd10 import Header, folded, key
 RELEASES: Final = {"1.5.0": "ICD-10-CM April 2026"}  # of the package → of the catalogue
 # Chapters that no talk's words decide: births (they ask for the week), what brought an injury about, why one is seen.
 NO_PROBLEMS: Final = frozenset("OPVWXYZ")
-TOO_VAGUE: Final = ("R52", "T14")  # pain, injury, wound: somewhere
+TOO_VAGUE: Final = ("R52", "R99", "T14")  # pain, injury, wound: somewhere; death: what is warned of
 NEWLINE: Final = b"\n"
 MOST_WORDS: Final = 8  # of a key: nobody says more in one breath
 

@@ -75,6 +75,9 @@ _PAST: Final = _phrases(
     to, patient had, he had, she had, doctor had
     """
 )
+_WARNING: Final = _phrases(  # what follows may happen, and has not
+    "risk, risks, complication, complications, side effect, side effects, death, or even"
+)
 _NOT_SO: Final = _phrases("negative, is not, was not, isn't, wasn't, denied, no")
 _ABOUT: Final = re.compile(  # the beginning of "For your hypertension, …"
     r"^\W*(?:(?:and|so|now|okay|alright|well|then|first|second|third|next|lastly)\W+)*"
@@ -273,7 +276,7 @@ def _doubt(clause: str, begin: int, end: int) -> Doubt | None:
     about = _ABOUT.search(before) is not None
     if not about and _NOT_SO.search(behind):
         return Doubt.DENIED
-    if _HYPOTHETICAL.search(before if about else lower):
+    if _HYPOTHETICAL.search(before if about else lower) or _WARNING.search(lower):
         return Doubt.UNCERTAIN
     if any(cues(_SPAN.findall(lower))[cue] for cue in KIN):
         return Doubt.FAMILY
@@ -290,9 +293,17 @@ def _unconfirmed(
         return None
     if all(item.role is Role.PATIENT for item in naming):
         return Doubt.UNCONFIRMED
+    if all(_warns(item.text, found.words) for item in naming):
+        return Doubt.UNCERTAIN
     heard = [each for item in naming if item.role is not Role.PATIENT for each in _named(_whole(item), catalogue)]
     same = [each for each in heard if each.words & found.words]
     return Doubt.UNCONFIRMED if same and all(each.doubt not in (None, Doubt.INEXACT) for each in same) else None
+
+
+def _warns(text: str, words: frozenset[str]) -> bool:
+    """Whether what is named stands in a list of what may happen."""
+    warning = _WARNING.search(text.lower())
+    return warning is not None and words.isdisjoint(folded(text[: warning.start()]))
 
 
 def _whole(item: Utterance) -> NoteSentence:

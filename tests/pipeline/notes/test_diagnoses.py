@@ -125,6 +125,14 @@ def test_what_only_the_patient_named_has_no_code() -> None:
     assert not found.suggestions
 
 
+def test_what_is_warned_of_has_no_code() -> None:
+    said = (*talk("D: There are risks of surgery. There is infection. Seizure, stroke, weakness."),)
+    found = diagnoses("Seizure, stroke, weakness.", said=said, items=("0",))
+    assert {each.why for each in found.abstentions} == {Doubt.UNCERTAIN}
+    assert not found.suggestions
+    assert doubts("Seizure, stroke, or even death.") == [("Seizure", Doubt.UNCERTAIN), ("stroke", Doubt.UNCERTAIN)]
+
+
 def test_what_was_heard_as_a_doubt_has_no_code_where_the_note_is_sure() -> None:
     said = (*talk("D: It might be pneumonia, I am not sure."),)
     found = diagnoses("Pneumonia.", said=said, items=("0",))
