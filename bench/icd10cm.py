@@ -23,7 +23,7 @@ from pipeline.notes.icd10 import Header, folded, key
 RELEASES: Final = {"1.5.0": "ICD-10-CM April 2026"}  # of the package → of the catalogue
 # Chapters that no talk's words decide: births (they ask for the week), what brought an injury about, why one is seen.
 NO_PROBLEMS: Final = frozenset("OPVWXYZ")
-TOO_VAGUE: Final = ("R52", "R99", "T14")  # pain, injury, wound: somewhere; death: what is warned of
+TOO_VAGUE: Final = ("C80", "R52", "R99", "T14")  # cancer, pain, injury: somewhere; death: what is warned of
 NEWLINE: Final = b"\n"
 MOST_WORDS: Final = 8  # of a key: nobody says more in one breath
 
@@ -49,7 +49,7 @@ _RULED_OUT: Final = re.compile(
 )
 _UNNAMED: Final = re.compile(r",? (?:of )?unspecified [\w ]+")  # knee, upper limb, …
 _PAIRED: Final = re.compile(
-    r"(,? (?:right|left|bilateral|unspecified)) (?:eyes?|ears?|side|(?:upper|lower) limbs?)\b"
+    r"(, (?:right|left|bilateral|unspecified)) (?:eyes?|ears?|side|(?:upper|lower) limbs?)\b"
     r"|(, (?:right|left)) \w+$"  # of an elbow, where the name of what it has says that
 )
 _SYNONYMS: Final = re.compile(r"[a-z]+(?: [a-z]+)+")  # in brackets: no abbreviation, nor who described it first

@@ -33,6 +33,7 @@ DEGREES: Final = word_set(
     "left right bilateral both acute chronic subacute mild moderate severe recurrent persistent intermittent"
 )
 SIDES: Final = word_set("left right bilateral both")
+NO_SIDES: Final = word_set("now here there away back after before over")  # "right now", "left over"
 WORSE: Final = word_set("uncontrolled poorly brittle complicated")  # beside a problem: other codes are for it
 # Said beside a problem, and nothing of which codes are made.
 BESIDE: Final = frozenset(
@@ -66,7 +67,8 @@ _HYPOTHETICAL: Final = _phrases(
     make sure, assess for, causes of, sources of, prevent, prevention, preventing, avoid, risk, vaccine, vaccinated,
     vaccination,
     whether, consistent with, compatible with, suggests, suggestive, looks like, sounds like, seems like, appears,
-    evaluate for, wonder, wondering, working diagnosis, is it, do you, did you, are you, have you, any
+    evaluate for, wonder, wondering, working diagnosis, is it, do you, did you, are you, have you, any, rather than,
+    instead of, sometimes, things like, such as, type of thing, you said, you think, you mentioned, mentioned
     """
 )
 _PAST: Final = _phrases(
@@ -77,6 +79,10 @@ _PAST: Final = _phrases(
 )
 _WARNING: Final = _phrases(  # what follows may happen, and has not
     "risk, risks, complication, complications, side effect, side effects, death, or even"
+)
+_IN_GENERAL: Final = re.compile(r"\b(?:in|like)(?: the| an?)?\W*$")  # "in meningitis one gets a rash"
+_NAMES_ANOTHER: Final = re.compile(
+    r"^\W*(?:clinic|diary|nurse|team|specialist|leaflet|screen|panel|test|gel|surgery)s?\b"
 )
 _NOT_SO: Final = _phrases("negative, is not, was not, isn't, wasn't, denied, no")
 _ABOUT: Final = re.compile(  # the beginning of "For your hypertension, …"
@@ -251,7 +257,11 @@ def _without_degrees(named: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
 
 def _sided(words: Sequence[_Word], begin: int, end: int) -> bool:
     """Whether a side is named elsewhere in the clause."""
-    return any(not SIDES.isdisjoint(each.folded) for each in (*words[:begin], *words[end:]))
+    following = {at: words[at + 1].folded if at + 1 < len(words) else () for at in range(len(words))}
+    return any(
+        not SIDES.isdisjoint(words[at].folded) and NO_SIDES.isdisjoint(following[at])
+        for at in (*range(begin), *range(end, len(words)))
+    )
 
 
 def _apart(words: Sequence[_Word], begin: int, end: int, catalogue: Catalogue) -> int:
@@ -276,6 +286,8 @@ def _doubt(clause: str, begin: int, end: int) -> Doubt | None:
     about = _ABOUT.search(before) is not None
     if not about and _NOT_SO.search(behind):
         return Doubt.DENIED
+    if _IN_GENERAL.search(before) or _NAMES_ANOTHER.search(behind):
+        return Doubt.UNCERTAIN
     if _HYPOTHETICAL.search(before if about else lower) or _WARNING.search(lower):
         return Doubt.UNCERTAIN
     if any(cues(_SPAN.findall(lower))[cue] for cue in KIN):

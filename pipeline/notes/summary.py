@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.notes.note import Note, Topic
 from pipeline.notes.plain import plainly
+from pipeline.notes.templates import primary_language
 from pipeline.notes.wording import content_words
 
 _NEXT: Final = (Topic.PLAN, Topic.PRESCRIPTION, Topic.APPOINTMENTS)
@@ -14,20 +15,30 @@ _BULLET: Final = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _BETWEEN: Final = re.compile(r"(?<=[.!?])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)\s+(?=[A-Z])")  # sentences
 
 
-def patient_summary(note: Note) -> str:
-    """What a patient may take home of a note, in plain language: why they came, what was thought, what comes next.
+TITLES: Final = {  # by language: why they came, what was thought, what comes next
+    "en": ("Why you came", "What was said about it", "What comes next"),
+    "fr": ("Pourquoi vous êtes là", "Ce qui en a été dit", "La suite"),
+    "de": ("Weshalb Sie kamen", "Was dazu gesagt wurde", "Wie es weitergeht"),
+}
+PLAIN: Final = "en"
 
-    Empty: the note says nothing of it.
+
+def patient_summary(note: Note) -> str:
+    """What a patient may take home of a note: why they came, what was thought, what comes next. In English in plain
+    language; a note in another one (a model's, or a provider's) is quoted as it stands. Empty: it says nothing of it.
     """
+    language = primary_language(note.language)
     why = _texts(note, (Topic.COMPLAINT,))[:1]
     thought = _texts(note, (Topic.ASSESSMENT,))
     then = _texts(note, _NEXT)
     explained: set[str] = set()
-    parts = (("Why you came", why), ("What was said about it", thought), ("What comes next", then))
+    parts = zip(TITLES.get(language, TITLES[PLAIN]), (why, thought, then), strict=True)
+
+    def told(text: str) -> list[str]:
+        return plainly(text, explained) if language == PLAIN else [text]
+
     return "\n".join(
-        f"{title}: {' '.join(plain for text in texts for plain in plainly(text, explained))}"
-        for title, texts in parts
-        if texts
+        f"{title}: {' '.join(plain for text in texts for plain in told(text))}" for title, texts in parts if texts
     )
 
 

@@ -63,7 +63,10 @@ def test_the_longest_name_counts_and_what_is_broader_is_left_out() -> None:
         ("Uncontrolled diabetes.", "diabetes", Doubt.INEXACT),
         ("Pregnancy induced hypertension.", "hypertension", Doubt.INEXACT),
         ("Viral bronchitis.", "bronchitis", Doubt.INEXACT),
-        ("Right leg contusion.", "contusion", Doubt.INEXACT),
+        ("Scalp psoriasis.", "psoriasis", Doubt.INEXACT),
+        ("It seems more like a chest infection rather than a lung cancer.", "lung cancer", Doubt.UNCERTAIN),
+        ("That is common in meningitis.", "meningitis", Doubt.UNCERTAIN),
+        ("Refer to the TIA clinic.", "TIA", Doubt.UNCERTAIN),
         ("He is vaccinated against COVID-19.", "COVID-19", Doubt.UNCERTAIN),
     ],
 )
@@ -92,6 +95,9 @@ def test_a_denial_ends_with_its_clause() -> None:
         ("Pain in right knee.", "M25.561", 1.0),
         ("Bilateral knee pain.", "M25.569", 0.8),  # of an unspecified knee: the catalogue has none of both
         ("Left knee osteoarthritis.", "M17.9", 0.8),
+        ("Knee pain on the left.", "M25.562", 1.0),
+        ("Knee pain, worse on the left.", "M25.569", 0.8),
+        ("Knee pain, which is quiet right now.", "M25.569", 1.0),
         ("Moderate persistent asthma.", "J45.40", 1.0),
         ("Severe headache.", "R51.9", 0.8),
         ("Ulcerative colitis.", "K51.90", 0.9),  # "without complications": by default

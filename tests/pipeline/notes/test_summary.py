@@ -1,6 +1,9 @@
 """Summaries for patients and of several visits: extracts, which say nothing that is not there."""
 
-from pipeline.notes.summary import Visit, visit_summary
+from dataclasses import replace
+
+from pipeline.notes.note import Note, NoteSection, NoteSentence, Topic
+from pipeline.notes.summary import Visit, patient_summary, visit_summary
 
 FIRST = Visit(date="2026-01-05", summary="Blood pressure was high. Dr. Lee started lisinopril.")
 SECOND = Visit(
@@ -11,6 +14,19 @@ SECOND = Visit(
     assessment="Hypertension, improving. Bronchitis.",
     plan="1. Continue lisinopril 1.5 mg.\n2. Come back in a month.",
 )
+
+
+def test_a_note_in_another_language_is_summed_up_in_its_own_words() -> None:
+    sentences = (NoteSentence(text="Der Patient hat Husten.", items=("0",)),)
+    section = NoteSection(key="A", title="A", sentences=sentences, topics=(Topic.ASSESSMENT,))
+    german = Note(template="SOAP", title="", language="de-CH", sections=(section,))
+    assert patient_summary(german) == "Was dazu gesagt wurde: Der Patient hat Husten."
+    french = replace(german, language="fr", sections=(replace(section, topics=(Topic.PLAN,)),))
+    assert patient_summary(french) == "La suite: Der Patient hat Husten."
+
+
+def test_a_note_that_says_nothing_of_it_has_no_summary() -> None:
+    assert patient_summary(Note(template="SOAP", title="", language="en", sections=())) == ""
 
 
 def test_visits_are_told_from_the_oldest_on_a_line_each() -> None:
