@@ -116,14 +116,17 @@ class Checker:
             cited = self._cite(claim.said.words, cited)
         found = self._faults(claim, cited, family)
         if found:
-            again = self._cite(claim.said.words, self._near(cited))
+            # What speaks against a sentence is not got rid of by citing something else.
+            kept = cited if Fault.POLARITY in found else ()
+            again = self._cite(claim.said.words, self._near(cited), kept)
             if again and not self._faults(claim, again, family):
                 cited, found = again, ()
         items = tuple(self._items[place].id for place in self._with_replies(cited))
         return replace(sentence, text=claim.text, items=items, faults=found)
 
     def _faults(self, claim: "_Claim", cited: Sequence[int], family: bool) -> tuple[str, ...]:
-        heard_there = [self._listen(place).claims for place in cited]
+        replies = {reply for place in cited if (reply := self._listen(place).reply) is not None}
+        heard_there = [self._listen(place).claims for place in sorted({*cited, *replies})]
         spoken = " ".join(self._spoken(place) for place in cited) if claim.quoted else ""
         said = claim.beside_quotes if claim.quotes(spoken, heard_there, self._lexicon) else claim.said
         return tuple(_faults(said, heard_there, self._lexicon, family))
@@ -135,14 +138,16 @@ class Checker:
         reach = {place + step for place in cited for step in range(-NEAR, NEAR + 1)}
         return sorted(place for place in reach if 0 <= place < len(self._items))
 
-    def _cite(self, words: frozenset[str], candidates: Iterable[int]) -> list[int]:
+    def _cite(self, words: frozenset[str], candidates: Iterable[int], always: Iterable[int] = ()) -> list[int]:
         """The fewest of the items that hold as much of the words as four can, in spoken order."""
         held = {str(place): _wording(self._listen(place).claims.content) for place in candidates}
-        return [int(place) for place in cite_wording(_wording(words), held)] or list(candidates)[:MOST_ITEMS]
+        found = cite_wording(_wording(words), held, tuple(map(str, always)))
+        return [int(place) for place in found] or list(candidates)[:MOST_ITEMS]
 
     def _with_replies(self, cited: Sequence[int]) -> list[int]:
         """The items, and as far as there is room the replies without which a question among them says nothing."""
-        replies = [reply for place in cited if (reply := self._listen(place).reply) is not None and reply not in cited]
+        heard_there = [self._listen(place) for place in cited]
+        replies = [one.reply for one in heard_there if one.decided and one.reply is not None and one.reply not in cited]
         return sorted({*cited, *replies[: MOST_ITEMS - len(cited)]})
 
     def _listen(self, place: int) -> "_Heard":
@@ -161,7 +166,7 @@ class Checker:
         if reply > place + 1 and not set(said.question).intersection(BEFORE_A_LIST):
             return _Heard(said)  # another question was asked since
         answered = in_light_of(said, tokens_of(self._items[reply].text, self._lexicon), self._lexicon)
-        return _Heard(answered, reply if answered is not said else None)
+        return _Heard(answered, reply, answered is not said)
 
     def _reply(self, place: int) -> int | None:
         """Where the other one answers: behind this item, or behind further questions of the same speaker."""
@@ -198,6 +203,7 @@ class _Claim:
                 affirmed=told.affirmed,
                 affirmations=told.affirmations,
                 denials=told.denials,
+                struck=told.struck,
                 negated=told.negated,
             ),
         )
@@ -213,7 +219,8 @@ class _Claim:
 @dataclass(frozen=True, slots=True)
 class _Heard:
     claims: Claims
-    reply: int | None = None  # place of the item that makes a question a statement
+    reply: int | None = None  # place of the item that answers a question
+    decided: bool = False  # whether it makes the question a statement
 
 
 def _faults(said: Claims, heard: Sequence[Claims], known: Lexicon, family: bool) -> Iterator[Fault]:
@@ -243,18 +250,21 @@ def _faults(said: Claims, heard: Sequence[Claims], known: Lexicon, family: bool)
 def _turned_around(said: Claims, heard: Sequence[Claims]) -> bool:
     """Whether a sentence affirms what was denied or only asked, or denies what was affirmed.
 
-    What it names is looked at one thing at a time: one is turned around by half of its words when it is affirmed, and
-    only by all of them when it is denied, because a denial also says of what: "no swelling of the knee".
+    What it names is looked at one thing at a time: one is turned around by half of its words when it is affirmed, by
+    all of them when it is denied ("no swelling of the knee" also says of what), and by the word next to a denial alone.
     """
     affirmed, denied = _union(one.affirmed for one in heard), _union(one.denied for one in heard)
     only_denied, only_affirmed = denied - affirmed, affirmed - denied
+    struck = _union(one.struck for one in heard) - affirmed
     against = only_denied | (_union(one.asked for one in heard) - affirmed)
     told = affirmed | against
-    if any(2 * len(thing & against) >= len(thing & told) > 0 for thing in said.affirmations):
+    if any(thing & struck or 2 * len(thing & against) >= len(thing & told) > 0 for thing in said.affirmations):
         return True
     if said.negated and not any(one.negated for one in heard):
         return True
-    return any(thing & told and thing & told <= only_affirmed for thing in said.denials)
+    return any(thing & told and thing & told <= only_affirmed for thing in said.denials) or bool(
+        said.struck & only_affirmed
+    )
 
 
 def _sides_agree(said: Claims, heard: Sequence[Claims]) -> bool:

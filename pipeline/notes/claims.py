@@ -71,6 +71,9 @@ class Claims:
     content: frozenset[str] = frozenset()  # and what means the same
     affirmed: frozenset[str] = frozenset()  # surely
     denied: frozenset[str] = frozenset()  # surely
+    struck: frozenset[str] = (
+        frozenset()
+    )  # denied, and the first word of what is: "no *fever* at night", "is not *sure*"
     affirmations: tuple[frozenset[str], ...] = ()  # the same, each thing that is named by itself, in its own words
     denials: tuple[frozenset[str], ...] = ()
     supposed: frozenset[str] = frozenset()
@@ -90,7 +93,7 @@ class Claims:
 
 def claims(text: str, lexicon: Lexicon) -> Claims:
     """What a sentence of a note says."""
-    return _claims(tokens_of(text, lexicon), lexicon)
+    return _claims(tokens_of(text, lexicon), lexicon, written=True)
 
 
 def heard(item: Utterance, lexicon: Lexicon) -> Claims:
@@ -138,16 +141,16 @@ def tokens_of(text: str, lexicon: Lexicon) -> list[str]:
     return [lexicon.numerals.get(token, token) for token in split(_ELISION.sub(r"\1 ", plain))]
 
 
-def _claims(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
-    stood = list(stances(tokens, lexicon))
+def _claims(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -> Claims:
+    stood = list(stances(tokens, lexicon, written=written))
     words = [word for word, _, _ in stood]
     stems = [_stem(word, lexicon) for word in words]
     content = [[made] if _is_content(word, lexicon) else [] for word, made in zip(words, stems, strict=True)]
     by_stance: dict[Stance, set[str]] = {stance: set() for stance in Stance}
-    things: dict[tuple[Stance, int], set[str]] = {}
+    things: dict[tuple[Stance, int], list[str]] = {}
     for (_, stance, thing), made in zip(stood, content, strict=True):
         by_stance[stance].update(made)
-        things.setdefault((stance, thing), set()).update(_things(made, lexicon))
+        things.setdefault((stance, thing), []).extend(_things(made, lexicon))
     if lexicon is ENGLISH:
         for at, others in same_meaning(stems).items():  # "can't sleep" is no denial of insomnia
             by_stance[Stance.AFFIRMED if lexicon.denies(words[at]) else stood[at][1]].update(others)
@@ -156,6 +159,7 @@ def _claims(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
         content=frozenset[str]().union(*by_stance.values()),
         affirmed=_things(by_stance[Stance.AFFIRMED], lexicon),
         denied=_things(by_stance[Stance.DENIED], lexicon),
+        struck=frozenset(one[0] for (stance, _), one in things.items() if stance is Stance.DENIED and one),
         affirmations=tuple(frozenset(one) for (stance, _), one in things.items() if stance is Stance.AFFIRMED),
         denials=tuple(frozenset(one) for (stance, _), one in things.items() if stance is Stance.DENIED),
         supposed=_things(by_stance[Stance.SUPPOSED] - by_stance[Stance.AFFIRMED], lexicon),
@@ -259,7 +263,13 @@ def _asking(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
     """What a question says by itself: it names things, and says nothing of them."""
     named = _claims(tokens, lexicon)
     return replace(
-        named, affirmed=frozenset(), denied=frozenset(), supposed=frozenset(), negated=False, question=tuple(tokens)
+        named,
+        affirmed=frozenset(),
+        denied=frozenset(),
+        struck=frozenset(),
+        supposed=frozenset(),
+        negated=False,
+        question=tuple(tokens),
     )
 
 
@@ -273,6 +283,7 @@ def _together(told: Sequence[Claims]) -> Claims:
         content=of(one.content for one in told),
         affirmed=of(one.affirmed for one in told),
         denied=of(one.denied for one in told),
+        struck=of(one.struck for one in told),
         supposed=of(one.supposed for one in told),
         asked=of(one.asked for one in told),
         of_kin=of(one.of_kin for one in told),

@@ -21,12 +21,17 @@ class Lexicon:
     stopping: frozenset[str] = frozenset()  # verbs that deny what follows: "avoid ibuprofen", "quit smoking"
     yes: frozenset[str] = frozenset()
     no: frozenset[str] = frozenset()  # replies; a clause may follow that they do not deny
+    refusals: frozenset[str] = (
+        frozenset()
+    )  # those among them that are nothing else: no "nothing", which may be a subject
+    persons: frozenset[str] = frozenset()  # two words with which a clause of its own begins
     sides: Mapping[str, str] = field(default_factory=dict)  # each form → "left", "right" or "both"
     numerals: Mapping[str, str] = field(default_factory=dict)  # number words → digits
     turning: frozenset[str] = frozenset()  # words that end a denial
     circumstances: frozenset[str] = frozenset()  # words behind which it is open whether a denial goes on
     subjects: frozenset[str] = frozenset()  # words with which a clause of its own begins
     pronouns: frozenset[str] = frozenset()  # those among them that do so without a mark before them
+    opinions: frozenset[str] = frozenset()  # verbs through which a denial passes: "I don't think you have the flu"
     first_person: frozenset[str] = frozenset()  # a condition that begins so tells a habit: "if I walk, it hurts"
     conditions: frozenset[str] = frozenset()  # words that only suppose what follows
     warnings: frozenset[str] = frozenset()  # words of a sentence that says what is to be done in such a case
@@ -68,6 +73,8 @@ ENGLISH: Final = Lexicon(
     stopping=word_set("avoid avoids avoiding stop stops stopped stopping quit quits quitting discontinue discontinued"),
     yes=word_set("yes yeah yep yup yea correct absolutely definitely exactly"),
     no=word_set("no nope nah never none nothing"),
+    refusals=word_set("no nope nah"),
+    persons=frozenset({"the patient", "the doctor", "patient is", "patient has"}),
     sides={"left": "left", "right": "right", "bilateral": "both", "bilaterally": "both", "both": "both"},
     numerals={
         **_counted(
@@ -77,18 +84,20 @@ ENGLISH: Final = Lexicon(
         **_counted("twenty thirty forty fifty sixty seventy eighty ninety", begin=20, step=10),
         "once": "1", "twice": "2", "dozen": "12", "hundred": "100", "thousand": "1000",
     },
-    turning=word_set("but except however though although because yet still only just . ; ? ! : …"),
+    turning=word_set("but except however though although because yet still only just then . ; ? ! : …"),
     circumstances=word_set(
-        "since when with while after before during until if unless on at due to into for as like that which who in over"
+        "since when with while after before during until if unless on at due for as like that which who in over"
         " around along across within"
     ),
     subjects=word_set(
         """
-        i i'm i've i'd it it's there there's he she they we you my his her reports has have had is are was takes states
+        i i'm i've i'd i'll we'll we've we're he'll she'll they're they've they'll you're you'll you've their it it's
+        there there's he she they we you my his her reports has have had is are was takes states
         complains describes endorses notes admits does did
         """
     ),
-    pronouns=word_set("i i'm i've it's there's he she they we you my your"),
+    pronouns=word_set("i i'm i've i'll we'll we're you're you'll it's there's he she they we you my your"),
+    opinions=word_set("think believe feel see suspect expect suppose recommend want need going"),
     first_person=word_set("i i'm i've my we"),
     conditions=word_set("if unless whether"),
     warnings=word_set(
@@ -125,6 +134,8 @@ GERMAN: Final = Lexicon(
     ),
     stopping=word_set("meiden vermeiden vermeidet absetzen abgesetzt aufgehort aufhoren verzichten"),
     yes=word_set("ja jawohl genau stimmt richtig doch"),
+    refusals=word_set("nein nee"),
+    persons=frozenset({"der patient", "die patientin"}),
     no=word_set("nein nee ne nicht nie niemals keine kein"),
     sides={
         **dict.fromkeys(
@@ -144,10 +155,11 @@ GERMAN: Final = Lexicon(
         **_counted("einmal zweimal dreimal viermal", begin=1),
         "zwo": "2", "tausend": "1000",
     },
-    turning=word_set("aber jedoch allerdings sondern ausser trotzdem weil obwohl . ; ? ! : …"),
+    turning=word_set("aber jedoch allerdings sondern ausser trotzdem weil obwohl dann . ; ? ! : …"),
     circumstances=word_set("seit wenn mit wahrend nach vor bis bei auf in im an am wegen durch als dass"),
     subjects=word_set("ich es er sie wir da mein meine ist hat habe berichtet klagt nimmt gibt"),
     pronouns=word_set("ich er wir mein meine"),
+    opinions=word_set("glaube denke meine finde vermute erwarte"),
     first_person=word_set("ich mir mich mein meine man wir"),
     conditions=word_set("wenn falls ob"),
     warnings=word_set("wenn falls sollte wiedervorstellung vorstellen beobachten verschlechterung bedarf ob"),
@@ -174,6 +186,8 @@ FRENCH: Final = Lexicon(
     negations=word_set("non nan ne n pas aucun aucune jamais rien personne sans ni nie nient negatif negative"),
     stopping=word_set("eviter evite arreter arrete arretez stopper"),
     yes=word_set("oui ouais si exactement absolument effectivement"),
+    refusals=word_set("non nan"),
+    persons=frozenset({"le patient", "la patiente"}),
     no=word_set("non pas jamais aucun aucune rien nan"),
     sides={
         **dict.fromkeys(word_list("gauche gauches"), "left"),
@@ -187,10 +201,11 @@ FRENCH: Final = Lexicon(
         **_counted("vingt trente quarante cinquante soixante", begin=20, step=10),
         "une": "1", "cent": "100", "mille": "1000",
     },
-    turning=word_set("mais sauf cependant toutefois pourtant parce . ; ? ! : …"),
+    turning=word_set("mais sauf cependant toutefois pourtant parce alors . ; ? ! : …"),
     circumstances=word_set("depuis quand avec pendant apres avant jusqu lors si en dans sur pour a au sur que qui"),
     subjects=word_set("je j il elle on nous c mon ma est a rapporte signale prend presente"),
     pronouns=word_set("je j il elle on nous mon ma"),
+    opinions=word_set("pense crois suspecte recommande veux"),
     first_person=word_set("je j mon ma on nous"),
     conditions=word_set("si"),
     warnings=word_set("si cas reconsulter surveiller revenir consulter appeler aggravation persistance"),

@@ -181,6 +181,9 @@ def test_no_that_begins_a_reply_does_not_deny_what_follows() -> None:
         ("Continue losartan 50 mg daily.", "D: Call us if you gain weight, and continue the losartan 50 mg daily."),
         ("Takes ibuprofen, but not tylenol.", "P: I take ibuprofen. I don't take Tylenol."),
         ("If not better, see us in a week.", "D: If not better, see us in a week."),
+        ("The doctor does not think it is pneumonia.", "D: I don't think it's pneumonia."),
+        ("No fever, the patient has a cough.", "P: No fever, I have a cough."),
+        ("Sleep: no problems.", "P: I sleep well, no problems."),
     ],
 )
 def test_a_denial_denies_only_what_it_names(text: str, said: str) -> None:
@@ -197,10 +200,21 @@ def test_a_denial_denies_only_what_it_names(text: str, said: str) -> None:
         ("Take the ibuprofen.", "D: Don't take the ibuprofen."),
         ("Has no allergies.", "P: I have allergies."),
         ("Has chest pain at night.", "P: I don't have chest pain. I cough at night."),
+        ("Denies chest pain at night.", "P: I have chest pain. I don't cough at night."),
+        ("The patient has pneumonia.", "D: I don't think you have pneumonia."),
+        ("The bone is going to break.", "D: You are not going to break the bone."),
+        ("The breasts are fine, and things have changed.", "D: The breasts are fine, and things haven't changed."),
+        ("Allergic to penicillin.", "P: I have no allergies to penicillin."),
     ],
 )
 def test_one_thing_turned_around_among_others_is_found(text: str, said: str) -> None:
     assert Checker(talk(said)).faults(sentence(text, "0"))[:1] == ("polarity",)
+
+
+def test_what_speaks_against_a_sentence_is_not_got_rid_of_by_citing_something_else() -> None:
+    checker = Checker(talk("D: Do you have any medical problems?", "P: No, I don't have problems and I take no pills."))
+    for cited in (("0",), ("1",), ("0", "1")):
+        assert checker.faults(sentence("Has medical problems.", *cited))[:1] == ("polarity",)
 
 
 def test_a_no_that_says_more_leaves_it_open() -> None:
