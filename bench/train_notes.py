@@ -32,9 +32,6 @@ from pipeline.notes.scoring import (
     Matrix,
     SectionWeights,
     around,
-    asked_words,
-    before,
-    own_words,
     sigmoid,
     signs_of,
     terms,
@@ -204,8 +201,8 @@ def vocabulary(examples: Sequence[Example]) -> tuple[list[str], Matrix]:
     count = 0
     for example in examples:
         for one in example.seen:
-            counted.update(set(terms(own_words(one.passage))))
-            counted.update(set(terms(asked_words(one.passage))))
+            counted.update(set(terms(one.own)))
+            counted.update(set(terms(one.question)))
             count += 1
     ranked = sorted(counted, key=lambda term: (-counted[term], term))
     kept = [term for term in ranked if counted[term] >= LEAST][:MOST_TERMS]
@@ -230,16 +227,15 @@ def blank(known: Sequence[str], idf: Matrix) -> SectionWeights:
 
 def matrix(seen: Sequence[Hinted], weights: SectionWeights) -> csr_matrix:
     """What the first round looks at."""
-    own = [terms(own_words(one.passage)) for one in seen]
-    asked = [terms(asked_words(one.passage)) for one in seen]
+    known = weights.known(seen)
     parts = []
-    for found, known, factor in (
-        (own, len(weights.terms), 1.0),
-        (asked, FREQUENT, 1.0),
-        (list(before(own)), FREQUENT, BEFORE_WEIGHT),
+    for found, count, factor in (
+        (known.own, len(weights.terms), 1.0),
+        (known.asked, FREQUENT, 1.0),
+        (known.before, FREQUENT, BEFORE_WEIGHT),
     ):
-        at, columns, values = weights.vectors(found, known)
-        parts.append(csr_matrix((values * factor, (at, columns)), (len(seen), known)))
+        at, columns, values = weights.vectors(found, count)
+        parts.append(csr_matrix((values * factor, (at, columns)), (len(seen), count)))
     return hstack([*parts, csr_matrix(signs_of(seen))]).tocsr()
 
 

@@ -33,7 +33,10 @@ SECTION_OF: Final[Mapping[Topic, str]] = {
     Topic.APPOINTMENTS: "plan",
 }  # fmt: skip
 DOCTORS: Final = frozenset({"vitals", "exam", "results", "plan"})  # sections that a patient's words never fill
-IF_EVER: Final = frozenset({"plan"})  # and those that a doctor's "if" or "usually" may fill
+ALL: Final = frozenset(LEAST)
+PATIENTS: Final = ALL - DOCTORS
+IF_EVER: Final = frozenset({"plan"})  # what a doctor's "if" or "usually" may fill
+MEASURED: Final = frozenset({"vitals"})  # what no figure to reach may fill
 OF_THE_PATIENT: Final = word_set("you you're you've your patient patient's he he's his she she's her")
 # Topics that the rules are sure of: what is named there is too dangerous to leave out, or easily recognised.
 SURE: Final = frozenset(
@@ -58,9 +61,11 @@ def decided(one: Hinted, rule: Place | None, likely: Mapping[str, float]) -> Pla
         return Place(rule.topic, OF_SURE + likely[SECTION_OF[rule.topic]])
     if one.found[Cue.INTRODUCTION] and one.passage.position < INTRODUCED_BY and likely["history"] > LEAST["history"]:
         return Place(Topic.HISTORY, likely["history"] + OF_INTRODUCTION)
-    open_to = {section: likely[section] for section in LEAST if _may_fill(one, section)}
-    section = max(open_to, key=lambda name: open_to[name] / LEAST[name])
-    likelihood = open_to[section]
+    open_to = _open_to(one)
+    if not open_to:
+        return None
+    section = max(open_to, key=lambda name: likely[name] / LEAST[name])
+    likelihood = likely[section]
     talks = one.passage.role is not Role.PATIENT and is_talk(one.found)
     least = LEAST[section] * (OF_NO_HINT if CLINICAL.isdisjoint(one.found) else 1.0)
     if likelihood < max(least, LEAST_OF_TALK if talks else 0.0):
@@ -79,17 +84,17 @@ def _is_sure(one: Hinted, rule: Place, likely: Mapping[str, float]) -> bool:
     return rule.topic in SURE or (rule.topic is Topic.PLAN and one.found[Cue.CONDITIONAL] > 0)
 
 
-def _may_fill(one: Hinted, section: str) -> bool:
-    """Whether a section may hold what this speaker said in this way."""
+def _open_to(one: Hinted) -> frozenset[str]:
+    """The sections that may hold what this speaker said in this way."""
     if one.passage.role is Role.PATIENT:
-        return section not in DOCTORS
-    said = one.passage.words
-    if section == "vitals" and not TARGETS.isdisjoint(said):
-        return False
-    if section not in DOCTORS and one.passage.role is Role.DOCTOR and OF_THE_PATIENT.isdisjoint(said):
-        return bool(one.found[Cue.INTRODUCTION])
-    general = one.found[Cue.CONDITIONAL] or not GENERAL.isdisjoint(said)
-    return not general or section in IF_EVER
+        return PATIENTS
+    said = one.said
+    if one.found[Cue.CONDITIONAL] or not GENERAL.isdisjoint(said):
+        return IF_EVER
+    closed = frozenset[str]() if TARGETS.isdisjoint(said) else MEASURED
+    if one.passage.role is Role.DOCTOR and OF_THE_PATIENT.isdisjoint(said) and not one.found[Cue.INTRODUCTION]:
+        closed |= PATIENTS
+    return ALL - closed
 
 
 def _topic(one: Hinted, rule: Place | None, section: str) -> Topic:

@@ -16,7 +16,7 @@ from pipeline.notes.cues import Cue, cues
 from pipeline.notes.dictation import is_dictated
 from pipeline.notes.exchanges import Exchange, Passage, passages
 from pipeline.notes.extraction import measurements, medications
-from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording, wording_of
+from pipeline.notes.grounding import Wording, cite_wording, grounded_wording, wording_of
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.phrasing import statement
 from pipeline.notes.problems import by_problem, symptoms, told_by_problem
@@ -27,7 +27,7 @@ from pipeline.notes.speakers import with_guessed_roles
 from pipeline.notes.templates import Template, primary_language
 from pipeline.notes.topics import Placed, place
 from pipeline.notes.units import units
-from pipeline.notes.wording import clean, negations
+from pipeline.notes.wording import clean, negations, split
 from pipeline.types import Role, Utterance
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ def _candidates(
         around = {item: heard[item] for item in one.passage.items}
         for plain in _sentences(one.passage, one.topic):
             text = in_full(told_of(plain, one.passage.words, sex))
-            said = wording(text)
+            said = wording_of(split(text))
             cited = cite_wording(said, around, _always(one.passage)) or one.passage.items[:1]
             if grounded_wording(said, [around[item] for item in cited]):
                 sentence = NoteSentence(text=text, items=cited)

@@ -1,7 +1,6 @@
 """What the rules see in each passage of a talk: the same for placing it by rules and for scoring it by weights."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.notes.cues import Cue, cues
@@ -16,9 +15,16 @@ class Hinted:
     """A passage with its hints."""
 
     passage: Passage
+    own: Sequence[str]  # the words of a statement, or of a reply
+    question: Sequence[str]  # the words of the question that it answers
     found: Found  # of all its words
     asked: Found  # of its question alone; empty for a statement
     examining: bool  # an examination was announced before it, or by it
+
+    @property
+    def said(self) -> Sequence[str]:
+        """All its words."""
+        return (*self.question, *self.own) if self.question else self.own
 
 
 def hinted(passages: Iterable[Passage]) -> list[Hinted]:
@@ -26,8 +32,13 @@ def hinted(passages: Iterable[Passage]) -> list[Hinted]:
     seen: list[Hinted] = []
     examining = False
     for passage in passages:
-        found = cues(passage.words)
-        asked = cues(words(passage.question)) if isinstance(passage, Exchange) else Counter[Cue]()
+        if isinstance(passage, Exchange):
+            own, question = tuple(words(passage.reply)), tuple(words(passage.question))
+        else:
+            own, question = passage.words, ()
+        asked = cues(question)
+        found = asked + cues(own)
         examining = examining or (passage.role is not Role.PATIENT and found[Cue.PROCEDURE] > 0)
-        seen.append(Hinted(passage=passage, found=found, asked=asked, examining=examining))
+        one = Hinted(passage=passage, own=own, question=question, found=found, asked=asked, examining=examining)
+        seen.append(one)
     return seen

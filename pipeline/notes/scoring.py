@@ -6,21 +6,22 @@ the answers of the first for the passages around it. The weights were learned by
 shipped beside this file as `sections.npz`. English only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.notes.cues import Cue
-from pipeline.notes.exchanges import Answer, Exchange, Passage
+from pipeline.notes.exchanges import Answer, Exchange
 from pipeline.notes.hints import Hinted
-from pipeline.notes.wording import words
+from pipeline.notes.placing import Found
 from pipeline.types import Role
 
 Matrix: TypeAlias = NDArray[np.float32]
@@ -34,7 +35,8 @@ AROUND = 3  # passages before and behind one whose first answers the second roun
 FAR_AROUND = 8  # the same for their mean
 RECENT = 12  # passages for which a hint counts as recent
 PARTS = 10  # of a talk
-SHORT, LONG = 5, 14  # words
+SHORT, LONG, LONGEST = 5, 14, 30  # words
+LATE = 0.6  # part of the talk from which doctors sum up
 OF_SECOND = 0.6  # share of the second round in the score
 SUREST = 30.0  # log-odds; beyond it 32 bits hold no more
 HINTS: Final = tuple(Cue)
@@ -42,7 +44,9 @@ ANSWERS: Final = tuple(Answer)
 ROLES: Final = tuple(Role)
 FIRST_PERSON: Final = frozenset({"i", "i'm", "i've", "my", "me"})
 SECOND_PERSON: Final = frozenset({"you", "you're", "you've", "your"})
-SIGNS: Final = 3 * len(HINTS) + len(ROLES) + len(ANSWERS) + PARTS + 11
+KINDS: Final = (len(ROLES), len(ANSWERS) + 1, PARTS)
+FIGURE: Final = re.compile(r"\d").match
+SIGNS: Final = 3 * len(HINTS) + sum(KINDS) + 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,40 +78,49 @@ class SectionWeights:
         return mixed
 
     def _first(self, seen: Sequence[Hinted], signs: Matrix) -> Matrix:
-        own = [terms(own_words(one.passage)) for one in seen]
+        known = self.known(seen)
         total = signs @ self.signs + self.bias
-        total += self._sum(own, self.own)
-        total += self._sum([terms(asked_words(one.passage)) for one in seen], self.asked)
-        total += self._sum(list(before(own)), self.before)
+        for found, weights in ((known.own, self.own), (known.asked, self.asked), (known.before, self.before)):
+            rows, columns, values = self.vectors(found, len(weights))
+            if len(columns):
+                filled, begins = np.unique(rows, return_index=True)
+                total[filled] += np.add.reduceat(weights[columns] * values[:, None], begins)
         return sigmoid(total)
 
-    def _sum(self, found: Sequence[Sequence[str]], weights: Matrix) -> Matrix:
-        """The mean-like sum of weights of each passage's terms. Shape (n_passages, n_sections)."""
-        rows, columns, values = self.vectors(found, len(weights))
-        total = np.zeros((len(found), len(SECTIONS)), dtype=np.float32)
-        if len(columns):
-            filled, begins = np.unique(rows, return_index=True)
-            total[filled] = np.add.reduceat(weights[columns] * values[:, None], begins)
-        return total
+    def known(self, seen: Sequence[Hinted]) -> "Known":
+        """The terms of each passage that have weights."""
+        own = [self._ids(one.own) for one in seen]
+        return Known(
+            own=own,
+            asked=[self._ids(one.question) for one in seen],
+            before=[frozenset().union(*own[max(0, at - BEFORE) : at]) for at in range(len(own))],
+        )
+
+    def _ids(self, said: Sequence[str]) -> frozenset[int]:
+        index = self.terms
+        return frozenset(index[term] for term in terms(said) if term in index)
 
     def vectors(
-        self, found: Sequence[Sequence[str]], known: int
+        self, found: Sequence[frozenset[int]], known: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], Matrix]:
         """The terms among the first `known` ones: row, column, and value of each, every row of length 1."""
-        index = self.terms
-        pairs = [
-            (row, at)
-            for row, each in enumerate(found)
-            for at in sorted({index[term] for term in each if term in index})
-            if at < known
-        ]
-        if not pairs:
-            empty = np.zeros(0, dtype=np.int64)
-            return empty, empty, np.zeros(0, dtype=np.float32)
-        rows, columns = np.array(pairs, dtype=np.int64).T
+        counts = [len(each) for each in found]
+        columns = np.fromiter(chain.from_iterable(map(sorted, found)), dtype=np.int64, count=sum(counts))
+        rows = np.repeat(np.arange(len(found)), counts)
+        kept = columns < known
+        rows, columns = rows[kept], columns[kept]
         values = self.idf[columns]
         length = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(found)))
         return rows, columns, (values / length[rows]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """For each passage the places of its terms among those that have weights."""
+
+    own: list[frozenset[int]]
+    asked: list[frozenset[int]]
+    before: list[frozenset[int]]
 
 
 @cache
@@ -134,68 +147,59 @@ def sigmoid(odds: Matrix) -> Matrix:
     return (1 / (1 + np.exp(-np.clip(odds, -SUREST, SUREST)))).astype(np.float32)
 
 
-def own_words(passage: Passage) -> Sequence[str]:
-    """The words of a statement, or of a reply."""
-    return words(passage.reply) if isinstance(passage, Exchange) else passage.words
-
-
-def asked_words(passage: Passage) -> Sequence[str]:
-    """The words of the question that a passage answers."""
-    return words(passage.question) if isinstance(passage, Exchange) else ()
-
-
 def terms(said: Sequence[str]) -> list[str]:
     """What the weights know: words, and pairs of neighbours."""
     return [*said, *(f"{one} {other}" for one, other in pairwise(said))]
 
 
-def before(own: Sequence[Sequence[str]]) -> Iterator[list[str]]:
-    """For each passage the terms of those before it."""
-    for at in range(len(own)):
-        yield [term for each in own[max(0, at - BEFORE) : at] for term in each]
-
-
 def signs_of(seen: Sequence[Hinted]) -> Matrix:
     """What is not words: hints, who speaks, where in the talk, how long. Shape (n_passages, SIGNS)."""
-    signs = np.zeros((len(seen), SIGNS), dtype=np.float32)
-    last = dict.fromkeys(HINTS, -RECENT - 1)
-    kinds = len(HINTS)
-    for row, one in enumerate(seen):
-        passage = one.passage
-        for cue in one.found:
-            signs[row, cue - 1] = 1
-            last[cue] = row
-        for cue in one.asked:
-            signs[row, kinds + cue - 1] = 1
-        for cue, at in last.items():
-            if row - at <= RECENT:
-                signs[row, 2 * kinds + cue - 1] = 1
-        said = passage.words
-        own = own_words(passage)
-        asks = isinstance(passage, Exchange)
-        doctor = passage.role is Role.DOCTOR
-        base = 3 * kinds
-        signs[row, base + ROLES.index(passage.role)] = 1
-        base += len(ROLES)
-        if isinstance(passage, Exchange):
-            signs[row, base + ANSWERS.index(passage.answer)] = 1
-        base += len(ANSWERS)
-        signs[row, base + min(PARTS - 1, int(passage.position * PARTS))] = 1
-        base += PARTS
-        signs[row, base : base + 11] = (
-            asks,
-            len(own) < SHORT,
-            SHORT <= len(own) < LONG,
-            len(own) >= LONG,
-            min(1.0, len(said) / 30),
-            passage.position,
-            doctor and passage.position > 0.6,
-            one.examining,
-            any(word[0].isdigit() for word in said),
-            not FIRST_PERSON.isdisjoint(own),
-            not SECOND_PERSON.isdisjoint(own),
-        )
-    return signs
+    found = _marked([one.found for one in seen])
+    return np.hstack([found, _marked([one.asked for one in seen]), _recently(found), _circumstances(seen)])
+
+
+def _marked(hints: Sequence[Found]) -> Matrix:
+    """1 where there is a hint of a kind. Shape (n_passages, n_kinds)."""
+    marked = np.zeros((len(hints), len(HINTS)), dtype=np.float32)
+    places = [(row, cue - 1) for row, found in enumerate(hints) for cue in found]
+    if places:
+        marked[tuple(np.array(places).T)] = 1
+    return marked
+
+
+def _recently(found: Matrix) -> Matrix:
+    """1 where there is a hint of a kind in a passage or in one of the `RECENT` before it."""
+    counted = np.vstack([np.zeros((RECENT + 1, found.shape[1]), dtype=np.float32), np.cumsum(found, axis=0)])
+    return (counted[RECENT + 1 :] > counted[: len(found)]).astype(np.float32)
+
+
+def _circumstances(seen: Sequence[Hinted]) -> Matrix:
+    """Who speaks, what is answered, when, how much: one of each kind is 1."""
+    passages = [one.passage for one in seen]
+    answers = [each.answer if isinstance(each, Exchange) else None for each in passages]
+    kinds = [
+        np.array([ROLES.index(each.role) for each in passages]),
+        np.array([len(ANSWERS) if answer is None else ANSWERS.index(answer) for answer in answers]),
+        np.array([min(PARTS - 1, int(each.position * PARTS)) for each in passages]),
+    ]
+    chosen = [np.eye(count, dtype=np.float32)[kind] for kind, count in zip(kinds, KINDS, strict=True)]
+    return np.hstack([*chosen, np.array([_measures(one) for one in seen], dtype=np.float32)])
+
+
+def _measures(one: Hinted) -> tuple[float, ...]:
+    passage, length = one.passage, len(one.own)
+    return (
+        length < SHORT,
+        SHORT <= length < LONG,
+        length >= LONG,
+        min(1.0, (len(one.question) + length) / LONGEST),
+        passage.position,
+        passage.role is Role.DOCTOR and passage.position > LATE,
+        one.examining,
+        any(map(FIGURE, one.said)),
+        not FIRST_PERSON.isdisjoint(one.own),
+        not SECOND_PERSON.isdisjoint(one.own),
+    )
 
 
 def around(first: Matrix) -> Matrix:

@@ -79,10 +79,10 @@ def _placed(one: Hinted, place: Place, rule: Place | None, order: int) -> Placed
 
 def _is_sentence(one: Hinted) -> bool:
     """Whether a passage is neither too short nor too long to say one thing."""
-    count = len(one.passage.words)
+    count = len(one.own) + len(one.question)
     if isinstance(one.passage, Exchange):
         return count <= LONGEST_STATEMENT
-    finds = one.passage.words[0] == "no" or one.found[Cue.FINDING]
+    finds = one.own[0] == "no" or one.found[Cue.FINDING]
     shortest = SHORTEST_FINDING if finds and not CLINICAL.isdisjoint(one.found) else SHORTEST_STATEMENT
     return shortest <= count <= LONGEST_STATEMENT
 

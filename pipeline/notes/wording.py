@@ -50,6 +50,8 @@ SIDES = frozenset({"left", "right", "bilateral", "bilaterally", "both"})
 
 PREFIXES = word_set("re co de in un pre x")  # "re-recorded" is no stutter
 
+INFLECTED = frozenset("sgde")  # last letters of words that may have an ending
+
 UNPAUSED = word_set("of to the a an in for with from my your at by i some")  # a comma behind these marks a lost filler
 
 # Words that say nothing clinical by themselves, and the few that a note adds.
@@ -77,6 +79,7 @@ _TOKEN = re.compile(
     r"|[^\W_]+(?:(?:['’./%-]|,(?=\d{3}\b))[^\W_]+)*[%+]?"
     r"|[.,;:?!…]"
 )
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
 
 
@@ -179,20 +182,28 @@ def _without_stutters(tokens: list[str]) -> list[str]:
     """Immediate repetitions of up to three words, once: "i had i had" → "i had". Numbers stay as they are."""
     for _ in range(STUTTER_PASSES):
         lower = [token.lower() for token in tokens]
-        if len(set(lower)) == len(lower):
-            break
         kept: list[str] = []
-        at = 0
-        while at < len(tokens):
-            recurs = lower[at] in lower[at + 1 : at + 2 + LONGEST_STUTTER]
-            length = _repeated(lower, at) if recurs else 0
-            if not length:
-                kept.append(tokens[at])
-            at += max(1, length)
-        if len(kept) == len(tokens):
+        begin = 0
+        for at in _recurring(lower):
+            if at >= begin and (length := _repeated(lower, at)):
+                kept.extend(tokens[begin:at])
+                begin = at + length
+        if not begin:
             break
-        tokens = kept
+        tokens = [*kept, *tokens[begin:]]
     return tokens
+
+
+def _recurring(words: Sequence[str]) -> list[int]:
+    """Where words stand that are said again within the reach of a stutter."""
+    places: list[int] = []
+    last: dict[str, int] = {}
+    for at, word in enumerate(words):
+        before = last.get(word, -1)
+        if before >= 0 and at - before <= LONGEST_STUTTER + 1:
+            places.append(before)
+        last[word] = at
+    return sorted(places)
 
 
 def _repeated(words: Sequence[str], at: int) -> int:
@@ -225,21 +236,28 @@ def join(tokens: Iterable[str]) -> str:
 
 def stem(word: str) -> str:
     """A word without the endings of number and tense: "coughing", "coughs", "coughed" → "cough"."""
-    if len(word) < 4 or not word[-1].isalpha():
-        return word
     if word.startswith("allerg"):  # "any allergies" – "I'm allergic"
         return "allerg"
+    last = word[-1:]
+    if last not in INFLECTED or len(word) < 4:
+        return word
+    if last == "s":
+        return _without_s(word)
+    if last == "g":
+        return _without_doubling(word[:-3]) if word.endswith("ing") and len(word) > 5 else word
+    if last == "d":
+        return _without_doubling(word[:-2]) if word.endswith("ed") and len(word) > 4 else word
+    return word[:-1]
+
+
+def _without_s(word: str) -> str:
     if word.endswith("'s"):
         word = word[:-2]
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
-    if word.endswith("s") and word[-2] not in "suai":
+    if word.endswith("s") and word[-2:-1] not in ("s", "u", "a", "i"):
         word = word[:-1]
-    if word.endswith("ing") and len(word) > 5:
-        return _without_doubling(word[:-3])
-    if word.endswith("ed") and len(word) > 4:
-        return _without_doubling(word[:-2])
-    return word.removesuffix("e") if len(word) > 3 else word
+    return stem(word) if word[-1:] != "s" else word
 
 
 def _without_doubling(base: str) -> str:
@@ -253,15 +271,16 @@ def is_negation(word: str) -> bool:
 
 def negations(lower_words: Iterable[str]) -> int:
     """How often something is denied."""
-    return sum(is_negation(word) for word in lower_words)
+    return sum(1 for word in lower_words if word in NEGATIONS or word[-3:] == "n't" or word == "cannot")
 
 
 def numbers(lower_words: Iterable[str]) -> Counter[str]:
     """Every number said, also those that stayed in words."""
     found: Counter[str] = Counter()
     for word in lower_words:
-        found.update(_NUMBER.findall(word) if any(map(str.isdigit, word)) else ())
-        if word in NUMBER_WORDS:
+        if _DIGIT.search(word):
+            found.update(_NUMBER.findall(word))
+        elif word in NUMBER_WORDS:
             found[word] += 1
     return found
 
