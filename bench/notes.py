@@ -23,13 +23,17 @@ from bench.notes_sets import Split, Visit, calls, notes_folder, snippets, visits
 from bench.notes_writing import Cost, Write, embedded, measure, resident_mb, written
 from bench.offline import Engine
 from bench.role_dialogues import ACI
+from pipeline.notes.snippets import header_of as snippet_header
 from pipeline.notes.templates import Template, choose_template, read_templates
+from pipeline.types import Utterance
 from server.settings import config_directory
 
 SETS = ("aci", "mts", "primock", "ours")
 BY_TOPIC = "GENERAL_MEDICINE"  # each of its sections has one topic: headers of snippets are read off it
 
 MakeWriter: TypeAlias = Callable[[Template], Write]
+MakeHeader: TypeAlias = Callable[[Sequence[Utterance]], str]
+"""What tells the header of a snippet from what is said in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ class NotesOptions:
     engine: Engine | None = None  # None: nothing is recognised
     writer: str = "embedded"
     make_writer: MakeWriter = embedded
+    make_header: MakeHeader | None = snippet_header  # None: headers are read off the notes
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +93,7 @@ async def run(options: NotesOptions, console: Console) -> Measured:
     with console.status("Comparing"):
         sets = [figures(name, of) for name, of in drafts.items()]
     every = [one for of in drafts.values() for one in of]
-    headers = _headers([one for one in every if one.visit.header])
+    headers = _headers([one for one in every if one.visit.header], options.make_header)
     visits_of = next((one for one in sets if one.name.startswith(ACI)), None)
     report = Report(
         writer=options.writer,
@@ -126,11 +131,12 @@ async def _written(write: Write, visit: Visit) -> Written:
     return Written(visit=visit, note=note, took_s=took_s)
 
 
-def _headers(snippets_written: Sequence[Written]) -> Classified | None:
+def _headers(snippets_written: Sequence[Written], make_header: MakeHeader | None) -> Classified | None:
     if not snippets_written:
         return None
     wanted = [one.visit.header for one in snippets_written]
-    return classified(wanted, [header_of(one.note) for one in snippets_written])
+    found = [make_header(one.visit.items) if make_header else header_of(one.note) for one in snippets_written]
+    return classified(wanted, found)
 
 
 async def _heard(

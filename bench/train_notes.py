@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.sparse import csr_matrix, hstack, vstack
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from bench.role_dialogues import ACI, MTS, Dialogue, aci_bench, mts_dialog, unmarked
 from pipeline.notes.exchanges import passages
@@ -36,12 +37,13 @@ from pipeline.notes.scoring import (
     signs_of,
     terms,
 )
+from pipeline.notes.snippets import HEADERS, terms_of
 from pipeline.notes.speakers import with_guessed_roles
 from pipeline.notes.units import units
 from pipeline.notes.wording import clean, content_words, words
 from pipeline.types import Utterance
 
-HEADERS: Final = {
+HEADINGS: Final = {
     "history": "CHIEF COMPLAINT|CC|HISTORY OF PRESENT ILLNESS|HPI|SUBJECTIVE",
     "review": r"REVIEW OF S\w+",
     "exam": "PHYSICAL EXAM(?:INATION)?|EXAM|EXAMINATION",
@@ -57,7 +59,7 @@ HEADERS: Final = {
     "obstetric": "BIRTH HISTORY",
 }
 _HEADER: Final = re.compile(
-    "|".join(rf"(?P<{name}>^\s*(?:{titles})\s*(?::|$))" for name, titles in HEADERS.items()), re.MULTILINE
+    "|".join(rf"(?P<{name}>^\s*(?:{titles})\s*(?::|$))" for name, titles in HEADINGS.items()), re.MULTILINE
 )
 SNIPPETS: Final = {
     "GENHX": "history", "CC": "history", "ROS": "review", "PASTMEDICALHX": "past_medical",
@@ -81,6 +83,11 @@ FIRST_C, SECOND_C = 2.0, 1.0  # scikit-learn's C
 FOLDS: Final = 5
 MARKED: Final = (True, False)  # views of a visit
 BEFORE_WEIGHT: Final = 0.5
+SNIPPET_C: Final = 0.5
+IN_STEPS: Final = ("own", "asked", "before", "snippet_said", "snippet_doctors")  # arrays of 8 bits
+
+Snippet: TypeAlias = tuple[list[Utterance], str]
+"""The items of a snippet, and its header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +99,9 @@ class Example:
     visit: bool  # else a snippet
 
 
-def talk(dialogue: Dialogue, *, marked: bool = True) -> list[Hinted]:
-    """The passages of a dialogue as the writer sees them."""
-    items = [
+def items_of(dialogue: Dialogue, *, marked: bool = True) -> list[Utterance]:
+    """What was said, as the items of a transcript."""
+    return [
         Utterance(
             id=str(at),
             stream="",
@@ -105,6 +112,11 @@ def talk(dialogue: Dialogue, *, marked: bool = True) -> list[Hinted]:
         )
         for at, said in enumerate(dialogue.said)
     ]
+
+
+def talk(dialogue: Dialogue, *, marked: bool = True) -> list[Hinted]:
+    """The passages of a dialogue as the writer sees them."""
+    items = items_of(dialogue, marked=marked)
     cleaned = {item.id: clean(item.text) for item in items}
     return hinted(passages(with_guessed_roles(units(items, cleaned))))
 
@@ -195,6 +207,13 @@ def _snippets(file: Path, rarity: Rarity) -> list[Example]:
     return examples
 
 
+def headed(file: Path) -> list[Snippet]:
+    """The snippets of a file of MTS-Dialog."""
+    return [
+        (items_of(dialogue), row["section_header"]) for dialogue, row in zip(mts_dialog(file), rows(file), strict=True)
+    ]
+
+
 def vocabulary(examples: Sequence[Example]) -> tuple[list[str], Matrix]:
     """The terms that occur often, most frequent first, and their inverse document frequency."""
     counted: Counter[str] = Counter()
@@ -222,6 +241,9 @@ def blank(known: Sequence[str], idf: Matrix) -> SectionWeights:
         bias=none,
         second=none,
         second_bias=none,
+        snippet_said=none,
+        snippet_doctors=none,
+        snippet_bias=none,
     )
 
 
@@ -295,6 +317,22 @@ def train(examples: Sequence[Example]) -> SectionWeights:
     )
 
 
+def with_snippets(weights: SectionWeights, snippets: Sequence[Snippet]) -> SectionWeights:
+    """The weights with those that tell the headers of snippets."""
+    known = len(weights.terms)
+    places = [terms_of(items, weights) for items, _ in snippets]
+    parts = []
+    for found in zip(*places, strict=True):
+        at, columns, values = weights.vectors(found, known)
+        parts.append(csr_matrix((values, (at, columns)), (len(snippets), known)))
+    model = LinearSVC(C=SNIPPET_C, class_weight="balanced", random_state=0)
+    model.fit(hstack(parts).tocsr(), [header for _, header in snippets])
+    order = [list(model.classes_).index(header) for header in HEADERS]
+    said, doctors = np.split(model.coef_[order].T.astype(np.float32), 2)
+    bias = model.intercept_[order].astype(np.float32)
+    return replace(weights, snippet_said=said, snippet_doctors=doctors, snippet_bias=bias)
+
+
 def packed(weights: SectionWeights) -> bytes:
     """The weights as a file: those of terms in steps of 8 bits, everything else in 16."""
     arrays: dict[str, NDArray[np.generic]] = {
@@ -304,8 +342,9 @@ def packed(weights: SectionWeights) -> bytes:
         "bias": weights.bias,
         "second": weights.second.astype(np.float16),
         "second_bias": weights.second_bias,
+        "snippet_bias": weights.snippet_bias,
     }
-    for name in ("own", "asked", "before"):
+    for name in IN_STEPS:
         values = getattr(weights, name)
         step = float(np.abs(values).max()) / 127
         arrays[name] = np.rint(values / step).astype(np.int8)
@@ -323,6 +362,6 @@ def run(notes: Path, out: Path, console: Console) -> None:
     """Train, and write the weights."""
     examples = read(notes)
     with console.status("Training"):
-        weights = train(examples)
+        weights = with_snippets(train(examples), headed(notes / MTS / "train.csv"))
     out.write_bytes(packed(weights))
     console.print(f"{len(weights.terms)} terms, {out.stat().st_size / 1e6:.2f} MB: {out}")

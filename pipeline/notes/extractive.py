@@ -1,6 +1,6 @@
-"""The embedded note writer: an extract of what was said, put into sections by rules.
+"""The embedded note writer: an extract of what was said, put into sections by rules and small learned weights.
 
-It needs no weights and no network, and writes the same note for the same transcript. It infers nothing: every sentence
+It needs no network, and writes the same note for the same transcript. It infers nothing: every sentence
 is a passage of the talk in the third person, or a quotation, with the items that hold its words.
 """
 
@@ -79,8 +79,9 @@ def write_note(
     placed = place(watching(passages(spoken_units), wanted), dictated=dictated)
     if not _about_health(placed):
         raise TranscriptTooShort
-    candidates = _candidates(watching(placed, wanted), cleaned, sex := stated_sex(spoken_units))
-    sections = tuple(_sections(template, Selection(candidates, spoken), language, layout, split_by_problem, sex))
+    sex = stated_sex(spoken_units)
+    selection = Selection(placed, _Writer(cleaned, sex, wanted), spoken)
+    sections = tuple(_sections(template, selection, language, layout, split_by_problem, sex))
     if not sections:
         raise TranscriptTooShort
     return Note(
@@ -116,30 +117,39 @@ def watching(each: Iterable[T], wanted: Callable[[], object]) -> Iterator[T]:
         yield one
 
 
-def _candidates(
-    placed: Iterable[Placed], cleaned: Mapping[str, tuple[str, ...]], sex: Sex | None
-) -> Iterator[Candidate]:
-    """Every placed passage as one or more sentences that rest on what was said; what does not is dropped."""
-    heard: dict[str, Wording] = {}  # items looked at so far, by id
-    for one in placed:
-        for item in one.passage.items:
-            if item not in heard:
-                heard[item] = wording_of(cleaned[item])
-        around = {item: heard[item] for item in one.passage.items}
-        for plain in _sentences(one.passage, one.topic):
-            text = in_full(told_of(plain, one.passage.words, sex))
+class _Writer:
+    """Makes sentences of placed passages, looking at each transcript item once."""
+
+    def __init__(
+        self, cleaned: Mapping[str, tuple[str, ...]], sex: Sex | None, wanted: Callable[[], object] = lambda: None
+    ) -> None:
+        self._cleaned = cleaned
+        self._sex = sex
+        self._wanted = wanted
+        self._heard: dict[str, Wording] = {}  # items looked at so far, by id
+
+    def __call__(self, placed: Placed) -> Iterator[Candidate]:
+        """A passage as one or more sentences that rest on what was said; what does not is dropped."""
+        self._wanted()
+        passage = placed.passage
+        around = {item: self._wording(item) for item in passage.items}
+        for plain in _sentences(passage, placed.topic):
+            text = in_full(told_of(plain, passage.words, self._sex))
             said = wording_of(split(text))
-            cited = cite_wording(said, around, _always(one.passage)) or one.passage.items[:1]
+            cited = cite_wording(said, around, _always(passage)) or passage.items[:1]
             if grounded_wording(said, [around[item] for item in cited]):
-                sentence = NoteSentence(text=text, items=cited)
                 yield Candidate(
-                    sentence=sentence,
+                    sentence=NoteSentence(text=text, items=cited),
                     wording=said,
-                    topic=one.topic,
-                    score=one.score,
-                    order=one.order,
-                    others=names_others(one.passage.words),
+                    topic=placed.topic,
+                    order=placed.order,
+                    others=names_others(passage.words),
                 )
+
+    def _wording(self, item: str) -> Wording:
+        if item not in self._heard:
+            self._heard[item] = wording_of(self._cleaned[item])
+        return self._heard[item]
 
 
 def _sentences(passage: Passage, topic: Topic) -> tuple[str, ...]:

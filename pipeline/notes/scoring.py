@@ -39,6 +39,10 @@ SHORT, LONG, LONGEST = 5, 14, 30  # words
 LATE = 0.6  # part of the talk from which doctors sum up
 OF_SECOND = 0.6  # share of the second round in the score
 SUREST = 30.0  # log-odds; beyond it 32 bits hold no more
+ARRAYS: Final = (
+    "idf", "own", "asked", "before", "signs", "bias", "second", "second_bias", "snippet_said", "snippet_doctors",
+    "snippet_bias",
+)  # fmt: skip
 HINTS: Final = tuple(Cue)
 ANSWERS: Final = tuple(Answer)
 ROLES: Final = tuple(Role)
@@ -54,7 +58,8 @@ class SectionWeights:
     """What `sections.npz` holds; `n_terms` words and pairs, `n_sections` as in `SECTIONS`.
 
     Shapes: `idf` (n_terms,); `own` (n_terms, n_sections); `asked` and `before` (n_frequent, n_sections), for the terms
-    that come first; `signs` (SIGNS, n_sections); `bias` (n_sections,); `second` (n_views, n_sections).
+    that come first; `signs` (SIGNS, n_sections); `bias` (n_sections,); `second` (n_views, n_sections); `snippet_said`
+    and `snippet_doctors` (n_terms, n_headers), `snippet_bias` (n_headers,) of `pipeline.notes.snippets`.
     """
 
     terms: Mapping[str, int]
@@ -66,6 +71,9 @@ class SectionWeights:
     bias: Matrix
     second: Matrix
     second_bias: Matrix
+    snippet_said: Matrix
+    snippet_doctors: Matrix
+    snippet_bias: Matrix
 
     def scores(self, seen: Sequence[Hinted]) -> Matrix:
         """How likely each passage is told in each section, 0 to 1. Shape (n_passages, n_sections)."""
@@ -89,14 +97,15 @@ class SectionWeights:
 
     def known(self, seen: Sequence[Hinted]) -> "Known":
         """The terms of each passage that have weights."""
-        own = [self._ids(one.own) for one in seen]
+        own = [self.places(one.own) for one in seen]
         return Known(
             own=own,
-            asked=[self._ids(one.question) for one in seen],
+            asked=[self.places(one.question) for one in seen],
             before=[frozenset().union(*own[max(0, at - BEFORE) : at]) for at in range(len(own))],
         )
 
-    def _ids(self, said: Sequence[str]) -> frozenset[int]:
+    def places(self, said: Sequence[str]) -> frozenset[int]:
+        """The places of the terms of these words among those that have weights."""
         index = self.terms
         return frozenset(index[term] for term in terms(said) if term in index)
 
@@ -137,7 +146,7 @@ def unpacked(packed: bytes) -> SectionWeights:
             name: arrays[name].astype(np.float32) * np.float32(arrays[f"{name}_step"])
             if f"{name}_step" in arrays
             else arrays[name].astype(np.float32)
-            for name in ("idf", "own", "asked", "before", "signs", "bias", "second", "second_bias")
+            for name in ARRAYS
         }
     return SectionWeights(terms={term: at for at, term in enumerate(listed)}, **values)
 

@@ -1,11 +1,12 @@
 """Which sentences a section keeps: the most telling ones within a budget of words, none twice, in spoken order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pipeline.notes.grounding import Wording
 from pipeline.notes.note import NoteSentence, Topic
+from pipeline.notes.topics import Placed
 
 # Words that a topic may fill in a visit of ordinary length. What is dangerous to leave out has room for anything.
 BUDGET: Final[Mapping[Topic, int]] = {
@@ -30,6 +31,7 @@ BUDGET: Final[Mapping[Topic, int]] = {
 }
 ORDINARY_VISIT = 1500  # words of talk; longer visits get longer notes
 LONGEST_GROWTH = 2.0
+LEAST_ROOM = 8  # words; with less room nothing shorter is looked for
 SAME = 0.8  # share of the shorter sentence's content words in the longer one that makes it a repetition
 
 
@@ -40,18 +42,21 @@ class Candidate:
     sentence: NoteSentence
     wording: Wording
     topic: Topic
-    score: float  # only compared within a topic
     order: int  # place in the talk
     others: bool = False  # whether it speaks of somebody beside doctor and patient
 
 
 class Selection:
-    """Chooses topic by topic; what one topic has said no other says again."""
+    """Chooses topic by topic; what one topic has said no other says again.
 
-    def __init__(self, candidates: Iterable[Candidate], spoken: int) -> None:
-        self._by_topic: dict[Topic, list[Candidate]] = {topic: [] for topic in Topic}
-        for one in candidates:
+    `written` makes sentences of a passage: only of those that there may be room for.
+    """
+
+    def __init__(self, placed: Iterable[Placed], written: Callable[[Placed], Iterable[Candidate]], spoken: int) -> None:
+        self._by_topic: dict[Topic, list[Placed]] = {topic: [] for topic in Topic}
+        for one in placed:
             self._by_topic[one.topic].append(one)
+        self._written = written
         self._growth = min(LONGEST_GROWTH, max(1.0, spoken / ORDINARY_VISIT))
         self._said: list[Wording] = []
 
@@ -59,13 +64,16 @@ class Selection:
         """The sentences of a topic that are kept, in spoken order."""
         room = BUDGET[topic] * self._growth
         kept: list[Candidate] = []
-        for one in sorted(self._by_topic[topic], key=lambda one: (-one.score, one.order)):
-            length = len(one.sentence.text.split())
-            if (kept and length > room) or any(_repeats(one.wording, other) for other in self._said):
-                continue
-            kept.append(one)
-            self._said.append(one.wording)
-            room -= length
+        for placed in sorted(self._by_topic[topic], key=lambda one: (-one.score, one.order)):
+            if kept and room < LEAST_ROOM:
+                break
+            for one in self._written(placed):
+                length = len(one.sentence.text.split())
+                if (kept and length > room) or any(_repeats(one.wording, other) for other in self._said):
+                    continue
+                kept.append(one)
+                self._said.append(one.wording)
+                room -= length
         return sorted(kept, key=lambda one: one.order)
 
 

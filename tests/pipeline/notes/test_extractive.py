@@ -159,7 +159,7 @@ def test_a_talk_with_nothing_to_note_is_too_short(items: list[Utterance]) -> Non
     "text",
     [
         "la " * 30,
-        "Well I went to the shop and bought some bread, and then it rained, so we stayed at home and watched the match.",
+        "Well I went to the shop and bought some bread, and then it rained, so we stayed at home and saw the match.",
         "Echo one two three four five. Echo one two three four five. Echo one two three four five six seven eight.",
     ],
 )
