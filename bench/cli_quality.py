@@ -184,6 +184,9 @@ def notes(
     ] = "valid",
     limit: Annotated[int, typer.Option(min=0, help="Consultations of each set; 0: all.")] = 0,
     template: Annotated[str, typer.Option(help="Of the notes that are written.")] = "GENERAL_MEDICINE",
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Also measure sentences that a server would drop.")
+    ] = False,
     sample: Annotated[int, typer.Option(min=0, help="Show so many sentences with what they cite, to be read.")] = 0,
     seed: Annotated[int, typer.Option(help="Which sentences; the same number shows the same ones.")] = 0,
     doubtful: Annotated[
@@ -214,6 +217,7 @@ def notes(
         split=split,
         limit=limit,
         template=template,
+        checked=not unchecked,
         sampled=sample,
         seed=seed,
         engine=engine_for(recogniser, model, "", encoder_window, prompt=prompt) if recognised else None,

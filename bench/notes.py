@@ -20,18 +20,18 @@ from bench.notes_gates import Gate, gates
 from bench.notes_headers import Classified, classified, header_of
 from bench.notes_heard import Heard, listen, ours
 from bench.notes_sets import Split, Visit, calls, notes_folder, snippets, visits
-from bench.notes_writing import Cost, Write, embedded, measure, resident_mb, written
+from bench.notes_writing import Cost, Write, embedded, measure, resident_mb, writing
 from bench.offline import Engine
 from bench.role_dialogues import ACI
 from pipeline.notes.snippets import header_of as snippet_header
-from pipeline.notes.templates import Template, choose_template, read_templates
+from pipeline.notes.templates import choose_template, read_templates
+from pipeline.ports import NoteWriter
 from pipeline.types import Utterance
 from server.settings import config_directory
 
 SETS = ("aci", "mts", "primock", "ours")
 BY_TOPIC = "GENERAL_MEDICINE"  # each of its sections has one topic: headers of snippets are read off it
 
-MakeWriter: TypeAlias = Callable[[Template], Write]
 MakeHeader: TypeAlias = Callable[[Sequence[Utterance]], str]
 """What tells the header of a snippet from what is said in it."""
 
@@ -48,15 +48,16 @@ class NotesOptions:
     sampled: int = 0  # sentences that are shown for reading
     seed: int = 0  # of the sample
     engine: Engine | None = None  # None: nothing is recognised
-    writer: str = "embedded"
-    make_writer: MakeWriter = embedded
+    make_writer: Callable[[], NoteWriter] = embedded
     make_header: MakeHeader | None = snippet_header  # None: headers are read off the notes
+    checked: bool = True  # whether sentences are left out that a server would drop
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything measured."""
 
     writer: str
+    checked: bool
     template: str
     split: Split
     sets: list[Figures]
@@ -82,10 +83,15 @@ async def run(options: NotesOptions, console: Console) -> Measured:
     template = choose_template(templates, options.template)
     known = _sets(options)
     before_mb = resident_mb()
-    write, write_snippet = options.make_writer(template), options.make_writer(templates[BY_TOPIC])
+    writer = options.make_writer()
+    write = writing(writer, template, checked=options.checked)
+    write_snippet = writing(writer, templates[BY_TOPIC], checked=options.checked)
     with console.status("Writing"):
         drafts = {
-            name: [await _written(write_snippet if visit.header else write, visit) for visit in of]
+            name: [
+                Written(visit=visit, outcome=await (write_snippet if visit.header else write)(visit.items))
+                for visit in of
+            ]
             for name, of in known.items()
         }
         whole = [visit for of in known.values() for visit in of if not visit.header]
@@ -96,7 +102,8 @@ async def run(options: NotesOptions, console: Console) -> Measured:
     headers = _headers([one for one in every if one.visit.header], options.make_header)
     visits_of = next((one for one in sets if one.name.startswith(ACI)), None)
     report = Report(
-        writer=options.writer,
+        writer=writer.name,
+        checked=options.checked,
         template=template.name,
         split=options.split,
         sets=sets,
@@ -124,11 +131,6 @@ def _sets(options: NotesOptions) -> Mapping[str, list[Visit]]:
         else:
             found["our consultations"] = ours()
     return {name: of[: options.limit] if options.limit else of for name, of in found.items()}
-
-
-async def _written(write: Write, visit: Visit) -> Written:
-    note, took_s = await written(write, visit.items)
-    return Written(visit=visit, note=note, took_s=took_s)
 
 
 def _headers(snippets_written: Sequence[Written], make_header: MakeHeader | None) -> Classified | None:

@@ -1,5 +1,6 @@
 """Figures of many notes: what one set of consultations says of a writer. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -10,6 +11,7 @@ from bench.notes_checks import Share, check
 from bench.notes_divisions import Division, note_divisions, note_text, reference_divisions
 from bench.notes_rouge import Rouge, mean, rouge
 from bench.notes_sets import Visit
+from bench.notes_writing import Outcome
 from pipeline.notes.grounding import LEAST_SUPPORT
 from pipeline.notes.note import Note
 
@@ -19,8 +21,11 @@ class Written:
     """One consultation, and what a writer made of it."""
 
     visit: Visit
-    note: Note | None  # None: the writer found nothing to write
-    took_s: float
+    outcome: Outcome
+
+    @property
+    def note(self) -> Note | None:
+        return self.outcome.note
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +50,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     flips: int
     as_answered: Share
     as_reference: Share
-    median_ms: float | None  # of a note
+    dropped: dict[str, int]  # sentences that the server's check refused before this was measured, by fault
+    median_ms: float | None  # of a note, to write it
 
 
 def figures(name: str, written: Sequence[Written]) -> Figures:
@@ -72,7 +78,8 @@ def figures(name: str, written: Sequence[Written]) -> Figures:
         flips=sum(one.flips for one in checked),
         as_answered=total(one.as_answered for one in checked),
         as_reference=total(one.as_reference for one in checked),
-        median_ms=median(one.took_s * 1000 for one in written) if written else None,
+        dropped=dict(sum((one.outcome.dropped for one in written), start=Counter[str]())),
+        median_ms=median(one.outcome.took_s * 1000 for one in written) if written else None,
     )
 
 

@@ -22,7 +22,7 @@ from bench.notes_divisions import note_text, said_in
 from bench.notes_rouge import Rouge, rouge
 from bench.notes_sets import STREAM, Visit
 from bench.notes_vocabulary import medical, named_medicines, stems
-from bench.notes_writing import Write, written
+from bench.notes_writing import Write
 from bench.offline import Engine
 from bench.speaking import Player, Sample
 from bench.words import ENGLISH, WordErrors, compare, medical_form
@@ -88,7 +88,7 @@ async def compared(entry: Entry, recogniser: str, items: Sequence[Utterance], wr
     `reference`: a clinician's note; empty where there is none.
     """
     visit = _visit(entry, reference)
-    said, heard = (await written(write, visit.items))[0], (await written(write, items))[0]
+    said, heard = (await write(visit.items)).note, (await write(items)).note
     said_text, heard_text = _text(said), _text(heard)
     wanted, noted = said_in(said) if said is not None else "", said_in(heard) if heard is not None else ""
     checked, form = check(visit, heard), medical_form(ENGLISH)

@@ -50,7 +50,8 @@ WIDTH = 190  # characters: narrower tables would be cut where the output is no t
 def show(report: Report, console: Console) -> None:
     """Everything measured."""
     wide = Console(file=console.file, highlight=False, width=max(WIDTH, console.width))
-    console.print(f"{report.writer}, template {report.template}")
+    seen = "as a server shows them" if report.checked else "without the check of a server"
+    console.print(f"{report.writer}, template {report.template}, {seen}")
     wide.print(_likeness(report))
     console.print(
         "published: predictions of Yim et al. 2023, scored in the same way: test 1 · mean of tests 1 to 3; divisions of"
@@ -58,6 +59,8 @@ def show(report: Report, console: Console) -> None:
         soft_wrap=True,
     )
     wide.print(_evidence(report))
+    if report.checked:
+        console.print(f"sentences that the check dropped: {_dropped(report)}", soft_wrap=True)
     if report.headers is not None:
         found = report.headers
         console.print(
@@ -100,6 +103,16 @@ def _table(title: str, columns: Sequence[str]) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _dropped(report: Report) -> str:
+    """Of each set, with their faults."""
+    told = []
+    for one in report.sets:
+        faults = ", ".join(f"{fault} {count}" for fault, count in sorted(one.dropped.items()))
+        count = sum(one.dropped.values())
+        told.append(f"{one.name} {count} of {count + one.cited.of}{f' ({faults})' if faults else ''}")
+    return "; ".join(told)
 
 
 def _likeness(report: Report) -> Table:

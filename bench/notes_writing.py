@@ -2,8 +2,10 @@
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final, TypeAlias
 
@@ -12,44 +14,82 @@ import psutil
 
 from bench.notes_sets import Visit
 from pipeline.errors import TranscriptTooShort
+from pipeline.notes.checking import Checker
 from pipeline.notes.note import Note
+from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import Template
+from pipeline.ports import NoteWriter
 from pipeline.types import Utterance
-
-Write: TypeAlias = Callable[[Sequence[Utterance]], Awaitable[Note]]
-"""A writer: transcript items in spoken order → the note. Raises `TranscriptTooShort` when there is nothing to write."""
 
 HOUR_WORDS: Final = 9000  # of talk, at 150 words a minute
 ROUNDS: Final = 3  # of the hour; its time is the median
 LANGUAGE: Final = "en-US"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A note as a server shows it."""
+
+    note: Note | None  # None: there is nothing to write, or nothing that may stand
+    dropped: Counter[str] = field(default_factory=Counter)  # sentences that the server's check refused, by fault
+    took_s: float = 0.0  # to write it …
+    check_s: float = 0.0  # … and to check it
+
+
+Write: TypeAlias = Callable[[Sequence[Utterance]], Awaitable[Outcome]]
+"""Transcript items in spoken order → the note."""
+
+
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What the writer takes beside its notes."""
 
     hour_words: int
-    hour_ms: float  # median
+    hour_ms: float  # median, to write
+    hour_check_ms: float  # median, to check
     added_mb: float  # resident memory of this process, from before the writer was loaded to behind its longest note
 
 
-def embedded(template: Template) -> Write:
-    """The embedded writer; it writes of anything, however short."""
-    from pipeline.notes.extractive import write_note  # what it loads counts as its memory
+def embedded() -> NoteWriter:
+    """The writer that is always there."""
+    from server.writers import EmbeddedWriter  # what it loads counts as its memory
 
-    async def write(items: Sequence[Utterance]) -> Note:
-        return write_note(items, template, language=LANGUAGE, least_words=1)
+    return EmbeddedWriter()
+
+
+def writing(writer: NoteWriter, template: Template, *, checked: bool) -> Write:
+    """The writer with a template, for talks however short. `checked`: without sentences that a server would drop."""
+    request = NoteRequest(template=template, language=LANGUAGE, least_words=1)
+
+    async def write(items: Sequence[Utterance]) -> Outcome:
+        begun = time.perf_counter()
+        note = await _note(writer, request, items)
+        done = time.perf_counter()
+        if note is None or not checked:
+            return Outcome(note=note, took_s=done - begun)
+        left, dropped = _checked(note, items)
+        return Outcome(note=left, dropped=dropped, took_s=done - begun, check_s=time.perf_counter() - done)
 
     return write
 
 
-async def written(write: Write, items: Sequence[Utterance]) -> tuple[Note | None, float]:
-    """The note, if there is anything to write, and the seconds that it took."""
-    begun = time.perf_counter()
+async def _note(writer: NoteWriter, request: NoteRequest, items: Sequence[Utterance]) -> Note | None:
+    note: Note | None = None
     try:
-        note = await write(items)
+        async with aclosing(writer.write(request, items)) as updates:
+            async for update in updates:
+                note = update if isinstance(update, Note) else note
     except TranscriptTooShort:
-        note = None
-    return note, time.perf_counter() - begun
+        return None
+    return note
+
+
+def _checked(note: Note, items: Sequence[Utterance]) -> tuple[Note | None, Counter[str]]:
+    """What is left of a note, as a server does it, and how many sentences had which fault."""
+    checker = Checker(items, language=LANGUAGE)
+    each = [checker.check(section) for section in note.sections]
+    sections = tuple(one.section for one in each if one.section is not None)
+    dropped = sum((one.dropped for one in each), start=Counter[str]())
+    return (replace(note, sections=sections) if sections else None), dropped
 
 
 def resident_mb() -> float:
@@ -61,10 +101,11 @@ def resident_mb() -> float:
 async def measure(write: Write, visits: Iterable[Visit], before_mb: float) -> Cost:
     """An hour of talk, made of visits one after the other."""
     items = tuple(hour(visits))
-    took = [(await written(write, items))[1] for _ in range(ROUNDS)]
+    outcomes = [await write(items) for _ in range(ROUNDS)]
     return Cost(
         hour_words=sum(len(item.text.split()) for item in items),
-        hour_ms=median(took) * 1000,
+        hour_ms=median(one.took_s for one in outcomes) * 1000,
+        hour_check_ms=median(one.check_s for one in outcomes) * 1000,
         added_mb=resident_mb() - before_mb,
     )
 

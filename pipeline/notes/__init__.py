@@ -7,6 +7,6 @@ into the third person, `grounding` checks it against what was said, `selection` 
 The writer with a language model is `pipeline.writing`; here is what it needs: `prompt_file` and `prompting` ask,
 `portions` cuts long talks, `answering` reads what is written, `merging` puts portions together.
 
-Every writer's sentences go through `checking`: `claims` says what a text claims, `stances` what it denies, `lexicon` and
-`synonyms` hold the words for it.
+Every writer's sentences go through `checking`: `claims` says what a text claims, `stances` what it denies, `lexicon`
+and `synonyms` hold the words for it.
 """

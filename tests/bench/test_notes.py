@@ -1,6 +1,6 @@
 """The whole measurement, on invented consultations and our own, with the real writer and with one that invents."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,9 +13,10 @@ from bench.notes import Measured, NotesOptions, run
 from bench.notes_divisions import Division
 from bench.notes_sets import visits as read_visits
 from bench.notes_table import show, show_doubtful, show_missing, show_sample
-from bench.notes_writing import HOUR_WORDS, Write, embedded, hour, written
+from bench.notes_writing import HOUR_WORDS, embedded, hour, writing
 from pipeline.notes.note import Note, NoteSection, NoteSentence
-from pipeline.notes.templates import Template, read_templates
+from pipeline.notes.request import NoteRequest, NoteUpdate
+from pipeline.notes.templates import read_templates
 from pipeline.types import Utterance
 from server.settings import config_directory
 
@@ -80,19 +81,22 @@ def test_the_embedded_writer_is_measured_on_visits_snippets_and_our_own(folder: 
     assert len(found.sample) == 3
 
 
-def invented(_: Template) -> Write:
+class Invented:
     """A writer whose every note says what nobody said."""
 
-    async def write(items: Sequence[Utterance]) -> Note:
-        sentence = NoteSentence(text="Denies fever, takes warfarin 99 mg.", items=(items[1].id,))
-        section = NoteSection(key="HPI", title="HPI", sentences=(sentence,))
-        return Note(template="T", title="N", language="en-US", sections=(section,))
+    name = "invented"
 
-    return write
+    async def write(self, request: NoteRequest, items: Sequence[Utterance]) -> AsyncGenerator[NoteUpdate]:
+        sentences = (
+            NoteSentence(text="Denies fever, takes warfarin 99 mg.", items=(items[1].id,)),
+            NoteSentence(text="Has a cough.", items=(items[1].id,)),
+        )
+        section = NoteSection(key="HPI", title="HPI", sentences=sentences)
+        yield Note(template="T", title="N", language=request.language, sections=(section,))
 
 
 def test_a_writer_that_invents_fails_its_gates(folder: Path) -> None:
-    report = measured(NotesOptions(folder=folder, kinds=("aci",), writer="invented", make_writer=invented)).report
+    report = measured(NotesOptions(folder=folder, kinds=("aci",), make_writer=Invented, checked=False)).report
     [visits] = report.sets
     assert (visits.numbers.kept, visits.numbers.of) == (0, 1)
     assert visits.flips == 1
@@ -101,10 +105,15 @@ def test_a_writer_that_invents_fails_its_gates(folder: Path) -> None:
     assert {"numbers nobody said", "polarity flips against cited items", "medical terms unsaid", "ROUGE-1"} <= failed
 
 
+def test_what_a_server_would_drop_is_counted_and_not_measured(folder: Path) -> None:
+    [visits] = measured(NotesOptions(folder=folder, kinds=("aci",), make_writer=Invented)).report.sets
+    assert sum(visits.dropped.values()) == 1
+    assert visits.cited.of == 1
+    assert visits.flips == visits.numbers.of == 0
+
+
 def test_everything_is_shown_whatever_the_width(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = measured(
-        NotesOptions(folder=folder, kinds=("aci", "mts"), sampled=1, writer="invented", make_writer=invented)
-    )
+    found = measured(NotesOptions(folder=folder, kinds=("aci", "mts"), sampled=1, make_writer=Invented, checked=False))
     console = Console(width=40)
     show(found.report, console)
     show_sample(found.sample, console)
@@ -126,6 +135,7 @@ def test_an_hour_of_talk_is_made_of_visits_with_ids_of_their_own(folder: Path) -
 
 async def test_a_talk_without_anything_to_note_is_an_empty_note(folder: Path) -> None:
     [visit] = read_visits(folder, "valid")
-    write = embedded(read_templates(config_directory() / "templates")["GENERAL_MEDICINE"])
-    assert (await written(write, [replace(visit.items[0], text="Hello there.")]))[0] is None
-    assert (await written(write, visit.items))[0] is not None
+    template = read_templates(config_directory() / "templates")["GENERAL_MEDICINE"]
+    write = writing(embedded(), template, checked=True)
+    assert (await write([replace(visit.items[0], text="Hello there.")])).note is None
+    assert (await write(visit.items)).note is not None

@@ -8,8 +8,8 @@ import pytest
 from bench.manifest import Entry
 from bench.notes_checks import Share
 from bench.notes_heard import compared, ours
+from bench.notes_writing import Outcome
 from bench.recordings import TruthItem
-from pipeline.errors import TranscriptTooShort
 from pipeline.notes.note import Note, NoteSection, NoteSentence
 from pipeline.types import Role, Utterance
 
@@ -27,13 +27,11 @@ ENTRY = Entry(
 )
 
 
-async def verbatim(items: Sequence[Utterance]) -> Note:
+async def verbatim(items: Sequence[Utterance]) -> Outcome:
     """A writer that notes what patients say as it is."""
     said = tuple(NoteSentence(text=item.text, items=(item.id,)) for item in items if item.role is Role.PATIENT)
-    if not said:
-        raise TranscriptTooShort
     section = NoteSection(key="HPI", title="History", sentences=said)
-    return Note(template="T", title="N", language="en-US", sections=(section,))
+    return Outcome(note=Note(template="T", title="N", language="en-US", sections=(section,)) if said else None)
 
 
 def heard(*texts: str) -> list[Utterance]:
