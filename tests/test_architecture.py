@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 OURS = ["pipeline", "server", "bench", "config", "tests", "README.md", "Makefile", "pyproject.toml", "NOTICE", ".ci"]
-NO_TEXT = {".bin", ".flac", ".mp3", ".mp4", ".ogg", ".pyc", ".wav", ".webm", ".zlib"}
+NO_TEXT = {".bin", ".flac", ".mp3", ".mp4", ".npz", ".ogg", ".pyc", ".wav", ".webm", ".zlib"}
 # The lookbehind leaves addresses alone: "https://example.org/home/page".
 SOMEBODYS_FOLDER = re.compile(r"(?<![\w.:/-])/(?:home|root|work|Users)/")
 

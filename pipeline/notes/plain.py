@@ -29,6 +29,7 @@ _OPENINGS: Final = tuple(
     for pattern, plain in (
         (r'^Patient: (?=")', "You said: "),
         (r'^Doctor: (?=")', "Your doctor said: "),
+        (r"^Doctor(?='s? |\b [a-z])", "Your doctor"),
         (r"^(?:The )?[Pp]atient (?:reports|states|says|said|reported|stated) that ", "You told us that "),
         (r"^(?:(?:The )?[Pp]atient )?[Rr]eport(?:s|ed) ", "You told us about "),
         (r"^(?:(?:The )?[Pp]atient )?[Dd]en(?:ies|ied) (?:having |any )?", "You said no to "),

@@ -42,6 +42,7 @@ def plain(text: str) -> str:
             "Anna is a 58 year old female who presents with a cough.",
             "You are a 58-year-old woman. You came with a cough.",
         ),
+        ("Doctor thinks this is a cold.", "Your doctor thinks this is a cold."),
         ('Doctor: "I want you to rest".', 'Your doctor said: "I want you to rest".'),
         ("Advised to call if they have a fever.", "Please call if you have a fever."),
         ("Advised to read it in the patient portal.", "Please read it in the patient portal."),
