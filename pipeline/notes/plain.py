@@ -62,11 +62,20 @@ _DOCTOR: Final = re.compile(r"\b([Tt])he doctor\b(?! in the\b)")
 
 _SUBJECTS: Final = r"(?:you|you're|you'll|we|we're|we'll|it's|it|your|this|there|they|please|the)"
 _AND: Final = re.compile(rf",? (?:and|so|then)(?: then)? (?={_SUBJECTS} )|; |,? (?=but {_SUBJECTS} )")
-_ORDERS: Final = re.compile(r",? and (?=(?:then )?[a-z]+ )")
+_ORDERS: Final = re.compile(r",? and(?: then| also)? (?=[a-z]+ )")
+_SHARED: Final = ("Please ", "We will ", "We plan to ", "You can ")  # what stands before several things to do
+_DEEDS: Final = word_set(  # verbs that are never what another one is about: not "discuss sleep and exercise"
+    """
+    add apply arrange ask avoid begin bring call check come consider continue decide discuss do drink eat elevate follow
+    get give go have hold keep let make monitor obtain prescribe put read recheck refer repeat report return see send
+    set start take tell try wait wear weigh
+    """
+)
+_STOPS: Final = word_set("avoid stop limit quit skip reduce")  # what follows may be meant, too
 _DEPENDS: Final = word_set(
     """
     if unless when whenever until while whether because since might may could would should think thinks believe believes
-    says said told tell likely probably possibly maybe perhaps consider sure know knows see after before hopefully
+    says said told tell likely probably possibly maybe perhaps consider sure know knows after before hopefully
     """
 )
 _PLAIN_FORMS: Final = {
@@ -179,19 +188,22 @@ def _pieces(sentence: str) -> Iterator[str]:
         said = words(split(before))
         if len(said) < SHORT or len(behind.split()) < SHORT or not _DEPENDS.isdisjoint(said):
             continue
-        if cut.re is _ORDERS and any(is_negation(word) for word in said):
-            continue  # it may deny both
+        shared = ""
+        if cut.re is _ORDERS:
+            if not _STOPS.isdisjoint(said) or any(is_negation(word) for word in said):
+                continue  # it may deny both
+            shared = next(each for each in _SHARED if sentence.startswith(each)).replace("Please ", "")
         yield before
-        yield from _pieces(behind[:1].upper() + behind[1:])
+        yield from _pieces(shared + behind if shared else behind[:1].upper() + behind[1:])
         return
     yield sentence
 
 
 def _places(sentence: str) -> Iterator[re.Match[str]]:
     yield from _AND.finditer(sentence)
-    if sentence.startswith("Please "):
+    if sentence.startswith(_SHARED):
         for found in _ORDERS.finditer(sentence):
-            if sentence[found.end() :].split()[0] in BASE_VERBS:
+            if sentence[found.end() :].split()[0] in _DEEDS:
                 yield found
 
 

@@ -101,6 +101,18 @@ def test_what_somebody_said_stays_in_their_words() -> None:
             ["If the fever comes back at night and you feel weak, and you are alone, call your doctor."],
         ),
         (
+            "Will order an x-ray of the left knee today and see the patient again in 2 weeks.",
+            ["We will order an X-ray of the left knee today.", "We will see you again in 2 weeks."],
+        ),
+        (
+            "Advised to avoid heavy meals late in the day and drink coffee with lunch only.",
+            ["Please avoid heavy meals late in the day and drink coffee with lunch only."],  # avoid what?
+        ),
+        (
+            "Will discuss diet and sleep and exercise with the patient when we meet again.",
+            ["We will discuss diet and sleep and exercise with you when we meet again."],
+        ),
+        (
             "Advised not to lift anything heavy at work this week and bend a lot.",
             ["Please do not lift anything heavy at work this week and bend a lot."],  # not: bend a lot
         ),
