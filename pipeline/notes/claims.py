@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from typing import Final
 
 from pipeline.notes.drugs import is_drug
@@ -144,42 +144,49 @@ def tokens_of(text: str, lexicon: Lexicon) -> list[str]:
 def _claims(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -> Claims:
     stood = list(stances(tokens, lexicon, written=written))
     words = [word for word, _, _ in stood]
+    denying = [lexicon.denies(word) for word in words]
     stems = [_stem(word, lexicon) for word in words]
-    content = [[made] if _is_content(word, lexicon) else [] for word, made in zip(words, stems, strict=True)]
+    content = [
+        "" if denies or not _is_content(word, lexicon) else made
+        for word, made, denies in zip(words, stems, denying, strict=True)
+    ]
+    telling = [(word, made) for word, made in zip(words, content, strict=True) if made]
     by_stance: dict[Stance, set[str]] = {stance: set() for stance in Stance}
     things: dict[tuple[Stance, int], list[str]] = {}
-    for (_, stance, thing), made in zip(stood, content, strict=True):
-        by_stance[stance].update(made)
-        things.setdefault((stance, thing), []).extend(_things(made, lexicon))
+    for (word, stance, thing), made in zip(stood, content, strict=True):
+        if made:
+            by_stance[stance].add(made)
+            if word not in lexicon.sides and not made[0].isdigit():
+                things.setdefault((stance, thing), []).append(made)
     if lexicon is ENGLISH:
         for at, others in same_meaning(stems).items():  # "can't sleep" is no denial of insomnia
-            by_stance[Stance.AFFIRMED if lexicon.denies(words[at]) else stood[at][1]].update(others)
+            by_stance[Stance.AFFIRMED if denying[at] else stood[at][1]].update(others)
     return Claims(
-        words=frozenset(made for each in content for made in each),
+        words=frozenset(made for _, made in telling),
         content=frozenset[str]().union(*by_stance.values()),
         affirmed=_things(by_stance[Stance.AFFIRMED], lexicon),
         denied=_things(by_stance[Stance.DENIED], lexicon),
-        struck=frozenset(one[0] for (stance, _), one in things.items() if stance is Stance.DENIED and one),
+        struck=frozenset(one[0] for (stance, _), one in things.items() if stance is Stance.DENIED),
         affirmations=tuple(frozenset(one) for (stance, _), one in things.items() if stance is Stance.AFFIRMED),
         denials=tuple(frozenset(one) for (stance, _), one in things.items() if stance is Stance.DENIED),
         supposed=_things(by_stance[Stance.SUPPOSED] - by_stance[Stance.AFFIRMED], lexicon),
         of_kin=frozenset(_of_kin(tokens, lexicon)),
         numbers=frozenset(_numbers(words, stems, lexicon)),
-        drugs=frozenset(_drug(word) for word in words if is_drug(_drug(word)) or is_drug(word)),
-        terms=frozenset(made for word, made in zip(words, stems, strict=True) if _is_term(word, made)),
+        drugs=frozenset(_drug(word) for word, _ in telling if is_drug(_drug(word))),
+        terms=frozenset(made for word, made in telling if _is_term(word, made)),
         sides=frozenset(lexicon.sides[word] for word in words if word in lexicon.sides),
         placed=frozenset(
             (lexicon.sides[word], behind)
-            for (word, _), (following, behind) in pairwise(zip(words, stems, strict=True))
-            if word in lexicon.sides and _is_content(following, lexicon)
+            for word, behind in zip(words, content[1:], strict=False)
+            if behind and word in lexicon.sides
         ),
         counted=frozenset(
             (found, behind)
-            for (word, _), (following, behind) in pairwise(zip(words, stems, strict=True))
-            if following.isalpha() and _is_content(following, lexicon)
+            for word, behind in zip(words, content[1:], strict=False)
+            if behind.isalpha() and (word[0].isdigit() or word in lexicon.numerals)
             for found in _NUMBER.findall(lexicon.numerals.get(word, word))[-1:]
         ),
-        negated=any(lexicon.denies(word) for word in words),
+        negated=any(denying),
         warns=not lexicon.warnings.isdisjoint(words),
         kin=not lexicon.kin.isdisjoint(words),
     )
@@ -197,7 +204,7 @@ def _stem(word: str, lexicon: Lexicon) -> str:
 
 
 def _is_content(word: str, lexicon: Lexicon) -> bool:
-    if word in lexicon.silent or lexicon.denies(word):
+    if word in lexicon.silent:
         return False
     return lexicon is ENGLISH or len(word) >= SHORTEST_CONTENT or word.isdigit()
 
