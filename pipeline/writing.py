@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import anyio
 
@@ -17,10 +18,12 @@ from pipeline.notes.portions import MOST_BACKGROUND, bounded, longest_line, port
 from pipeline.notes.problems import told_by_problem
 from pipeline.notes.prompt_file import Prompt
 from pipeline.notes.prompting import Asked, Line, ask, numbered
+from pipeline.notes.proposals import Proposal, System
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.ports import LanguageModel
 from pipeline.types import Utterance
 
+SYSTEMS: Final = {system.value: system for system in System}  # of billing codes
 MARGIN = 0.05  # share of the context that stays free, because tokens are only estimated
 LONGEST_BACKOFF_S = 30.0
 CHARACTERS_PER_TOKEN = 16  # of an answer at most, thoughts included
@@ -37,6 +40,7 @@ class WriterOptions:
     budget_s: float = 180.0  # of one note
     concurrency: int = 4  # requests at the same time, of all notes
     tries: int = 3  # of one request
+    codes: bool = False  # whether billing codes are asked for, too
     backoff_s: float = 1.0  # before the second try; twice as long before each further one
 
 
@@ -88,7 +92,9 @@ class ModelWriter:
         options = self._options
         known = bounded(request.background, int(options.context_tokens * MOST_BACKGROUND))
         request = replace(request, background=known)
-        question = ask(self._prompt, request, [], sections=request.template.sections, portion=(1, 2))
+        question = ask(
+            self._prompt, request, [], sections=request.template.sections, portion=(1, 2), codes=options.codes
+        )
         usable = int(options.context_tokens * (1 - MARGIN)) - options.output_tokens
         room = usable - _size(question)
         lines = numbered(items, longest_line(room))
@@ -146,7 +152,7 @@ class ModelWriter:
 
     async def _try(self, task: "_Task", number: int) -> AsyncGenerator[AnsweredSection]:
         """One request about the sections of a portion that are missing."""
-        asked = task.asked(self._prompt, number)
+        asked = task.asked(self._prompt, number, self._options.codes)
         task.spend(_size(asked))
         answer = Answer(max(LEAST_CHARACTERS, CHARACTERS_PER_TOKEN * self._options.output_tokens))
         async with aclosing(self._model.answer(asked, most_tokens=self._options.output_tokens)) as pieces:
@@ -159,7 +165,7 @@ class ModelWriter:
                 for section in answer.feed(piece):
                     yield section
         answer.end()
-        task.finish(number, answer.title)
+        task.finish(number, answer)
 
     async def _wait(self, task: "_Task", error: ModelError, tries: int) -> None:
         """Wait before another try. Raises the error where no time is left for one."""
@@ -181,6 +187,7 @@ class _Task:
     deadline: float  # by the event loop's clock
     tokens_left: int
     titles: dict[int, str] = field(default_factory=dict)  # by portion; those that are answered
+    proposals: list[Proposal] = field(default_factory=list)
     merging: Merging = field(init=False)
 
     def __post_init__(self) -> None:
@@ -188,12 +195,12 @@ class _Task:
             raise TranscriptTooShort
         self.merging = Merging([section.key for section in self.request.template.sections], len(self.portions))
 
-    def asked(self, prompt: Prompt, number: int) -> Asked:
+    def asked(self, prompt: Prompt, number: int, codes: bool) -> Asked:
         """The request for what is missing of a portion."""
         missing = self.merging.missing(number)
         sections = [section for section in self.request.template.sections if section.key in missing]
         portion = (number + 1, len(self.portions))
-        return ask(prompt, self.request, self.portions[number], sections=sections, portion=portion)
+        return ask(prompt, self.request, self.portions[number], sections=sections, portion=portion, codes=codes)
 
     def spend(self, count: int) -> None:
         """Raises `ModelTooLong` where the budget is used up."""
@@ -215,8 +222,20 @@ class _Task:
         ]
         self.merging.add(number, section.key, sentences)
 
-    def finish(self, number: int, title: str) -> None:
-        self.titles[number] = title
+    def finish(self, number: int, answer: Answer) -> None:
+        """An answer is whole; codes of other systems than are known are passed over."""
+        ids = {line.number: line.item.id for line in self.portions[number]}
+        self.titles[number] = answer.title
+        self.proposals += [
+            Proposal(
+                system=SYSTEMS[code.system.upper()],
+                code=code.code,
+                description=code.description,
+                items=tuple(ids[cited] for cited in code.numbers if cited in ids),
+            )
+            for code in answer.codes
+            if code.system.upper() in SYSTEMS and code.code
+        ]
         self.merging.finish(number)
 
     def is_answered(self, number: int) -> bool:
@@ -243,6 +262,7 @@ class _Task:
             language=request.language,
             sections=sections,
             generator=f"model:{model}",
+            proposals=tuple(self.proposals),
         )
 
     def _section(self, key: str, sentences: tuple[NoteSentence, ...]) -> NoteSection:

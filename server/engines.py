@@ -148,6 +148,7 @@ def make_note_model(settings: Settings) -> ModelWriter | None:
             budget_s=model.budget_s,
             concurrency=model.concurrency,
             tries=model.tries,
+            codes=model.codes,
         ),
     )
 

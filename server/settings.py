@@ -312,6 +312,7 @@ class NoteModelSettings(Table, frozen=True, kw_only=True):
     tries: Annotated[int, Meta(ge=1, le=10)] = 3
     concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 4
     drafts: bool = False
+    codes: bool = False
 
     @property
     def is_set(self) -> bool:

@@ -5,7 +5,7 @@ of numbers written as texts, and of sections nobody asked for; strict about its 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -18,6 +18,9 @@ T = TypeVar("T")
 DEEPEST = 8  # brackets within brackets; an answer has five
 TAIL = 32  # characters that are kept while the beginning is looked for
 MOST_SENTENCES = 500  # of a section
+MOST_CODES = 50  # of a note
+LONGEST_CODE = 16  # characters
+LONGEST_DESCRIPTION = 200  # characters
 LONGEST_SENTENCE = 1_500  # characters; longer ones are no sentences
 _BEGINS: Final = re.compile(r"\{\s*\"(?:sections|title)\"\s*:")
 _THINKS: Final = re.compile(r"<(think|thinking|thought|reasoning)>")
@@ -36,8 +39,16 @@ class _Section(msgspec.Struct):
     sentences: list[_Sentence | str] = []
 
 
-class _Title(msgspec.Struct):
+class _Code(msgspec.Struct):
+    system: str
+    code: str
+    description: str | None = ""
+    items: list[int | str | float] = []
+
+
+class _Rest(msgspec.Struct):
     title: str | None = ""
+    codes: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,16 @@ class AnsweredSentence:
     text: str
     numbers: tuple[int, ...]  # of the lines that it names
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredCode:
+    """One billing code as the model wrote it; system and code may be anything."""
+
+    system: str
+    code: str
+    description: str
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +84,7 @@ class Answer:
     def __init__(self, longest: int) -> None:
         """`longest`: characters of the answer, thoughts included."""
         self.title = ""
+        self.codes: tuple[AnsweredCode, ...] = ()
         self.finished = False  # whether the last bracket has come
         self._longest = longest
         self._length = 0
@@ -139,7 +161,9 @@ class Answer:
         if opened != {"}": "{", "]": "["}[mark]:
             raise ModelBrokenAnswer
         if not self._open:
-            self.title = " ".join((_decoded(self._text[: self._at + 1], _Title).title or "").split())
+            rest = _decoded(self._text[: self._at + 1], _Rest)
+            self.title = " ".join((rest.title or "").split())
+            self.codes = _codes(rest.codes)
             self.finished = True
         elif mark == "}" and len(self._open) == 2 and self._is_list_of_sections():
             yield _section(_decoded(self._text[begin : self._at + 1], _Section))
@@ -155,13 +179,35 @@ def _section(section: _Section) -> AnsweredSection:
     return AnsweredSection(key=section.key, sentences=tuple(map(_sentence, sentences)))
 
 
+def _codes(raw: msgspec.Raw) -> tuple[AnsweredCode, ...]:
+    """The codes, or none where they cannot be read: a note is worth more than they are."""
+    try:
+        return tuple(map(_code, msgspec.json.decode(raw, type=list[_Code])[:MOST_CODES]))
+    except msgspec.DecodeError:
+        return ()
+
+
+def _code(code: _Code) -> AnsweredCode:
+    return AnsweredCode(
+        system=code.system.strip(),
+        code=code.code.strip()[:LONGEST_CODE],
+        description=" ".join((code.description or "")[:LONGEST_DESCRIPTION].split()),
+        numbers=_numbers(code.items),
+    )
+
+
 def _sentence(sentence: _Sentence) -> AnsweredSentence:
-    found = [_NUMBER.search(str(item)) for item in sentence.items]
     return AnsweredSentence(
         text=" ".join(sentence.text[:LONGEST_SENTENCE].split()),
-        numbers=tuple(dict.fromkeys(int(number[0]) for number in found if number)),
+        numbers=_numbers(sentence.items),
         problem=" ".join((sentence.problem or "").split()),
     )
+
+
+def _numbers(items: Sequence[int | str | float]) -> tuple[int, ...]:
+    """Numbers of lines, however they are written."""
+    found = [_NUMBER.search(str(item)) for item in items]
+    return tuple(dict.fromkeys(int(number[0]) for number in found if number))
 
 
 def _decoded(text: str, kind: type[T]) -> T:

@@ -16,6 +16,8 @@ from pipeline.notes.codes import spoken_codes
 from pipeline.notes.diagnoses import Abstention, Suggestion, suggest
 from pipeline.notes.icd10 import Catalogue, Standing
 from pipeline.notes.note import Note
+from pipeline.notes.proposals import Proposal as Proposal
+from pipeline.notes.proposals import System as System
 from pipeline.types import Utterance
 
 NO_PROCEDURES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -25,29 +27,12 @@ UNLICENSED: Final = "CPT is licensed: no file of its codes was supplied, so thos
 _CPT: Final = re.compile(r"\d{4}[0-9A-Z]")
 
 
-class System(StrEnum):
-    """Whose code it is."""
-
-    ICD10CM = "ICD-10-CM"
-    CPT = "CPT"
-
-
 class Origin(StrEnum):
     """Where a code comes from, the surest first."""
 
     SPOKEN = "spoken"
     SUGGESTED = "suggested"  # looked up
     PROPOSED = "proposed"  # by a model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A code that a model returned, with the transcript items that it names for it."""
-
-    system: System
-    code: str
-    description: str = ""
-    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +72,10 @@ def code_visit(
     procedures: Mapping[str, str] = NO_PROCEDURES,
     proposed: Sequence[Proposal] = (),
 ) -> Coding:
-    """All codes, each once, from where it is surest. `procedures`: the operator's CPT file, by code."""
+    """All codes, each once, from where it is surest. `procedures`: the operator's CPT file, by code.
+
+    `proposed`: besides those of the note.
+    """
     said = list(items)
     icd10: dict[str, Code] = {}
     cpt: dict[str, Code] = {}
@@ -103,7 +91,7 @@ def code_visit(
     for suggested in () if diagnoses is None else diagnoses.suggestions:
         icd10.setdefault(suggested.code, _suggested(suggested))
     known = {item.id for item in said}
-    for proposal in proposed:
+    for proposal in (*(() if note is None else note.proposals), *proposed):
         cited = tuple(item for item in proposal.items if item in known)
         if proposal.system is System.ICD10CM:
             found = _diagnosis(proposal.code, proposal.description, catalogue)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
+from pipeline.notes.proposals import Proposal
+
 
 class Topic(StrEnum):
     """What a sentence is about. A template says which topics go into which of its sections."""
@@ -85,3 +87,4 @@ class Note:
     generator: str = "embedded-extractive"
     fallback: str = ""  # code of the error for which the embedded writer wrote it, and not the model; empty: none
     left_out: int = 0  # sentences that a writer wrote and that were dropped, because their items did not bear them out
+    proposals: tuple[Proposal, ...] = ()  # billing codes that a model returned with it

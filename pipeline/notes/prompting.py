@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from pipeline.notes.note import Style
 from pipeline.notes.problems import told_by_problem
 from pipeline.notes.prompt_file import Prompt
+from pipeline.notes.proposals import System
 from pipeline.notes.request import Background, NoteRequest
 from pipeline.notes.templates import SectionTemplate
 from pipeline.types import Utterance
@@ -30,6 +31,9 @@ LAYOUTS: Final = {
 FORM: Final = (
     '{"sections": [{"key": "KEY OF A SECTION", "sentences": [{"text": "One sentence.", "items": [3, 4]}]}],'
     ' "title": "What the visit was about, in at most six words that stand in the note"}'
+)
+CODES: Final = (
+    ' "codes": [{"system": "ICD-10-CM or CPT", "code": "A00.0", "description": "What it stands for", "items": [3]}],'
 )
 FORM_BY_PROBLEM: Final = FORM.replace(
     '"items": [3, 4]}', '"items": [3, 4], "problem": "Name of the problem, or empty"}'
@@ -77,8 +81,11 @@ def ask(
     *,
     sections: Sequence[SectionTemplate],
     portion: tuple[int, int] = (1, 1),
+    codes: bool = False,
 ) -> Asked:
-    """The request for these sections of a note. `portion`: which part of the talk the lines are, and of how many."""
+    """The request for these sections of a note. `portion`: which part of the talk the lines are, and of how many;
+    `codes`: whether billing codes are to be proposed, too.
+    """
     by_problem = _by_problem(request, sections)
     system, user = prompt.filled(
         {
@@ -86,7 +93,7 @@ def ask(
             "template": _title(request),
             "style": LAYOUTS[request.style],
             "problems": _problems(request, sections),
-            "form": FORM_BY_PROBLEM if by_problem else FORM,
+            "form": _form(by_problem, codes),
             "sections": "\n".join(_section(one, request) for one in sections),
             "background": _tagged("background", _background(request.background)),
             "transcript": _tagged("transcript", [line.encoded() for line in lines]),
@@ -95,7 +102,7 @@ def ask(
     )
     return Asked(
         messages=(Message(role="system", text=system), Message(role="user", text=user)),
-        schema=schema([one.key for one in sections], by_problem=by_problem),
+        schema=schema([one.key for one in sections], by_problem=by_problem, codes=codes),
     )
 
 
@@ -108,7 +115,7 @@ def numbered(items: Iterable[Utterance], longest: int) -> list[Line]:
     return lines
 
 
-def schema(keys: Sequence[str], *, by_problem: bool) -> JsonSchema:
+def schema(keys: Sequence[str], *, by_problem: bool, codes: bool = False) -> JsonSchema:
     """What an answer must look like, as JSON Schema.
 
     Only what OpenAI's strict mode, llama.cpp's grammars and vLLM's backends all know: every field is required, no other
@@ -123,12 +130,29 @@ def schema(keys: Sequence[str], *, by_problem: bool) -> JsonSchema:
         "key": {"type": "string", "enum": list(keys)},
         "sentences": {"type": "array", "items": _object(sentence)},
     }
-    return _object({"sections": {"type": "array", "items": _object(section)}, "title": {"type": "string"}})
+    code: JsonSchema = {
+        "system": {"type": "string", "enum": [system.value for system in System]},
+        "code": {"type": "string"},
+        "description": {"type": "string"},
+        "items": {"type": "array", "items": {"type": "integer"}},
+    }
+    return _object(
+        {
+            "sections": {"type": "array", "items": _object(section)},
+            **({"codes": {"type": "array", "items": _object(code)}} if codes else {}),
+            "title": {"type": "string"},
+        }
+    )
 
 
 def encoded(value: object) -> str:
     """A value as JSON in one line, in whose texts no character has a meaning for a model's chat format."""
     return json.dumps(_escaped(value), ensure_ascii=False, separators=(", ", ": ")).replace("\\\\u00", "\\u00")
+
+
+def _form(by_problem: bool, codes: bool) -> str:
+    form = FORM_BY_PROBLEM if by_problem else FORM
+    return form.replace(' "title":', f'{CODES} "title":') if codes else form
 
 
 def _object(properties: JsonSchema) -> JsonSchema:

@@ -27,6 +27,7 @@ from pipeline.notes.checking import Checker
 from pipeline.notes.note import Note, NoteSection, Style
 from pipeline.notes.prompt_file import read_prompt
 from pipeline.notes.prompting import Asked
+from pipeline.notes.proposals import Proposal, System
 from pipeline.notes.request import Background, NoteRequest, NoteUpdate
 from pipeline.types import Utterance
 from pipeline.writing import ModelWriter, WriterOptions
@@ -270,6 +271,21 @@ async def test_problems_are_kept_only_where_they_were_asked_for() -> None:
     assert (await written(text)).sections[0].sentences[0].problem == ""
     split = replace(REQUEST, split_by_problem=True)
     assert (await written(text, request=split)).sections[0].sentences[0].problem == "Sore throat"
+
+
+async def test_codes_are_asked_for_only_where_they_are_wanted() -> None:
+    codes = [
+        {"system": "ICD-10-CM", "code": "J02.9", "description": "Acute pharyngitis", "items": [1, 99]},
+        {"system": "SNOMED", "code": "1", "description": "", "items": []},
+    ]
+    model = ListModel(json.dumps({**json.loads(note_text()), "codes": codes}))
+    note = (await updates(ModelWriter(model, PROMPT, replace(QUICK, codes=True))))[-1]
+    assert isinstance(note, Note)
+    proposed = Proposal(system=System.ICD10CM, code="J02.9", description="Acute pharyngitis", items=(VISIT[0].id,))
+    assert note.proposals == (proposed,)
+    await updates(ModelWriter(model, PROMPT, QUICK))
+    assert ["codes" in json.dumps(asked.schema) for asked in model.asked] == [True, False]
+    assert ["codes" in asked.messages[0].text for asked in model.asked] == [True, False]
 
 
 async def test_a_transcript_that_is_too_short_is_not_sent() -> None:

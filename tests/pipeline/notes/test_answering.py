@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ModelBrokenAnswer
-from pipeline.notes.answering import Answer, AnsweredSection, AnsweredSentence
+from pipeline.notes.answering import Answer, AnsweredCode, AnsweredSection, AnsweredSentence
 
 WHOLE = json.dumps(
     {
@@ -92,6 +92,19 @@ def test_numbers_may_be_written_in_any_way(items: list[object], numbers: tuple[i
 def test_a_sentence_without_items_is_read_and_names_none() -> None:
     found, _ = read('{"sections": [{"key": "A", "sentences": ["Only text.", {"text": "x", "problem": null}]}]}')
     assert [(one.text, one.numbers) for one in found[0].sentences] == [("Only text.", ()), ("x", ())]
+
+
+def test_codes_are_read_with_the_title() -> None:
+    code = {"system": " CPT", "code": "99213 ", "description": "Office\nvisit", "items": ["2"]}
+    _, answer = read(json.dumps({"sections": [], "codes": [code], "title": "Cough"}))
+    assert answer.codes == (AnsweredCode(system="CPT", code="99213", description="Office visit", numbers=(2,)),)
+
+
+@pytest.mark.parametrize("codes", ["null", '"J20.9"', '[{"system": "CPT"}]', "{}"])
+def test_codes_that_cannot_be_read_cost_no_note(codes: str) -> None:
+    _, answer = read(f'{{"sections": [], "codes": {codes}, "title": "Cough"}}')
+    answer.end()
+    assert answer.codes == ()
 
 
 def test_an_empty_note_is_an_answer() -> None:

@@ -1,5 +1,7 @@
 """Codes of a consultation: spoken, suggested and proposed, each checked."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.notes.coding import (
@@ -99,3 +101,10 @@ def test_an_operator_s_file_is_a_table_of_codes_and_descriptions() -> None:
 def test_a_wrong_line_of_the_file_is_named_by_its_number(text: str) -> None:
     with pytest.raises(ValueError, match=r"^line 2: a line must have"):
         read_procedures(text)
+
+
+def test_codes_that_came_with_a_note_are_proposals() -> None:
+    note = replace(ASSESSED, proposals=(Proposal(system=System.CPT, code="99214", items=("0",)),))
+    (code,) = [one for one in code_visit(note, SAID, CATALOGUE).cpt if one.code == "99214"]
+    assert code.origin is Origin.PROPOSED
+    assert not code.verified
