@@ -91,7 +91,7 @@ class Checker:
                 flagged[checked.faults[0]] += 1
             else:
                 dropped[checked.faults[0]] += 1
-        left = replace(section, sentences=tuple(kept)) if kept else None
+        left = replace(section, sentences=self._with_sound_headings(kept)) if kept else None
         return Checked(section=left, dropped=dropped, flagged=flagged)
 
     def faults(self, sentence: NoteSentence) -> tuple[str, ...]:
@@ -105,6 +105,17 @@ class Checker:
         held = claim.said.words <= _union(one.content for one in told)
         sound = held and not any(_faults(claim.said, told, self._lexicon, False))
         return claim.text if claim.said.words and sound else otherwise
+
+    def _with_sound_headings(self, sentences: Sequence[NoteSentence]) -> tuple[NoteSentence, ...]:
+        """The sentences; a problem stays their heading where the items of the sentences below it, or near them, name it."""
+        unsound = set[str]()
+        for problem in {sentence.problem for sentence in sentences if sentence.problem}:
+            cited = {item for sentence in sentences if sentence.problem == problem for item in sentence.items}
+            words = claims(_plain(problem), self._lexicon).words
+            near = self._near(self._places[item] for item in cited)
+            if not words or not words <= _union(self._listen(place).claims.content for place in near):
+                unsound.add(problem)
+        return tuple(replace(one, problem="") if one.problem in unsound else one for one in sentences)
 
     def _check(self, sentence: NoteSentence, family: bool) -> NoteSentence:
         """The sentence with its citations put in order, and with its faults."""

@@ -283,6 +283,17 @@ def test_a_title_says_only_what_the_note_says() -> None:
     assert checker.title(" \n", told, "SOAP note") == "SOAP note"
 
 
+def test_a_heading_names_only_what_was_said_below_it() -> None:
+    told = [
+        NoteSentence(text="Reports a sore throat for 3 days.", items=("1",), problem="Sore throat"),
+        NoteSentence(text="Reports dyspnea on the stairs.", items=("1",), problem="Heart failure"),
+        NoteSentence(text="Denies fever.", items=("2", "3"), problem="\n"),
+    ]
+    left = Checker(VISIT).check(section(*told)).section
+    assert left is not None
+    assert [one.problem for one in left.sentences] == ["Sore throat", "", ""]
+
+
 def test_control_characters_and_line_breaks_leave_a_sentence() -> None:
     left = checked(sentence("Sore\nthroat\x00 for \u202e3 days.", "1"))
     assert left.section is not None
