@@ -107,7 +107,7 @@ class Checker:
         return claim.text if claim.said.words and sound else otherwise
 
     def _with_sound_headings(self, sentences: Sequence[NoteSentence]) -> tuple[NoteSentence, ...]:
-        """The sentences; a problem stays their heading where the items of the sentences below it, or near them, name it."""
+        """The sentences; a problem stays their heading where the items of those below it, or near them, name it."""
         unsound = set[str]()
         for problem in {sentence.problem for sentence in sentences if sentence.problem}:
             cited = {item for sentence in sentences if sentence.problem == problem for item in sentence.items}

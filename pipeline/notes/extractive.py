@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from pipeline.errors import NoteLanguageUnsupported, TranscriptTooShort
 from pipeline.notes.answers import answered
 from pipeline.notes.contractions import in_full
-from pipeline.notes.cues import Cue, cues
+from pipeline.notes.cues import Cue, spans
 from pipeline.notes.dictation import is_dictated
 from pipeline.notes.exchanges import Exchange, Passage, passages
 from pipeline.notes.extraction import measurements, medications
@@ -93,13 +93,15 @@ def write_note(
 
 
 def _about_health(placed: Iterable[Placed]) -> bool:
-    """Whether a talk is about health as far as words tell: one sure sign, or two vague ones of different kinds."""
-    vague: set[Cue] = set()
+    """Whether a talk is about health as far as words tell: one sure sign, or two vague ones in different words."""
+    vague: set[tuple[str, ...]] = set()
     for one in placed:
-        found = {cue for cue, count in cues(one.passage.words).items() if count}
-        vague |= found & VAGUE_SIGNS
-        if found & SURE_SIGNS or len(vague) > 1:
-            return True
+        said = one.passage.words
+        for begin, end, kinds in spans(said):
+            if kinds & VAGUE_SIGNS:
+                vague.add(said[begin:end])
+            if kinds & SURE_SIGNS or len(vague) > 1:
+                return True
     return False
 
 
