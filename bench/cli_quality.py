@@ -190,7 +190,7 @@ def notes(
     sample: Annotated[int, typer.Option(min=0, help="Show so many sentences with what they cite, to be read.")] = 0,
     seed: Annotated[int, typer.Option(help="Which sentences; the same number shows the same ones.")] = 0,
     doubtful: Annotated[
-        bool, typer.Option("--doubtful", help="Show sentences whose polarity the talk or the reference puts in doubt.")
+        bool, typer.Option("--doubtful", help="Show sentences that a server drops, or whose polarity is in doubt.")
     ] = False,
     missing: Annotated[
         bool, typer.Option("--missing", help="Show medicines and allergies that notes leave out.")
@@ -226,7 +226,7 @@ def notes(
     show(measured.report, out)
     show_sample(measured.sample, out)
     show_missing(measured.missing if missing else (), out)
-    show_doubtful(measured.doubtful if doubtful else (), out)
+    show_doubtful([*measured.refused, *measured.doubtful] if doubtful else (), out)
     write(measured.report, json)
 
 

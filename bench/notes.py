@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 from rich.console import Console
 
-from bench.notes_checks import Cited, Missing, cited, doubtful, missing
+from bench.notes_checks import Cited, Missing, cited, cited_by, doubtful, missing
 from bench.notes_figures import Figures, Written, figures
 from bench.notes_gates import Gate, gates
 from bench.notes_headers import Classified, classified, header_of
@@ -74,6 +74,7 @@ class Measured:
     report: Report
     sample: list[Cited]
     doubtful: list[tuple[str, Cited]]  # words whose polarity a witness sees the other way round
+    refused: list[tuple[str, Cited]]  # sentences that a server would drop, behind their fault
     missing: list[Missing]  # of notes that leave out a medicine or an allergy
 
 
@@ -114,7 +115,17 @@ async def run(options: NotesOptions, console: Console) -> Measured:
     )
     in_doubt = [each for one in every if one.note is not None for each in doubtful(one.visit, one.note)]
     left_out = [each for each in (missing(one.visit, one.note) for one in every) if each.medicines or each.allergies]
-    return Measured(report=report, sample=_sample(options, every), doubtful=in_doubt, missing=left_out)
+    return Measured(
+        report=report,
+        sample=_sample(options, every),
+        doubtful=in_doubt,
+        refused=[
+            (each.fault, cited_by(one.visit, each.section, each.sentence))
+            for one in every
+            for each in one.outcome.refused
+        ],
+        missing=left_out,
+    )
 
 
 def _sets(options: NotesOptions) -> Mapping[str, list[Visit]]:

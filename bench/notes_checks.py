@@ -95,11 +95,15 @@ def check(visit: Visit, note: Note | None) -> Checked:
 
 def cited(visit: Visit, note: Note) -> Iterator[Cited]:
     """Every sentence of a note with the items it cites; ids that do not exist are left out."""
-    items = {item.id: item for item in visit.items}
     for section in note.sections:
         for sentence in section.sentences:
-            found = tuple(items[each] for each in sentence.items if each in items)
-            yield Cited(visit=visit.name, section=section.key, sentence=sentence, items=found)
+            yield cited_by(visit, section.key, sentence)
+
+
+def cited_by(visit: Visit, section: str, sentence: NoteSentence) -> Cited:
+    """One sentence with its items, in spoken order."""
+    found = tuple(item for item in visit.items if item.id in sentence.items)
+    return Cited(visit=visit.name, section=section, sentence=sentence, items=found)
 
 
 def sayable_medicines(visit: Visit) -> frozenset[str]:

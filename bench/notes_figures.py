@@ -78,7 +78,7 @@ def figures(name: str, written: Sequence[Written]) -> Figures:
         flips=sum(one.flips for one in checked),
         as_answered=total(one.as_answered for one in checked),
         as_reference=total(one.as_reference for one in checked),
-        dropped=dict(sum((one.outcome.dropped for one in written), start=Counter[str]())),
+        dropped=dict(Counter(refused.fault for one in written for refused in one.outcome.refused)),
         median_ms=median(one.outcome.took_s * 1000 for one in written) if written else None,
     )
 

@@ -61,6 +61,8 @@ def show(report: Report, console: Console) -> None:
     wide.print(_evidence(report))
     if report.checked:
         console.print(f"sentences that the check dropped: {_dropped(report)}", soft_wrap=True)
+    if report.checked and report.cost is not None:
+        console.print(f"checking the note of {report.cost.hour_words} words took {report.cost.hour_check_ms:.0f} ms")
     if report.headers is not None:
         found = report.headers
         console.print(
@@ -83,7 +85,7 @@ def show_sample(sample: Sequence[Cited], console: Console) -> None:
 
 
 def show_doubtful(doubtful: Sequence[tuple[str, Cited]], console: Console) -> None:
-    """Sentences that may have the wrong polarity, each with the word in doubt."""
+    """Sentences that something speaks against, each with the word in doubt or the fault that the check found."""
     for word, one in doubtful:
         console.print(f"\n[bold]{escape(word)}[/bold]:", end="")
         show_sample([one], console)

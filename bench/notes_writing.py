@@ -2,10 +2,9 @@
 
 import gc
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, TypeAlias
 
@@ -14,8 +13,8 @@ import psutil
 
 from bench.notes_sets import Visit
 from pipeline.errors import TranscriptTooShort
-from pipeline.notes.checking import Checker
-from pipeline.notes.note import Note
+from pipeline.notes.checking import Checker, Unsupported
+from pipeline.notes.note import Note, NoteSection, NoteSentence
 from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import Template
 from pipeline.ports import NoteWriter
@@ -27,11 +26,20 @@ LANGUAGE: Final = "en-US"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A sentence that the server's check would not let stand."""
+
+    fault: str
+    section: str  # key
+    sentence: NoteSentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A note as a server shows it."""
 
     note: Note | None  # None: there is nothing to write, or nothing that may stand
-    dropped: Counter[str] = field(default_factory=Counter)  # sentences that the server's check refused, by fault
+    refused: tuple[Refused, ...] = ()
     took_s: float = 0.0  # to write it …
     check_s: float = 0.0  # … and to check it
 
@@ -66,8 +74,9 @@ def writing(writer: NoteWriter, template: Template, *, checked: bool) -> Write:
         done = time.perf_counter()
         if note is None or not checked:
             return Outcome(note=note, took_s=done - begun)
-        left, dropped = _checked(note, items)
-        return Outcome(note=left, dropped=dropped, took_s=done - begun, check_s=time.perf_counter() - done)
+        left = _checked(note, items)
+        check_s = time.perf_counter() - done
+        return replace(left, took_s=done - begun, check_s=check_s)
 
     return write
 
@@ -83,13 +92,19 @@ async def _note(writer: NoteWriter, request: NoteRequest, items: Sequence[Uttera
     return note
 
 
-def _checked(note: Note, items: Sequence[Utterance]) -> tuple[Note | None, Counter[str]]:
-    """What is left of a note, as a server does it, and how many sentences had which fault."""
-    checker = Checker(items, language=LANGUAGE)
-    each = [checker.check(section) for section in note.sections]
-    sections = tuple(one.section for one in each if one.section is not None)
-    dropped = sum((one.dropped for one in each), start=Counter[str]())
-    return (replace(note, sections=sections) if sections else None), dropped
+def _checked(note: Note, items: Sequence[Utterance]) -> Outcome:
+    """What is left of a note, as a server does it."""
+    checker = Checker(items, language=LANGUAGE, unsupported=Unsupported.FLAG)
+    sections: list[NoteSection] = []
+    refused: list[Refused] = []
+    for section in note.sections:
+        flagged = checker.check(section).section
+        sentences = flagged.sentences if flagged is not None else ()
+        for one in sentences:
+            refused.extend(Refused(fault=fault, section=section.key, sentence=one) for fault in one.faults[:1])
+        if sound := tuple(one for one in sentences if not one.faults):
+            sections.append(replace(section, sentences=sound))
+    return Outcome(note=replace(note, sections=tuple(sections)) if sections else None, refused=tuple(refused))
 
 
 def resident_mb() -> float:
