@@ -70,9 +70,9 @@ def figures(name: str, written: Sequence[Written]) -> Figures:
         support_least=min(supports, default=None),
         support_below=sum(support < LEAST_SUPPORT for support in supports),
         numbers=total(one.numbers for one in checked),
-        terms_unsaid=_mean(one.terms_unsaid for one in checked),
-        words_kept=_mean(one.words_kept for one in checked),
-        terms_kept=_mean(one.terms_kept for one in checked),
+        terms_unsaid=mean_of(one.terms_unsaid for one in checked),
+        words_kept=mean_of(one.words_kept for one in checked),
+        terms_kept=mean_of(one.terms_kept for one in checked),
         medicines=total(one.medicines for one in checked),
         allergies=total(one.allergies for one in checked),
         flips=sum(one.flips for one in checked),
@@ -86,6 +86,12 @@ def figures(name: str, written: Sequence[Written]) -> Figures:
 def total(shares: Iterable[Share]) -> Share:
     """All of them together."""
     return sum(shares, start=Share())
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _text(written: Written) -> str:
@@ -107,8 +113,3 @@ def _divisions(written: Iterable[Written]) -> dict[Division, Rouge]:
             scores[division].append(rouge(text, ours.get(division, "")))
     means = {division: mean(each) for division, each in scores.items()}
     return {division: each for division, each in means.items() if each is not None}
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None

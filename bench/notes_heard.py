@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 import anyio
@@ -19,7 +20,8 @@ from bench import recordings
 from bench.manifest import Entry, entries
 from bench.notes_checks import Share, check
 from bench.notes_divisions import note_text, said_in
-from bench.notes_rouge import Rouge, rouge
+from bench.notes_figures import mean_of, total
+from bench.notes_rouge import Rouge, mean, rouge
 from bench.notes_sets import STREAM, Visit
 from bench.notes_vocabulary import medical, named_medicines, stems
 from bench.notes_writing import Write
@@ -113,6 +115,38 @@ async def compared(entry: Entry, recogniser: str, items: Sequence[Utterance], wr
         )
         if reference
         else None,
+    )
+
+
+def pooled(heard: Sequence[Heard]) -> Heard:
+    """Of all recordings, of which there is at least one: counts together, everything else in the mean."""
+    clinicians = [one.clinician for one in heard if one.clinician is not None]
+    errors = heard[0].errors
+    for one in heard[1:]:
+        errors += one.errors
+    return Heard(
+        id="all",
+        recogniser=heard[0].recogniser,
+        errors=errors,
+        said_words=round(fmean(one.said_words for one in heard)),
+        heard_words=round(fmean(one.heard_words for one in heard)),
+        rouge=mean(one.rouge for one in heard) or heard[0].rouge,
+        words_kept=total(one.words_kept for one in heard),
+        terms_kept=total(one.terms_kept for one in heard),
+        medicines_kept=total(one.medicines_kept for one in heard),
+        numbers=total(one.numbers for one in heard),
+        terms_unsaid=mean_of(one.terms_unsaid for one in heard),
+        as_answered=total(one.as_answered for one in heard),
+        clinician=_mean_likeness(clinicians) if clinicians else None,
+    )
+
+
+def _mean_likeness(of: Sequence[Likeness]) -> Likeness:
+    return Likeness(
+        said_rouge_1=fmean(one.said_rouge_1 for one in of),
+        heard_rouge_1=fmean(one.heard_rouge_1 for one in of),
+        said_kept=mean_of(one.said_kept for one in of),
+        heard_kept=mean_of(one.heard_kept for one in of),
     )
 
 

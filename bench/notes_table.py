@@ -11,7 +11,7 @@ from bench.notes_checks import Cited, Missing, Share
 from bench.notes_divisions import Division
 from bench.notes_figures import Figures
 from bench.notes_gates import Gate
-from bench.notes_heard import Heard
+from bench.notes_heard import Heard, pooled
 from bench.notes_published import PUBLISHED
 from bench.tables import NOTHING, number, share
 
@@ -166,7 +166,7 @@ def _evidence_row(one: Figures) -> list[str]:
 
 def _heard(heard: Sequence[Heard]) -> Table:
     table = _table(f"\nwhat recognition costs: {heard[0].recogniser}", HEARD)
-    for one in heard:
+    for one in (*heard, pooled(heard)):
         scores, clinician = one.rouge, one.clinician
         table.add_row(
             one.id,

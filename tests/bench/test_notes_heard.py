@@ -7,7 +7,7 @@ import pytest
 
 from bench.manifest import Entry
 from bench.notes_checks import Share
-from bench.notes_heard import compared, ours
+from bench.notes_heard import compared, ours, pooled
 from bench.notes_writing import Outcome
 from bench.recordings import TruthItem
 from pipeline.notes.note import Note, NoteSection, NoteSentence
@@ -66,6 +66,17 @@ async def test_what_was_misheard_is_unsaid_and_what_it_replaces_is_missing() -> 
 async def test_a_talk_of_which_nothing_was_heard_has_an_empty_note() -> None:
     found = await compared(ENTRY, "r", [], verbatim, "")
     assert (found.heard_words, found.rouge.one, found.words_kept.kept) == (0, 0, 0)
+
+
+async def test_recordings_are_told_together() -> None:
+    right = await compared(ENTRY, "r", heard(*(text for _, text in SAID)), verbatim, "Toe hurts.")
+    wrong = await compared(ENTRY, "r", heard("any fever", "no", "no"), verbatim, "")
+    found = pooled([right, wrong])
+    assert found.errors.words == 22
+    assert found.medicines_kept == Share(kept=1, of=2)
+    assert found.rouge.one == (right.rouge.one + wrong.rouge.one) / 2
+    assert found.terms_unsaid == 0  # the second note has no terms
+    assert found.clinician == right.clinician
 
 
 def test_our_consultations_are_read_as_they_were_said() -> None:
