@@ -80,5 +80,11 @@ def _sections(headers: Classified | None) -> Iterator[Gate]:
 def _costs(cost: Cost | None) -> Iterator[Gate]:
     if cost is not None:
         whole = cost.hour_words >= HOUR_WORDS
-        yield Gate(figure="an hour of talk", value=cost.hour_ms if whole else None, bound="≤", limit=HOUR_MS, unit="ms")
+        yield Gate(
+            figure="processor, an hour of talk",
+            value=cost.hour_cpu_ms if whole else None,
+            bound="≤",
+            limit=HOUR_MS,
+            unit="ms",
+        )
         yield Gate(figure="memory added", value=cost.added_mb, bound="≤", limit=ADDED_MB, unit="MB")

@@ -61,8 +61,13 @@ def show(report: Report, console: Console) -> None:
     wide.print(_evidence(report))
     if report.checked:
         console.print(f"sentences that the check dropped: {_dropped(report)}", soft_wrap=True)
-    if report.checked and report.cost is not None:
-        console.print(f"checking the note of {report.cost.hour_words} words took {report.cost.hour_check_ms:.0f} ms")
+    if report.cost is not None:
+        cost = report.cost
+        console.print(
+            f"a talk of {cost.hour_words} words: {cost.hour_ms:.0f} ms to write, {cost.hour_cpu_ms:.0f} ms of them"
+            f" computing; {cost.hour_check_ms:.0f} ms more to check",
+            soft_wrap=True,
+        )
     if report.headers is not None:
         found = report.headers
         console.print(
@@ -73,7 +78,7 @@ def show(report: Report, console: Console) -> None:
         )
     if report.heard:
         wide.print(_heard(report.heard))
-    console.print(_gates(report.gates))
+    wide.print(_gates(report.gates))
 
 
 def show_sample(sample: Sequence[Cited], console: Console) -> None:

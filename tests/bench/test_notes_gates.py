@@ -22,11 +22,14 @@ def test_what_was_not_measured_is_neither() -> None:
 
 def test_costs_and_sections_have_gates() -> None:
     found = gates(
-        [], None, classified(["ROS"], ["GENHX"]), Cost(hour_words=9000, hour_ms=101, hour_check_ms=1, added_mb=59)
+        [],
+        None,
+        classified(["ROS"], ["GENHX"]),
+        Cost(hour_words=9000, hour_ms=500, hour_cpu_ms=101, hour_check_ms=1, added_mb=59),
     )
     assert [gate.kept for gate in found][-3:] == [False, False, True]
 
 
 def test_less_than_an_hour_says_nothing_of_an_hour() -> None:
-    found = gates([], None, None, Cost(hour_words=500, hour_ms=1, hour_check_ms=1, added_mb=61))
+    found = gates([], None, None, Cost(hour_words=500, hour_ms=1, hour_cpu_ms=1, hour_check_ms=1, added_mb=61))
     assert [gate.kept for gate in found][-2:] == [None, False]
