@@ -110,7 +110,7 @@ async def run(options: NotesOptions, console: Console) -> Measured:
         sets=sets,
         headers=headers,
         cost=cost,
-        heard=await _heard(options, write, known.values(), console),
+        heard=await _heard(options, write, console),
         gates=gates(sets, visits_of, headers, cost),
     )
     in_doubt = [each for one in every if one.note is not None for each in doubtful(one.visit, one.note)]
@@ -152,12 +152,12 @@ def _headers(snippets_written: Sequence[Written], make_header: MakeHeader | None
     return classified(wanted, found)
 
 
-async def _heard(
-    options: NotesOptions, write: Write, known: Iterable[Sequence[Visit]], console: Console
-) -> list[Heard]:
+async def _heard(options: NotesOptions, write: Write, console: Console) -> list[Heard]:
+    """Recordings of calls whose notes are known are compared with these, too."""
     if options.engine is None:
         return []
-    references = {visit.name: visit.reference for of in known for visit in of}
+    known = calls(notes_folder(options.folder)) if "primock" in options.kinds else []
+    references = {call.name: call.reference for call in known}
     return await listen(options.engine, write, references, options.limit, console)
 
 
