@@ -327,6 +327,49 @@ def test_no_sentence_breaks_the_check_and_all_are_accounted_for(written: list[tu
         assert known.issuperset(one.items)
 
 
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            "no",
+            "not",
+            "yes",
+            "if",
+            "i",
+            "you",
+            "mother",
+            "left",
+            "right",
+            "5",
+            "twice",
+            ",",
+            ".",
+            "?",
+            ":",
+            "and",
+            "or",
+            "but",
+            "fever",
+            "cough",
+            "nein",
+            "pas",
+            "l'os",
+        ]
+    ),
+    max_size=12,
+)
+
+
+@given(
+    st.lists(st.one_of(st.text(max_size=60), WORDS.map(" ".join)), min_size=1, max_size=6),
+    st.one_of(st.text(max_size=60), WORDS.map(" ".join)),
+    st.sampled_from(["en-GB", "de", "fr-CA", "cs", ""]),
+)
+def test_nothing_that_is_said_breaks_the_check(spoken: list[str], written: str, language: str) -> None:
+    items = talk(*(f"{who}: {text}" for who, text in zip("DPDPDU", spoken, strict=False)))
+    found = Checker(items, language=language).faults(sentence(written, *(item.id for item in items)))
+    assert len(found) == len(set(found))
+
+
 def test_the_order_of_the_items_does_not_matter() -> None:
     backwards = Checker(list(reversed(VISIT)))
     assert backwards.faults(sentence("Denies fever and chills.", "3", "2")) == ()
