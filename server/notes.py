@@ -150,6 +150,8 @@ class Notes:
                 log.error("note.failed", writer=each.name, type=type(exc).__name__)
                 absence = FAILED
             self._observer.written(each.name, absence.code)
+            if each is self._model:
+                log.warning("note.model_failed", code=absence.code)
             if absence.code == TranscriptTooShort.code:  # for any writer
                 failure = absence
                 break
