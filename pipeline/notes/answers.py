@@ -8,6 +8,7 @@ from pipeline.notes.cues import Cue, cues
 from pipeline.notes.exchanges import NO, YES, Answer, Exchange
 from pipeline.notes.persons import doctor_in_third_person, patient_in_third_person
 from pipeline.notes.phrasing import FACULTIES, PERSONAL, keeps_meaning, tidy, trimmed
+from pipeline.notes.placing import has
 from pipeline.notes.verbs import ADVERBS, BASE_VERBS, PAST_FORMS, third_person
 from pipeline.notes.vocabulary import word_set
 from pipeline.notes.wording import MARKS, content_words, join, negations, split, stem, words
@@ -51,7 +52,7 @@ _THING_DOES = re.compile(
 )
 _CLAUSE = (
     r"(?P<aux>do|does|did|are|is|were|was|have|has|had|can|could|would)"
-    r" (?P<who>you|it|that|this|(?:the|your|this|that) \w+) (?P<rest>.+)"
+    r" (?P<who>you|it|that|this|(?:the|your|this|that) (?:(?:left|right|lower|upper) )?\w+) (?P<rest>.+)"
 )
 _WHETHER = re.compile(_CLAUSE)
 _WHICH = re.compile(
@@ -110,13 +111,22 @@ def _told(reply: Sequence[str]) -> str:
     return join(told)
 
 
+def _is_thing(subject: Sequence[str], rest: Sequence[str]) -> bool:
+    """Whether a subject is a pronoun, or a noun that ends where it seems to: "your cough", not "your right"."""
+    return len(subject) == 1 or (_is_noun(subject[-1]) and not _is_noun(rest[0]))
+
+
+def _is_noun(word: str) -> bool:
+    return has(cues(("your", word)), Cue.BODY, Cue.SYMPTOM, Cue.CONDITION, Cue.MEDICATION, Cue.DRUG)
+
+
 def _indirect(question: str) -> str:
     """What was asked, as a clause: "how far are you running" → "asked how far the patient is running"."""
     if len(question.split()) > LONGEST_QUESTION or any(mark in question for mark in MARKS):
         return ""
     for pattern in (_WHETHER, _WHICH):
         match = pattern.fullmatch(question)
-        if match is None:
+        if match is None or not _is_thing(match["who"].split(), match["rest"].split()):
             continue
         thing = "the patient" if match["who"] == "you" else match["who"].replace("your ", "their ")
         rest = match["rest"].split()

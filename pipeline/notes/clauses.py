@@ -141,8 +141,8 @@ class _Speech:
             return False
         pauses = self._marked and self._words[at - 1] in MARKS and self._count > RUN_ON_WORDS
         long = len(self._words) - begin > (MARKED_RUN_ON_WORDS if self._marked else RUN_ON_WORDS)
-        if (long or pauses) and self._follows_marker(at):
-            return True
+        if (long or (pauses and self._words[at] != "but")) and self._follows_marker(at):
+            return True  # what follows a "but" may take back what stands before it
         if self._doctor and self._intends(at) and (long or pauses or self._is_plain()):
             return True
         return self._doctor and long and self._turns_to_finding(at)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.notes.verbs import ADVERBS
+from pipeline.notes.verbs import is_adverb
 from pipeline.notes.vocabulary import word_set
 
 NEGATED: Final = {"can't": "cannot", "won't": "will not", "shan't": "shall not"}
@@ -45,7 +45,7 @@ def _full(words: Sequence[str], at: int) -> str:
 
 def _is_or_has(following: Sequence[str]) -> str:
     """What "'s" stands for before these words; empty where it may be either: "it's improved"."""
-    behind = next((word for word in following if word not in ADVERBS and word != "not"), "")
+    behind = next((word for word in following if not is_adverb(word) and word != "not"), "")
     if behind in BEHIND_HAS:
         return "has"
     return "" if behind.endswith("ed") else "is"

@@ -10,7 +10,7 @@ from pipeline.notes.cues import Cue
 from pipeline.notes.exchanges import Exchange
 from pipeline.notes.hints import Hinted
 from pipeline.notes.note import Topic
-from pipeline.notes.placing import CLINICAL, GENERAL, TARGETS, Place, has, is_talk
+from pipeline.notes.placing import CLINICAL, GENERAL, TARGETS, Place, has, is_for_a_machine, is_talk
 from pipeline.notes.vocabulary import word_set
 from pipeline.types import Role
 
@@ -47,6 +47,7 @@ SURE: Final = frozenset(
 )  # fmt: skip
 STEPS: Final = frozenset({Topic.ASSESSMENT, Topic.PRESCRIPTION, Topic.APPOINTMENTS})
 OF_SURE = 1.0  # added to the likelihood of what the rules are sure of
+OF_DRUG = 0.2  # what names a medicine is always noted
 OF_AGREEMENT = 0.05  # added where rules and weights agree
 OF_INTRODUCTION = 0.5  # "58 year old male who presents with …"
 LEAST_OF_TALK = 0.25  # what sounds like a courtesy, or like what is only done in the room
@@ -57,6 +58,8 @@ INTRODUCED_BY = 0.3  # part of the talk
 
 def decided(one: Hinted, rule: Place | None, likely: Mapping[str, float]) -> Place | None:
     """The place of a passage, if any, from that of the rules and the likelihood of each section."""
+    if one.passage.role is not Role.PATIENT and is_for_a_machine(one.own):
+        return None
     if rule is not None and _is_sure(one, rule, likely):
         return Place(rule.topic, OF_SURE + likely[SECTION_OF[rule.topic]])
     if one.found[Cue.INTRODUCTION] and one.passage.position < INTRODUCED_BY and likely["history"] > LEAST["history"]:
@@ -67,6 +70,8 @@ def decided(one: Hinted, rule: Place | None, likely: Mapping[str, float]) -> Pla
     section = max(open_to, key=lambda name: likely[name] / LEAST[name])
     likelihood = likely[section]
     talks = one.passage.role is not Role.PATIENT and is_talk(one.found)
+    if one.found[Cue.DRUG]:
+        return Place(_topic(one, rule, section), likelihood + OF_DRUG)
     least = LEAST[section] * (OF_NO_HINT if CLINICAL.isdisjoint(one.found) else 1.0)
     if likelihood < max(least, LEAST_OF_TALK if talks else 0.0):
         return None

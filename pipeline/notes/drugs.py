@@ -43,7 +43,16 @@ DRUGS: Final = word_set(
     enbrel infliximab remicade rituximab tofacitinib xeljanz allopurinol colchicine febuxostat alendronate fosamax
     denosumab prolia tamsulosin flomax finasteride sildenafil viagra tadalafil cialis oxybutynin estradiol
     estrogen progesterone testosterone tamoxifen letrozole anastrozole isotretinoin accutane tretinoin clobetasol
-    triamcinolone kenalog ferrous folate b12
+    triamcinolone kenalog ferrous folate b12 methadone buprenorphine suboxone naloxone narcan oxaprozin daypro
+    orphenadrine norflex carisoprodol metaxalone skelaxin nabumetone relafen etodolac piroxicam feldene micardis avapro
+    atacand altace vasotec zestril prinivil accupril tenormin inderal cardizem hyzaar lotensin lotrel tekturna
+    zestoretic dyazide maxzide effient repatha praluent vytorin tricor welchol actos amaryl glucotrol bydureon byetta
+    toujeo cytomel liothyronine tapazole remeron pristiq luvox viibryd trintellix buspar restoril lunesta geodon
+    latuda zyprexa risperdal haldol clozaril clozapine vraylar trileptal vimpat dilantin tegretol procrit boniva
+    actonel evista forteo detrol tolterodine vesicare solifenacin myrbetriq mirabegron proscar avodart dutasteride
+    levitra premarin provera depo-provera mirena nuvaring clomid stelara cosentyx orencia otezla xolair dupixent
+    pulmicort qvar dulera combivent atrovent duoneb nasonex nasacort astelin mylanta maalox aciphex reglan bentyl
+    dicyclomine lomotil carafate entyvio nitroglycerine bisacodyl dulcolax metamucil psyllium simethicone
     """
 )
 INN_STEMS: Final = tuple(

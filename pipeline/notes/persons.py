@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.notes.verbs import ADVERBS, BASE_VERBS, PURE_VERBS, plural, third_person
+from pipeline.notes.verbs import BASE_VERBS, PURE_VERBS, is_adverb, plural, third_person
 from pipeline.notes.vocabulary import word_set
 
 PATIENT = "the patient"
@@ -29,6 +29,8 @@ KIN: Final = word_set(
     grandma grandpa parents family sibling siblings partner
     """
 )
+UNTOLD: Final = word_set("yours mine myself us our ours")  # whose, nobody can say for certain
+SUBJECTS: Final = word_set("i you i'd you'd")
 NEW_SUBJECTS: Final = word_set("to it that this which who he she they there when if")
 MOST_MENTIONS = 3  # more subjects than these in one sentence read worse than a quotation
 
@@ -81,6 +83,8 @@ def _with_verb(
     lower: Sequence[str], tokens: Sequence[str], at: int, subject: str, singular: bool
 ) -> tuple[list[str] | None, int]:
     """The subject at `at` with its adverbs and verbs, and where the sentence goes on."""
+    if at and (lower[at - 1] in SUBJECTS or lower[at - 1] in I_CONTRACTED or lower[at - 1] in YOU_CONTRACTED):
+        return None, at  # "you're you've come": the speaker began anew
     contracted = {**I_CONTRACTED, **YOU_CONTRACTED}.get(lower[at])
     if lower[at] in ("i'd", "you'd"):
         following = lower[at + 1] if at + 1 < len(lower) else ""
@@ -90,7 +94,7 @@ def _with_verb(
         verb = third_person(contracted) if singular else plural(contracted)
         return [*phrase, verb or contracted], at + 1
     end = at + 1
-    while end < len(tokens) and lower[end] in ADVERBS:
+    while end < len(tokens) and is_adverb(lower[end]):
         phrase.append(tokens[end])
         end += 1
     if end == len(tokens):
@@ -116,7 +120,7 @@ def doctor_in_third_person(tokens: Sequence[str], *, known: bool = False) -> lis
     while at < len(tokens):
         word = lower[at]
         named = theirs or not known
-        if word in ("yours", "mine", "myself"):
+        if word in UNTOLD:
             return None
         if word not in ("i", "i'd", "you", "you'd") and word not in I_CONTRACTED and word not in YOU_CONTRACTED:
             following = lower[at + 1] if at + 1 < len(lower) else ""
@@ -155,4 +159,4 @@ def _is_object(lower: Sequence[str], at: int) -> bool:
     before = lower[max(0, at - 2) : at]
     if (before and before[-1] in OBJECT_BEFORE) or before == ["to", "see"]:
         return True
-    return following not in ADVERBS and third_person(following) is None
+    return not is_adverb(following) and third_person(following) is None

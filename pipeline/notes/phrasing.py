@@ -16,6 +16,16 @@ from pipeline.types import Role
 LEADS: Final = word_set("and so but okay ok alright then well also oh yeah yes hey hi lastly anyway gosh um sure great")
 TRAILING: Final = word_set("and but or because the a an i my your")
 TAGS: Final = word_set("okay ok alright right yes yeah")  # only behind a mark: not "I feel okay", "on the right"
+# Words at which nobody ends a sentence.
+UNFINISHED: Final = word_set(
+    """
+    kinda below than of is was are were which when if into based being that's it's the a they we very and or but
+    because
+    """
+)
+BEFORE_LONE_TO: Final = word_set(
+    "want wants wanted able going have has had used like need needed try supposed due used"
+)
 PERSONAL: Final = word_set(
     """
     i i'm i've i'd i'll me my mine myself we we're we've us our you your you're you've you'll
@@ -94,11 +104,24 @@ _CLAUSE_SUBJECTS: Final = word_set(
 def statement(unit: Unit, topic: Topic) -> str:
     """A unit as a sentence of a note, or as a quotation where no rewriting says the same for certain."""
     tokens = _without_asides(trimmed(unit.tokens))
-    for rewrite in _rewritings(unit.role, topic):
+    said = words(tokens)
+    for rewrite in _rewritings(unit.role, topic) if not _is_idiom(said) else ():
         text = rewrite(tokens)
-        if text and keeps_meaning(words(tokens), words(split(text))):
-            return tidy(text)
+        if text and keeps_meaning(said, words(split(text))):
+            return f"{tidy(text).rstrip('.')} …" if is_unfinished(said) else tidy(text)
     return quotation(unit.role, tokens)
+
+
+def is_unfinished(said: Sequence[str]) -> bool:
+    """Whether speech breaks off, so that what was said is not all that was meant: "your sugars are running below"."""
+    if said[-1:] == ["to"]:
+        return said[-2:-1] != [] and said[-2] not in BEFORE_LONE_TO
+    return bool(said) and said[-1] in UNFINISHED
+
+
+def _is_idiom(said: Sequence[str]) -> bool:
+    """Whether words mean something else when they are told of somebody: "I want to say 3 weeks"."""
+    return any(list(said[at : at + 3]) == ["want", "to", "say"] for at in range(len(said) - 2))
 
 
 def keeps_meaning(source: Sequence[str], rewritten: Sequence[str]) -> bool:

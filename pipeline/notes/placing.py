@@ -1,7 +1,9 @@
 """What the rules that place passages have in common."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from pipeline.notes.cues import Cue
@@ -37,6 +39,11 @@ GENERAL: Final = word_set("usually people someone anyone generally typically som
 def has(found: Found, *kinds: Cue) -> bool:
     """Whether any of the kinds occurs."""
     return any(found[kind] for kind in kinds)
+
+
+def is_for_a_machine(said: Sequence[str]) -> bool:
+    """Whether a doctor asks somebody, or a machine, to show something: "show me the x-ray"."""
+    return any((one, other) == ("show", "me") for one, other in pairwise(said)) or said[0] == "dragon"
 
 
 def is_talk(found: Found) -> bool:

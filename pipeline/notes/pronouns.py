@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.notes.persons import KIN, PLURAL_PRONOUNS
 from pipeline.notes.units import Unit
-from pipeline.notes.verbs import ADVERBS, third_person
+from pipeline.notes.verbs import is_adverb, third_person
 from pipeline.notes.vocabulary import word_set
 from pipeline.types import Role
 
@@ -75,7 +75,7 @@ def told_of(text: str, source: Collection[str], sex: Sex | None) -> str:
         if bare not in forms:
             continue
         if bare == "they":
-            verb = next((place for place in range(at + 1, len(told)) if told[place].lower() not in ADVERBS), 0)
+            verb = next((place for place in range(at + 1, len(told)) if not is_adverb(told[place].lower())), 0)
             form = third_person(told[verb].strip(".,;:").lower()) if verb else None
             if form is None:
                 return text

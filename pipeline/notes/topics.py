@@ -19,13 +19,15 @@ from pipeline.notes.reported import goes_on, reported
 from pipeline.notes.scoring import SECTIONS, Matrix, section_weights
 from pipeline.notes.stated import stated
 from pipeline.notes.units import Unit
-from pipeline.notes.wording import words
+from pipeline.notes.wording import negations, words
 from pipeline.types import Role
 
 SHORTEST_STATEMENT = 3  # words
 SHORTEST_FINDING = 2  # the same for "no radiculopathy", "lungs clear"
 LONGEST_STATEMENT = 45  # words; longer unmarked speech says too many things at once to be one sentence
 NAMED: Final = SURE | {Topic.LABS, Topic.IMAGING}  # topics that need no heading
+LONGEST_WITH_DRUG = 75  # the same for what names a medicine, which must not get lost
+SINGLE_SIDES: Final = frozenset({"left", "right"})
 COMPLAINT_BY = 0.4  # part of the talk in which the complaint is named
 COMPLAINT_SCORE = 1.2
 
@@ -55,6 +57,9 @@ def _of_talk(seen: Sequence[Hinted], scores: Matrix) -> Iterator[Placed]:
     for order, (one, likely) in enumerate(zip(seen, scores.tolist(), strict=True)):
         rule = _by_rules(one, before) if _is_sentence(one) else None
         before = rule.topic if rule is not None else None
+        following = seen[order + 1] if order + 1 < len(seen) else None
+        if following is not None and is_set_right(one, following):
+            continue
         if _is_sentence(one) and (place := decided(one, rule, dict(zip(SECTIONS, likely, strict=True)))) is not None:
             yield _placed(one, place, rule, order)
 
@@ -72,6 +77,15 @@ def _of_dictation(seen: Sequence[Hinted]) -> Iterator[Placed]:
         yield _placed(one, Place(before), rule, order)
 
 
+def is_set_right(one: Hinted, following: Hinted) -> bool:
+    """Whether a patient takes the side that the doctor named for the wrong one: "it's not the right knee"."""
+    if one.passage.role is not Role.DOCTOR or following.passage.role is not Role.PATIENT:
+        return False
+    reply = following.own
+    wrong = SINGLE_SIDES.intersection(one.own).intersection(reply)
+    return bool(wrong) and negations(reply) > 0 and not (SINGLE_SIDES - wrong).isdisjoint(reply)
+
+
 def _placed(one: Hinted, place: Place, rule: Place | None, order: int) -> Placed:
     told = rule.score if rule is not None and rule.topic is Topic.HISTORY else 0.0
     return Placed(passage=one.passage, topic=place.topic, score=place.score, told=told, order=order)
@@ -80,11 +94,12 @@ def _placed(one: Hinted, place: Place, rule: Place | None, order: int) -> Placed
 def _is_sentence(one: Hinted) -> bool:
     """Whether a passage is neither too short nor too long to say one thing."""
     count = len(one.own) + len(one.question)
+    longest = LONGEST_WITH_DRUG if one.found[Cue.DRUG] else LONGEST_STATEMENT
     if isinstance(one.passage, Exchange):
-        return count <= LONGEST_STATEMENT
+        return count <= longest
     finds = one.own[0] == "no" or one.found[Cue.FINDING]
     shortest = SHORTEST_FINDING if finds and not CLINICAL.isdisjoint(one.found) else SHORTEST_STATEMENT
-    return shortest <= count <= LONGEST_STATEMENT
+    return shortest <= count <= longest
 
 
 def _by_rules(one: Hinted, before: Topic | None) -> Place | None:

@@ -55,6 +55,17 @@ ADVERBS: Final = word_set(
     certainly frequently initially previously typically rarely basically kinda simply
     """
 )
+LONGEST_LY = 5  # letters of words in -ly that are no adverbs: "imply", "reply"
+NO_ADVERBS: Final = word_set(
+    "family only fly reply apply supply rely comply belly july likely ugly curly friendly early"
+)
+
+
+def is_adverb(word: str) -> bool:
+    """Whether a word may stand between a subject and its verb."""
+    return word in ADVERBS or (word.endswith("ly") and len(word) > LONGEST_LY and word not in NO_ADVERBS)
+
+
 # Verbs that are never nouns: behind "and" they share the subject.
 PURE_VERBS: Final = word_set(
     """
