@@ -75,7 +75,7 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.;?!])\s+|\n+")
 TOLD: Final = 0.38  # likeness from which a passage counts as told
 LEAST_TOLD: Final = 4  # passages told in a section, below which nothing is learned about it
 NEVER: Final = -20.0  # log-odds
-LEAST: Final = 2  # passages in which a term occurs
+LEAST: Final = 5  # talks, and views of talks, in which a term occurs
 MOST_TERMS: Final = 12_000
 FREQUENT: Final = 4_000  # terms that are also known in questions and before
 WORTH_OF_SNIPPETS: Final = 0.5
@@ -215,16 +215,24 @@ def headed(file: Path) -> list[Snippet]:
 
 
 def vocabulary(examples: Sequence[Example]) -> tuple[list[str], Matrix]:
-    """The terms that occur often, most frequent first, and their inverse document frequency."""
+    """The terms of many talks, most frequent first, and their inverse document frequency.
+
+    What few talks hold may be the name of one person.
+    """
     counted: Counter[str] = Counter()
+    talks: Counter[str] = Counter()
     count = 0
     for example in examples:
+        found: set[str] = set()
         for one in example.seen:
-            counted.update(set(terms(one.own)))
-            counted.update(set(terms(one.question)))
+            for said in (one.own, one.question):
+                known = set(terms(said))
+                counted.update(known)
+                found |= known
             count += 1
+        talks.update(found)
     ranked = sorted(counted, key=lambda term: (-counted[term], term))
-    kept = [term for term in ranked if counted[term] >= LEAST][:MOST_TERMS]
+    kept = [term for term in ranked if talks[term] >= LEAST][:MOST_TERMS]
     idf = np.array([math.log((1 + count) / (1 + counted[term])) + 1 for term in kept], dtype=np.float32)
     return kept, idf
 
@@ -327,9 +335,13 @@ def with_snippets(weights: SectionWeights, snippets: Sequence[Snippet]) -> Secti
         parts.append(csr_matrix((values, (at, columns)), (len(snippets), known)))
     model = LinearSVC(C=SNIPPET_C, class_weight="balanced", random_state=0)
     model.fit(hstack(parts).tocsr(), [header for _, header in snippets])
-    order = [list(model.classes_).index(header) for header in HEADERS]
-    said, doctors = np.split(model.coef_[order].T.astype(np.float32), 2)
-    bias = model.intercept_[order].astype(np.float32)
+    table = np.zeros((2 * known, len(HEADERS)), dtype=np.float32)
+    bias = np.full(len(HEADERS), NEVER, dtype=np.float32)
+    for header, learned, intercept in zip(model.classes_, model.coef_, model.intercept_, strict=True):
+        place = HEADERS.index(header)
+        table[:, place] = learned
+        bias[place] = intercept
+    said, doctors = np.split(table, 2)
     return replace(weights, snippet_said=said, snippet_doctors=doctors, snippet_bias=bias)
 
 
@@ -346,7 +358,7 @@ def packed(weights: SectionWeights) -> bytes:
     }
     for name in IN_STEPS:
         values = getattr(weights, name)
-        step = float(np.abs(values).max()) / 127
+        step = float(np.abs(values).max()) / 127 or 1.0
         arrays[name] = np.rint(values / step).astype(np.int8)
         arrays[f"{name}_step"] = np.array(step, dtype=np.float32)
     file = BytesIO()

@@ -9,6 +9,7 @@ from pipeline.notes.vocabulary import word_set
 from pipeline.types import Role
 
 LONGEST_HEADING = 4  # words
+LONGEST_DICTATION = 2_000  # words
 TALKING = 0.1  # share of units with "I" or "you" from which a text is a talk
 PERSONAL: Final = word_set("i i'm i've i'd my me you your you're you've")
 HEADINGS: Final = {
@@ -36,7 +37,9 @@ HEADINGS: Final = {
 
 def is_dictated(units: Sequence[Unit]) -> bool:
     """Whether a text is one clinician's notes: no speaker is named, nobody asks, hardly anybody says "I" or "you"."""
-    if not units or any(unit.role is not Role.UNSPECIFIED or unit.question for unit in units):
+    if not units or sum(len(unit.words) for unit in units) > LONGEST_DICTATION:
+        return False
+    if any(unit.role is not Role.UNSPECIFIED or unit.question for unit in units):
         return False
     return sum(not PERSONAL.isdisjoint(unit.words) for unit in units) < TALKING * len(units) or (
         len(units) < 1 / TALKING and all(PERSONAL.isdisjoint(unit.words) for unit in units)

@@ -80,7 +80,7 @@ def write_note(
     if not _about_health(placed):
         raise TranscriptTooShort
     sex = stated_sex(spoken_units)
-    selection = Selection(placed, _Writer(cleaned, sex, wanted), spoken)
+    selection = Selection(placed, _Writer(cleaned, sex, wanted), spoken, complete=dictated)
     sections = tuple(_sections(template, selection, language, layout, split_by_problem, sex))
     if not sections:
         raise TranscriptTooShort

@@ -1,5 +1,6 @@
 """Which sentences a section keeps: the most telling ones within a budget of words, none twice, in spoken order."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -49,15 +50,22 @@ class Candidate:
 class Selection:
     """Chooses topic by topic; what one topic has said no other says again.
 
-    `written` makes sentences of a passage: only of those that there may be room for.
+    `written` makes sentences of a passage: only of those that there may be room for. `complete`: there is room for all.
     """
 
-    def __init__(self, placed: Iterable[Placed], written: Callable[[Placed], Iterable[Candidate]], spoken: int) -> None:
+    def __init__(
+        self,
+        placed: Iterable[Placed],
+        written: Callable[[Placed], Iterable[Candidate]],
+        spoken: int,
+        *,
+        complete: bool = False,
+    ) -> None:
         self._by_topic: dict[Topic, list[Placed]] = {topic: [] for topic in Topic}
         for one in placed:
             self._by_topic[one.topic].append(one)
         self._written = written
-        self._growth = min(LONGEST_GROWTH, max(1.0, spoken / ORDINARY_VISIT))
+        self._growth = math.inf if complete else min(LONGEST_GROWTH, max(1.0, spoken / ORDINARY_VISIT))
         self._said: list[Wording] = []
 
     def take(self, topic: Topic) -> list[Candidate]:
