@@ -12,14 +12,15 @@ from pipeline.notes.hints import Hinted
 from pipeline.notes.note import Topic
 from pipeline.notes.placing import CLINICAL, GENERAL, TARGETS, Place, has, is_for_a_machine, is_talk
 from pipeline.notes.vocabulary import word_set
+from pipeline.notes.wording import content_words
 from pipeline.types import Role
 
 # Likelihood from which a passage is noted in a section. Found on the train files (with weights that had not seen the
 # visit) and the valid file of aci-bench.
 LEAST: Final[Mapping[str, float]] = {
-    "history": 0.1, "past_medical": 0.08, "surgical": 0.22, "obstetric": 0.3, "family": 0.15, "social": 0.08,
-    "allergies": 0.2, "medications": 0.25, "immunizations": 0.2, "review": 0.15, "vitals": 0.15, "exam": 0.06,
-    "results": 0.2, "plan": 0.08,
+    "history": 0.16, "past_medical": 0.06, "surgical": 0.22, "obstetric": 0.4, "family": 0.13, "social": 0.1,
+    "allergies": 0.25, "medications": 0.3, "immunizations": 0.2, "review": 0.15, "vitals": 0.13, "exam": 0.06,
+    "results": 0.17, "plan": 0.08,
 }  # fmt: skip
 TOPICS: Final[Mapping[str, Topic]] = {
     "history": Topic.HISTORY, "past_medical": Topic.PAST_MEDICAL, "surgical": Topic.SURGICAL,
@@ -47,12 +48,13 @@ SURE: Final = frozenset(
 )  # fmt: skip
 STEPS: Final = frozenset({Topic.ASSESSMENT, Topic.PRESCRIPTION, Topic.APPOINTMENTS})
 OF_SURE = 1.0  # added to the likelihood of what the rules are sure of
-OF_DRUG = 0.2  # what names a medicine is always noted
+OF_DRUG = 0.1  # what names a medicine is always noted
 OF_AGREEMENT = 0.05  # added where rules and weights agree
 OF_INTRODUCTION = 0.5  # "58 year old male who presents with …"
 LEAST_OF_TALK = 0.25  # what sounds like a courtesy, or like what is only done in the room
 LEAST_OF_RESULTS = 0.05  # what the rules hold to be a result
-OF_NO_HINT = 2.5  # times as likely what holds no hint must be
+OF_NO_HINT = 2.0  # times as likely what holds no hint must be
+LEAST_CONTENT = 2  # content words of a statement without hints
 INTRODUCED_BY = 0.3  # part of the talk
 
 
@@ -65,7 +67,7 @@ def decided(one: Hinted, rule: Place | None, likely: Mapping[str, float]) -> Pla
     if one.found[Cue.INTRODUCTION] and one.passage.position < INTRODUCED_BY and likely["history"] > LEAST["history"]:
         return Place(Topic.HISTORY, likely["history"] + OF_INTRODUCTION)
     open_to = _open_to(one)
-    if not open_to:
+    if not open_to or _says_nothing(one):
         return None
     section = max(open_to, key=lambda name: likely[name] / LEAST[name])
     likelihood = likely[section]
@@ -87,6 +89,13 @@ def _is_sure(one: Hinted, rule: Place, likely: Mapping[str, float]) -> bool:
     if rule.topic is Topic.ASSESSMENT:
         return one.found[Cue.CONDITION] > 0  # "I don't think you have pneumonia"
     return rule.topic in SURE or (rule.topic is Topic.PLAN and one.found[Cue.CONDITIONAL] > 0)
+
+
+def _says_nothing(one: Hinted) -> bool:
+    """Whether a statement is hardly more than "it does show"."""
+    if isinstance(one.passage, Exchange) or not CLINICAL.isdisjoint(one.found):
+        return False
+    return len(content_words(one.own)) < LEAST_CONTENT
 
 
 def _open_to(one: Hinted) -> frozenset[str]:

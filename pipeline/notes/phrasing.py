@@ -20,8 +20,12 @@ TAGS: Final = word_set("okay ok alright right yes yeah")  # only behind a mark: 
 UNFINISHED: Final = word_set(
     """
     kinda below than of is was are were which when if into based being that's it's the a they we very and or but
-    because
+    because since no any
     """
+)
+# Verbs that begin a doctor's own thought or an order to a scribe, and no advice: "suspect she had an anxiety attack".
+NO_ADVICE: Final = word_set(
+    "suspect think believe feel see hear know guess mean hope understand wonder include summarize list expect note show"
 )
 BEFORE_LONE_TO: Final = word_set(
     "want wants wanted able going have has had used like need needed try supposed due used"
@@ -114,6 +118,8 @@ def statement(unit: Unit, topic: Topic) -> str:
 
 def is_unfinished(said: Sequence[str]) -> bool:
     """Whether speech breaks off, so that what was said is not all that was meant: "your sugars are running below"."""
+    if said[-2:] == ["based", "on"]:
+        return True
     if said[-1:] == ["to"]:
         return said[-2:-1] != [] and said[-2] not in BEFORE_LONE_TO
     return bool(said) and said[-1] in UNFINISHED
@@ -275,7 +281,7 @@ def _planned(tokens: Sequence[str]) -> str:
     for pattern, opening in ((_ADVISED, "Advised to"), (_PLAN, "Plan to"), (_WILL, "Will")):
         if match := pattern.fullmatch(text.lower()):
             return _done(opening, text[match.start("what") :])
-    if match := _COMMANDED.fullmatch(text.lower()):
+    if (match := _COMMANDED.fullmatch(text.lower())) and match["what"].split(" ")[0] not in NO_ADVICE:
         return _done(f"Advised {'not to' if match['not'] else 'to'}", text[match.start("what") :])
     return ""
 

@@ -63,6 +63,8 @@ HELD_BY_VERB: Final = word_set(
 )  # "any" behind one of these (or behind a function word) belongs to it
 
 
+FELT: Final = word_set("painful tender sore okay ok right better worse normal comfortable uncomfortable hurting")
+
 OPENS_A_CLAUSE: Final = SUBJECTS.union(
     AUXILIARIES,
     CONTRACTED,
@@ -127,11 +129,19 @@ def opens_midway(words: Sequence[str], at: int, begin: int) -> bool:
     if words[at] in WH_WORDS:
         asks = opens_question(words, at) and following in AUXILIARIES | BEHIND_HOW
         return asks and before not in ("know", "see", "that's", "of", "about", "is")
+    if following == "that" and _asks_of_that(words, at):
+        return True
     if words[at] in ("is", "are") and list(words[at + 1 : at + 3]) == ["there", "any"]:
         return True
     if words[at] not in ASKED_MIDWAY or following not in ASKED_OF or before in LETS_YOU:
         return False
     return (following != "it" or words[at] in ("does", "did")) and opens_question(words, at)
+
+
+def _asks_of_that(words: Sequence[str], at: int) -> bool:
+    """Whether "does that hurt", "is that painful" begins at `at`; not "the good news is that …"."""
+    behind = words[at + 2] if at + 2 < len(words) else ""
+    return words[at] in ("does", "did") or (words[at] == "is" and behind in FELT)
 
 
 def is_yes_no(words: Sequence[str]) -> bool:

@@ -9,26 +9,27 @@ from pipeline.notes.grounding import Wording
 from pipeline.notes.note import NoteSentence, Topic
 from pipeline.notes.topics import Placed
 
-# Words that a topic may fill in a visit of ordinary length. What is dangerous to leave out has room for anything.
+# Words that a topic may fill in a visit of ordinary length. What is dangerous to leave out has room for anything; of
+# the history and the examination, the weights' thresholds say how much is told.
 BUDGET: Final[Mapping[Topic, int]] = {
     Topic.COMPLAINT: 50,
-    Topic.HISTORY: 200,
-    Topic.PAST_MEDICAL: 50,
+    Topic.HISTORY: 500,
+    Topic.PAST_MEDICAL: 40,
     Topic.SURGICAL: 60,
     Topic.OBSTETRIC: 60,
-    Topic.FAMILY: 80,
-    Topic.SOCIAL: 60,
+    Topic.FAMILY: 60,
+    Topic.SOCIAL: 40,
     Topic.ALLERGIES: 400,
     Topic.MEDICATIONS: 400,
     Topic.IMMUNIZATIONS: 80,
     Topic.VITALS: 100,
-    Topic.LABS: 120,
-    Topic.IMAGING: 100,
-    Topic.EXAM: 150,
-    Topic.ASSESSMENT: 100,
-    Topic.PLAN: 210,
+    Topic.LABS: 80,
+    Topic.IMAGING: 60,
+    Topic.EXAM: 250,
+    Topic.ASSESSMENT: 80,
+    Topic.PLAN: 190,
     Topic.PRESCRIPTION: 400,
-    Topic.APPOINTMENTS: 80,
+    Topic.APPOINTMENTS: 60,
 }
 ORDINARY_VISIT = 1500  # words of talk; longer visits get longer notes
 LONGEST_GROWTH = 2.0

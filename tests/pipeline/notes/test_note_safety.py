@@ -398,3 +398,57 @@ def test_a_repeated_measurement_is_no_instruction() -> None:
 
 def test_the_rest_of_the_exam_is_no_advice_to_rest() -> None:
     assert "advised to rest of" not in written("D: Rest of the exam is normal and your lungs are clear.")
+
+
+# What was found by reading notes of real visits
+
+
+def test_a_side_that_the_patient_puts_right_is_not_noted_wrong() -> None:
+    lines = (
+        "D: I understand you've come in with some right knee pain.",
+        "P: It's not the right knee, it's the left knee.",
+    )
+    note = written(*lines)
+    assert "left knee" in note
+    assert "come in with some right knee pain" not in note
+
+
+def test_a_side_that_nobody_puts_right_stays() -> None:
+    lines = ("D: On exam your right knee is swollen and tender.", "P: Yes, the right knee hurts.")
+    assert written(*lines).count("right knee is swollen") == 2
+
+
+def test_speech_that_breaks_off_is_marked() -> None:
+    assert "running below …" in written("D: Okay, your blood sugars are running below")
+    assert "…" not in written("D: Your blood sugars are running below 130.")
+
+
+def test_a_question_behind_a_statement_is_no_statement() -> None:
+    note = written("D: I'm just going to bend your knee up and down, does that hurt at all?")
+    assert "that hurt" not in note
+
+
+def test_a_doctors_own_thought_is_no_advice() -> None:
+    assert "advised to suspect" not in written("D: Suspect she had an anxiety attack related to her job.")
+
+
+def test_what_takes_a_statement_back_stays_with_it() -> None:
+    items = visit(
+        "D: Now this appears to be a benign adenoma of the colon, but there's no way to be sure without a biopsy."
+    )
+    assert any("benign" in text and "no way to be sure" in text for text in texts(general(items)))
+
+
+def test_an_idiom_is_quoted() -> None:
+    assert "wants to say" not in written("P: I want to say the pain started three weeks ago.")
+
+
+def test_a_subject_that_is_begun_anew_is_quoted() -> None:
+    note = written("D: I see you're you've come in with a cough and a fever.")
+    assert "the patient is they" not in note
+
+
+def test_a_no_that_says_more_is_told_behind_what_was_asked() -> None:
+    assert "asked whether the patient smokes: no, the patient stopped smoking 10 years ago." in written(
+        "D: Do you smoke?", "P: No, I stopped smoking ten years ago."
+    )
