@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.notes.cues import Cue, cues
 from pipeline.notes.exchanges import NO, YES, Answer, Exchange
-from pipeline.notes.persons import doctor_in_third_person, patient_in_third_person
+from pipeline.notes.persons import INVERTING, doctor_in_third_person, patient_in_third_person
 from pipeline.notes.phrasing import FACULTIES, PERSONAL, keeps_meaning, tidy, trimmed
 from pipeline.notes.placing import has
 from pipeline.notes.verbs import ADVERBS, BASE_VERBS, PAST_FORMS, third_person
@@ -103,6 +103,10 @@ def _told(reply: Sequence[str]) -> str:
     """A reply in the third person, or in quotation marks where that would not say the same for certain."""
     tokens = _unmarked(trimmed(reply))
     said = words(reply)
+    if said[0] in YES and len(said) > 1 and words(tokens)[:1] != said[:1]:
+        tokens = (reply[0], ",", *tokens[1 if tokens[0] in MARKS else 0 :])  # else it would seem left open
+    if said[-1] in YES and words(tokens)[-1:] != said[-1:]:
+        return _quoted(reply)  # "sometimes, yes"
     if YES.intersection(said) and NO.intersection(said):
         return _quoted(reply)  # it takes itself back
     told = patient_in_third_person(tokens)
@@ -231,7 +235,7 @@ def _of_the_patient(phrase: str, yes: bool) -> list[str] | None:
     spoken = split(phrase)
     for at, word in enumerate(spoken):
         following = spoken[at + 1] if at + 1 < len(spoken) else ""
-        if word in FIRST_PERSON or (yes and word in UNDECIDED):
+        if word in FIRST_PERSON or (yes and word in UNDECIDED) or (following == "you" and word in INVERTING):
             return None
         if word == "you":
             told.append("they" if following in BASE_VERBS | PAST_FORMS | ADVERBS | {"are"} else "them")

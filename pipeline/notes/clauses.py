@@ -71,7 +71,9 @@ EXAMINED: Final = word_set(
 )  # "… bilaterally your lower legs …": a doctor goes on to the next finding
 EXAMINING: Final = word_set(
     """
-    check examine feel hear see watch monitor look listen take press move keep lower raise
+    check examine feel hear see watch monitor look listen take press move keep lower raise checking checked measure
+    measuring measured monitoring taking takes lowers lowering raises raising affects affect affecting control controls
+    controlling increase increases decrease decreases help helps make makes damage damages protect protects
     """
 )
 POSSIBLE: Final = frozenset[str]().union(

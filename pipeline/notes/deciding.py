@@ -3,14 +3,15 @@
 Who said it sets limits to the weights: what a patient reports is no finding and no plan, and what may happen did not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from pipeline.notes.cues import Cue
 from pipeline.notes.exchanges import Exchange
 from pipeline.notes.hints import Hinted
 from pipeline.notes.note import Topic
-from pipeline.notes.placing import CLINICAL, GENERAL, TARGETS, Place, has, is_for_a_machine, is_talk
+from pipeline.notes.placing import CLINICAL, GENERAL, SELF_HARM, TARGETS, Place, has, is_for_a_machine, is_talk
 from pipeline.notes.vocabulary import word_set
 from pipeline.notes.wording import content_words
 from pipeline.types import Role
@@ -64,6 +65,8 @@ def decided(one: Hinted, rule: Place | None, likely: Mapping[str, float]) -> Pla
         return None
     if rule is not None and _is_sure(one, rule, likely):
         return Place(rule.topic, OF_SURE + likely[SECTION_OF[rule.topic]])
+    if one.passage.role is Role.PATIENT and SELF_HARM.search(" ".join(one.said)):
+        return Place(Topic.HISTORY, OF_SURE + likely["history"])
     if one.found[Cue.INTRODUCTION] and one.passage.position < INTRODUCED_BY and likely["history"] > LEAST["history"]:
         return Place(Topic.HISTORY, likely["history"] + OF_INTRODUCTION)
     open_to = _open_to(one)
@@ -88,7 +91,7 @@ def _is_sure(one: Hinted, rule: Place, likely: Mapping[str, float]) -> bool:
         return likely["results"] > LEAST_OF_RESULTS
     if rule.topic is Topic.ASSESSMENT:
         return one.found[Cue.CONDITION] > 0  # "I don't think you have pneumonia"
-    return rule.topic in SURE or (rule.topic is Topic.PLAN and one.found[Cue.CONDITIONAL] > 0)
+    return rule.topic in SURE or (rule.topic is Topic.PLAN and has(one.found, Cue.CONDITIONAL, Cue.DRUG))
 
 
 def _says_nothing(one: Hinted) -> bool:
@@ -103,12 +106,17 @@ def _open_to(one: Hinted) -> frozenset[str]:
     if one.passage.role is Role.PATIENT:
         return PATIENTS
     said = one.said
-    if one.found[Cue.CONDITIONAL] or not GENERAL.isdisjoint(said):
+    if one.found[Cue.CONDITIONAL] or not GENERAL.isdisjoint(said) or _supposes(said):
         return IF_EVER
     closed = frozenset[str]() if TARGETS.isdisjoint(said) else MEASURED
     if one.passage.role is Role.DOCTOR and OF_THE_PATIENT.isdisjoint(said) and not one.found[Cue.INTRODUCTION]:
         closed |= PATIENTS
     return ALL - closed
+
+
+def _supposes(said: Sequence[str]) -> bool:
+    """Whether a doctor says what the patient would have, feel or do in some case: "you would have swollen lips"."""
+    return any(pair in (("you", "would"), ("they", "would")) for pair in pairwise(said)) or "you'd" in said
 
 
 def _topic(one: Hinted, rule: Place | None, section: str) -> Topic:

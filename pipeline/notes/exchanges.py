@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from pipeline.notes.questions import is_yes_no, lead_length, opens_question
+from pipeline.notes.cues import Cue, cues
+from pipeline.notes.drugs import is_drug
+from pipeline.notes.questions import ends_with_tag, is_yes_no, lead_length, opens_question
 from pipeline.notes.units import Unit
 from pipeline.notes.vocabulary import word_set
 from pipeline.notes.wording import FUNCTION_WORDS, MARKS, SIDES, content_words, is_negation, negations, stem, words
@@ -17,6 +19,7 @@ LONGEST_QUOTE = 30  # words; a longer reply stands for itself
 MOST_ITEMS = 4  # transcript items under one sentence
 MOST_LISTED = 4  # "any fever? any chills?" – "No.": so many questions share one answer
 SELF_STANDING_WORDS = 4
+LONGEST_TAG = 4  # words: "is that still right"
 
 YES: Final = word_set("yes yeah yep yup yea correct absolutely definitely exactly")
 NO: Final = word_set("no nope nah never none nothing")
@@ -34,6 +37,7 @@ AGREEING: Final = word_set(
     nothing anything either like so a the my course whatsoever
     """
 )
+SECOND_PERSON: Final = word_set("you you're you've your")
 CLAUSE_OPENERS: Final = word_set("i i'm i've it it's there my that he she they we")
 SELF_STANDING: Final = word_set("i i'm i've i'd i'll my")
 OPENS_AN_OBJECT: Final = word_set("a an the some any my been had no very really just also")
@@ -48,6 +52,16 @@ EMPTY: Final = word_set(
 )
 # A question that begins with a circumstance is not the same question without it.
 CIRCUMSTANCES: Final = word_set("when if after while during since with before until once unless")
+
+
+MERE_OPINION: Final = frozenset(
+    {"think", "guess", "hope", "believ", "know", "sur"}
+)  # "I don't think so, but I could be"
+MURMURED: Final = word_set("okay ok alright right good great sure see")
+# A doctor's statement that begins with one of these may only ask: "no chest pain".
+BARE_DENIALS: Final = word_set("no never any")
+TAKING_BACK: Final = word_set("well actually oh")
+HALF_DENIALS: Final = word_set("just only once sometimes except but a some i've")
 
 
 class Answer(StrEnum):
@@ -90,11 +104,13 @@ def passages(units: Sequence[Unit]) -> Iterator[Passage]:
     """Statements, and questions joined with their replies. Questions that nobody answered are left out."""
     at = 0
     while at < len(units):
-        if not units[at].question:
+        contradicted = at + 1 < len(units) and _is_contradicted(units[at], units[at + 1])
+        if not units[at].question and not contradicted:
             yield units[at]
             at += 1
             continue
         asked = at
+        at += contradicted
         while at < len(units) and units[at].question and units[at].role is Role.DOCTOR:
             at += 1
         replied = at
@@ -106,6 +122,37 @@ def passages(units: Sequence[Unit]) -> Iterator[Passage]:
             yield from _answered(units[asked:replied], units[replied:at])
 
 
+def _is_contradicted(unit: Unit, reply: Unit) -> bool:
+    """Whether a doctor's statement about the patient was taken for a question, and its reply does not plainly agree.
+
+    "You've never had surgery before." – "Yes, I have." What a doctor plans or advises is none.
+    """
+    if unit.role is reply.role or unit.role is Role.PATIENT or reply.role is Role.DOCTOR:
+        return False
+    if reply.question or unit.question:
+        return False
+    opening = unit.words[lead_length(unit.words) :][:1]
+    about_patient = SECOND_PERSON.intersection(unit.words) or BARE_DENIALS.intersection(opening)
+    found = cues(unit.words)
+    shown = found[Cue.RESULT] and (found[Cue.IMAGING] or found[Cue.LAB])
+    if not about_patient or shown or found[Cue.INTENT] or found[Cue.DUTY] or found[Cue.CONDITIONAL]:
+        return False
+    said = reply.words
+    if said[0] in TAKING_BACK and len(said) > 1:
+        said = said[1:]
+    if not negations(unit.words):
+        return _polarity(said) is Answer.NO or said[0] == "not"
+    if said[0] in NO | YES:
+        return not _only_agrees(said)
+    return said[0] in HALF_DENIALS or said is not reply.words
+
+
+def _only_agrees(said: Sequence[str]) -> bool:
+    """Whether a reply to a statement that denies something only agrees: "no", "correct"; not "yes, I have"."""
+    affirms = any(" ".join(said[at : at + 2]) in SPOKEN_YES for at in range(1, len(said)))
+    return not affirms and all(word in AGREEING or word in YES or word in NO or word in MURMURED for word in said)
+
+
 def core_question(tokens: Sequence[str]) -> tuple[str, ...]:
     """A question without what leads to it: "okay and, well, do you have a fever?" → "do you have a fever"."""
     kept = list(tokens)
@@ -115,7 +162,8 @@ def core_question(tokens: Sequence[str]) -> tuple[str, ...]:
     begin = 0
     while begin < len(kept) and (kept[begin] in MARKS or lead_length(lower[begin:]) or lower[begin] == "like"):
         begin += lead_length(lower[begin:]) or 1
-    for at in range(begin + 1, len(kept)):
+    tagged = ends_with_tag(words(kept))
+    for at in range(begin + 1, len(kept) - (LONGEST_TAG if tagged else 0)):
         boundary = kept[at - 1] in MARKS or lower[at - 1] in ("and", "but", "so", "about")
         if boundary and opens_question(lower, at) and not CIRCUMSTANCES.intersection(lower[begin:at]):
             begin = at
@@ -166,11 +214,22 @@ def _answered(questions: Sequence[Unit], reply: Sequence[Unit]) -> Iterator[Pass
     if answer is Answer.NO and all(words(core)[:1] == ["any"] for _, core in asked):
         for one, core in asked:
             yield from _exchange(one, core, reply, answer)
-    elif answer is not Answer.OTHER or _is_quoted(question, said):
+    elif answer is not Answer.OTHER:
         yield from _exchange(unit, question, reply, answer)
+    elif _is_quoted(question, said):
+        yield from _exchange(unit, _whole_list(asked), reply, answer)
     else:
         yield _without_answer(reply[0])
         yield from reply[1:]
+
+
+def _whole_list(asked: Sequence[tuple[Unit, tuple[str, ...]]]) -> tuple[str, ...]:
+    """What a reply answers that is no plain yes or no: a row of "any …?" as one question, else the last question."""
+    unit, last = asked[-1]
+    row = [core for one, core in asked if one.items == unit.items and words(core)[:1] == ["any"]]
+    if len(row) < len(asked):
+        return last
+    return tuple(token for at, core in enumerate(row) for token in ((",",) if at else ()) + tuple(core))
 
 
 def _without_lead(said: list[str]) -> list[str]:
@@ -181,18 +240,22 @@ def _without_lead(said: list[str]) -> list[str]:
 
 def _is_quoted(question: Sequence[str], said: Sequence[str]) -> bool:
     """Whether a reply that is no plain yes or no makes sense only beside its question."""
-    alone = said[0] in SELF_STANDING and len(said) >= SELF_STANDING_WORDS
-    if not is_yes_no(words(question)):
-        return len(said) <= LONGEST_ANSWER and not alone
+    asked = words(question)
+    named = not {word for word in asked if is_drug(word)} <= set(said)  # a medicine that the reply is about
+    tells = not content_words(said) <= MERE_OPINION
+    alone = said[0] in SELF_STANDING and len(said) >= SELF_STANDING_WORDS and tells and not named
+    if not is_yes_no(asked):
+        return len(said) <= (LONGEST_QUOTE if named else LONGEST_ANSWER) and not alone
     if said[0] in YES or said[0] in NO:
-        return len(said) <= LONGEST_QUOTE and not _answer_is_repeated(said)
+        repeated = _answer_is_repeated(said) and not negations(asked) and not named
+        return len(said) <= LONGEST_QUOTE and not repeated
     return len(said) <= LONGEST_EXCHANGE and not alone
 
 
 def _answer_is_repeated(said: Sequence[str]) -> bool:
     """Whether what follows a yes or no says it again, in a clause of its own: "no, I have never smoked"."""
     rest = said[1:]
-    if len(rest) < SELF_STANDING_WORDS or rest[0] not in SELF_STANDING:
+    if len(rest) < SELF_STANDING_WORDS or rest[0] not in SELF_STANDING or rest[0] == "my":  # "yes, my father, at 45"
         return False
     if bool(negations(rest)) is not (said[0] in NO):
         return False

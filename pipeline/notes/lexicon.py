@@ -93,7 +93,7 @@ ENGLISH: Final = Lexicon(
         """
         i i'm i've i'd i'll we'll we've we're he'll she'll they're they've they'll you're you'll you've their it it's
         there there's he she they we you my his her reports has have had is are was takes states
-        complains describes endorses notes admits does did
+        complains describes endorses notes admits does did oh wait actually well sometimes
         """
     ),
     pronouns=word_set("i i'm i've i'll we'll we're you're you'll it's there's he she they we you my your"),

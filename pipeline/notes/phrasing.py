@@ -36,6 +36,7 @@ PERSONAL: Final = word_set(
     """
 )
 SPEAKERS: Final = {Role.PATIENT: "Patient: ", Role.DOCTOR: "Doctor: ", Role.UNSPECIFIED: ""}
+CLINICIANS: Final = word_set("order prescribe refer refill book schedule")  # what only a clinician does
 PLANS: Final = frozenset({Topic.PLAN, Topic.PRESCRIPTION, Topic.APPOINTMENTS})
 FINDINGS: Final = frozenset({Topic.EXAM, Topic.IMAGING, Topic.LABS, Topic.VITALS})
 SUBJECTIVE: Final = frozenset({Topic.COMPLAINT, Topic.HISTORY})
@@ -282,7 +283,9 @@ def _planned(tokens: Sequence[str]) -> str:
         if match := pattern.fullmatch(text.lower()):
             return _done(opening, text[match.start("what") :])
     if (match := _COMMANDED.fullmatch(text.lower())) and match["what"].split(" ")[0] not in NO_ADVICE:
-        return _done(f"Advised {'not to' if match['not'] else 'to'}", text[match.start("what") :])
+        orders = words(tokens)[0] in CLINICIANS  # spoken to a scribe
+        advised = f"Advised {'not to' if match['not'] else 'to'}"
+        return _done("Plan to" if orders else advised, text[match.start("what") :])
     return ""
 
 

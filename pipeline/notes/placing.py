@@ -1,5 +1,6 @@
 """What the rules that place passages have in common."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ class Place:
 LEAST_BESIDE_CHATTER = 3  # hints that make a sentence with a courtesy in it worth noting
 TARGETS: Final = word_set("goal target below under above want should")  # a figure to reach, not one measured
 GENERAL: Final = word_set("usually people someone anyone generally typically sometimes often whenever")
+
+
+# Talk of self-harm: too dangerous to leave out.
+SELF_HARM: Final = re.compile(
+    r"\b(?:(?:hurt|harm|kill|cut)(?:ing)? (?:myself|yourself|themselves|himself|herself)|suicid\w+|overdos\w+"
+    r"|end(?:ing)? (?:my|your) (?:own )?life|better off dead"
+    r"|(?:want(?:ed|ing)?|wish(?:ed)?) (?:to die|i (?:was|were) dead)"
+    r"|want(?:ed|ing)? to (?:live|be alive|be here) any ?more|not (?:want(?:ed|ing)?) to (?:live|be alive|wake up))\b"
+)
 
 
 def has(found: Found, *kinds: Cue) -> bool:

@@ -22,13 +22,13 @@ AUXILIARIES: Final = word_set(
 )
 SUBJECTS: Final = word_set(
     """
-    you it that there he she they this your the these those anyone anybody anything i my we
+    you it that there he she they this your the these those anyone anybody anything i my we both
     """
 )
 BEHIND_WHAT: Final = word_set(
     """
     brings brought kind about time type else seems happened makes made other medications medication medicines dose
-    part side helps sort color colour caused causes
+    part side helps sort color colour caused causes happens
     """
 )
 BEHIND_HOW: Final = word_set(
@@ -64,6 +64,26 @@ HELD_BY_VERB: Final = word_set(
 
 
 FELT: Final = word_set("painful tender sore okay ok right better worse normal comfortable uncomfortable hurting")
+INSTRUCTIONS: Final = {
+    "call": word_set("an 911 999 112 us me the your for"),
+    "ring": word_set("us me 999 the"),
+    "come": word_set("back in straight"),
+    "go": word_set("to straight"),
+    "let": word_set("us me"),
+    "seek": word_set("help medical care"),
+}  # what a doctor tells to do, by its first word
+HOLDS_AN_INFINITIVE: Final = word_set("to and can i could would should did do")
+TAG_SUBJECTS: Final = word_set("you it that there he she they")
+AGREEMENT_TAGS: Final = frozenset({"right", "correct"})
+# "on the right", "left or right", "all right", "that's right", "look right"
+BEFORE_A_SIDE: Final = word_set(
+    """
+    the your his her my on to and or left upper lower all that's that not is are was be looks look go turn far a
+    it's exactly you're seems than
+    """
+)
+TAGGED_WORDS = 3  # a statement as short as this has no tag
+
 
 OPENS_A_CLAUSE: Final = SUBJECTS.union(
     AUXILIARIES,
@@ -110,10 +130,21 @@ def opens_question(words: Sequence[str], at: int = 0) -> bool:
     if first in WH_WORDS:
         return second in AUXILIARIES
     if first == "any":
-        return bool(second) and second not in NOT_BEHIND_ANY
+        return bool(second) and second not in NOT_BEHIND_ANY and not _ends_in_an_instruction(words, at)
     if (first, second) in (("tell", "me"), ("on", "a")):
         return first == "tell" or third == "scale"
     return _inverts(first, second, third)
+
+
+def _ends_in_an_instruction(words: Sequence[str], at: int) -> bool:
+    """Whether "any …" names what to do something about: "any black stools or fainting, call an ambulance"."""
+    return any(
+        words[place] in INSTRUCTIONS
+        and words[place + 1] in INSTRUCTIONS[words[place]]
+        and words[place - 1] not in SUBJECTS
+        for place in range(at + 2, len(words) - 1)
+        if words[place - 1] not in HOLDS_AN_INFINITIVE
+    )
 
 
 def opens_midway(words: Sequence[str], at: int, begin: int) -> bool:
@@ -142,6 +173,20 @@ def _asks_of_that(words: Sequence[str], at: int) -> bool:
     """Whether "does that hurt", "is that painful" begins at `at`; not "the good news is that …"."""
     behind = words[at + 2] if at + 2 < len(words) else ""
     return words[at] in ("does", "did") or (words[at] == "is" and behind in FELT)
+
+
+def ends_with_tag(words: Sequence[str]) -> bool:
+    """Whether a statement asks for agreement at its end: "you take warfarin, don't you", "your left arm, right"."""
+    last, before = words[-1:], words[-2:-1]
+    if any(
+        words[at] in ("is", "isn't") and words[at + 1] == "that" for at in range(max(0, len(words) - 4), len(words) - 2)
+    ):
+        return last[0] in ("right", "correct", "true", "so")
+    if len(words) <= TAGGED_WORDS or not before:
+        return False
+    if last[0] in TAG_SUBJECTS and before[0] in AUXILIARIES and before[0].endswith("n't"):
+        return True
+    return last[0] in AGREEMENT_TAGS and before[0] not in BEFORE_A_SIDE
 
 
 def is_yes_no(words: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ EXAM_SCORE = 1.0
 NARRATED: Final = word_set("you're you've you were been he she patient is has had")  # no instruction
 THIRD_PERSON: Final = word_set("patient patient's he she his her")
 NO_COMMAND: Final = word_set("you i it he she this that so your")
+OF_THE_PATIENT: Final = word_set("you you're you've your")
 COPULAS: Final = word_set("is was are were came looks")  # "repeat blood pressure is 130/80" commands nothing
 TOLD_TAKING: Final = word_set("taking takes using uses")
 POSSIBLE: Final = word_set("will would can could may might should must helps")
@@ -98,7 +99,8 @@ def _concluded(unit: Unit, found: Found) -> Place | None:
         return Place(Topic.PLAN)
     if not has(found, Cue.CONDITION, Cue.SYMPTOM):
         return None
-    if found[Cue.OPINION]:
+    sees = found[Cue.SENSED] and found[Cue.CONDITION] and OF_THE_PATIENT.isdisjoint(unit.words)
+    if found[Cue.OPINION] or sees:  # "I see a fracture of the wrist"
         return Place(Topic.ASSESSMENT, 1.5 + 0.5 * min(2, found[Cue.CONDITION]))
     if found[Cue.INTRODUCTION] or THIRD_PERSON.intersection(unit.words):
         return Place(Topic.HISTORY, 1.2 + 0.3 * min(3, found[Cue.SYMPTOM]) + 0.8 * min(1, found[Cue.INTRODUCTION]))

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from pipeline.notes.clauses import CLAUSE_WORDS, asks_on_condition, awaits_consequence, cuts
-from pipeline.notes.questions import LEADS, lead_length, opens_question
+from pipeline.notes.questions import LEADS, ends_with_tag, lead_length, opens_question
 from pipeline.notes.vocabulary import word_set
 from pipeline.notes.wording import BACK_CHANNELS, MARKS, SENTENCE_ENDS, words
 from pipeline.types import Role, Utterance
@@ -140,6 +140,7 @@ def _unit(tokens: Sequence[str], owners: Sequence[_Part], role: Role) -> Unit | 
     if not said:
         return None
     asks = tokens[-1] == "?" or opens_question(said, lead_length(said)) or asks_on_condition(said)
+    asks = asks or (role is not Role.PATIENT and ends_with_tag(said))
     items = tuple(dict.fromkeys(part.item.id for part in owners))
     return Unit(
         tokens=tuple(tokens),

@@ -37,6 +37,8 @@ PHRASE_FILLERS = {
     ("you", "know"): word_set("do did don't didn't as if let so that what how would"),
     ("i", "mean"): word_set("what that do did which"),
 }
+SPELLED = word_set("gi iv iud icu ibs ibd hiv tia uti mri bid tid qid bmi pid sti")
+LONGEST_SPELLED = 3  # letters
 MAY_REPEAT = frozenset({"had", "that", "very", "really", "so", *MARKS})  # besides numbers
 LONGEST_STUTTER = 3  # words
 STUTTER_PASSES = 5  # a repetition may only show once another one is gone
@@ -108,6 +110,9 @@ def _without_spelling(tokens: list[str]) -> list[str]:
         if end - at >= 4:
             kept.append("".join(tokens[at:end:2]).upper())
             at = end
+        elif length := _spelled(tokens, at):
+            kept.append("".join(tokens[at : at + length]).upper())
+            at += length
         elif tokens[at].lower() == "x" and (length := _ray(tokens, at)):
             kept.append(f"{tokens[at]}-{tokens[at + length - 1]}")
             at += length
@@ -115,6 +120,15 @@ def _without_spelling(tokens: list[str]) -> list[str]:
             kept.append(tokens[at])
             at += 1
     return kept
+
+
+def _spelled(tokens: Sequence[str], at: int) -> int:
+    """Letters of an abbreviation with an "i" in it at `at`, which is no pronoun there: "an upper g i bleed"; else 0."""
+    for length in range(LONGEST_SPELLED, 1, -1):
+        letters = tokens[at : at + length]
+        if len(letters) == length and "".join(letters).lower() in SPELLED and all(len(one) == 1 for one in letters):
+            return length
+    return 0
 
 
 def _ray(tokens: Sequence[str], at: int) -> int:
@@ -140,7 +154,9 @@ def _without_noise(tokens: list[str]) -> list[str]:
         if skip:
             skip = False
         elif "-" in word[1:3] and (whole := _begun_twice(word)):
-            kept.append(token[-whole:])
+            skip = _is_phrase_filler([word[-whole:], *lower[at + 1 : at + 2]], 0)
+            if not skip:
+                kept.append(token[-whole:])
         elif word in MARKS:
             _add_mark(kept, token)
         elif word in FILLERS or word[-1] == "-" or (word in BACK_CHANNELS and not only_sounds):
