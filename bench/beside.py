@@ -21,10 +21,10 @@ from bench.notes_sets import Visit, visits
 from bench.notes_writing import LANGUAGE, resident_mb
 from bench.reading import grade
 from bench.tables import number, share
-from pipeline.notes.diagnoses import suggest
-from pipeline.notes.extractive import write_note
+from pipeline.notes.beside.diagnoses import suggest
+from pipeline.notes.beside.summary import patient_summary
+from pipeline.notes.extract.extractive import write_note
 from pipeline.notes.note import Note
-from pipeline.notes.summary import patient_summary
 from pipeline.notes.templates import choose_template, read_templates
 from pipeline.types import SAMPLE_RATE, Role, Utterance
 from server.settings import config_directory
@@ -113,7 +113,7 @@ def _grades(corpus: str, notes: Sequence[tuple[Visit, Note]]) -> SummaryGrades:
 
 def _coding(notes: Sequence[tuple[Visit, Note]]) -> tuple[CodingCost, list[Suggested]]:
     before, begun = resident_mb(), time.perf_counter()
-    from pipeline.notes.icd10 import shipped_catalogue
+    from pipeline.notes.beside.icd10 import shipped_catalogue
 
     catalogue = shipped_catalogue()
     load_s, added = time.perf_counter() - begun, resident_mb() - before

@@ -27,7 +27,8 @@ from pipeline.types import Role
 
 Voice: TypeAlias = Literal["all", "doctor", "patient"]
 ROLES = Path("pipeline/attribution/roles.json")  # the weights that are shipped
-SECTIONS = Path("pipeline/notes/sections.npz")
+SECTIONS = Path("pipeline/notes/extract/sections.npz")
+ICD10CM = Path("pipeline/notes/beside/icd10cm.tsv.zlib")
 
 
 def live(
@@ -246,7 +247,7 @@ def beside(
 
 
 def icd10cm(
-    out_to: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("pipeline/notes/icd10cm.tsv.zlib"),
+    out_to: Annotated[Path, typer.Option("--out", help="File to write.")] = ICD10CM,
 ) -> None:
     """Make the ICD-10-CM table from the package simple-icd-10-cm; say what is in it."""
     from bench.icd10cm import run

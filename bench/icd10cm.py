@@ -1,6 +1,6 @@
-"""Make the ICD-10-CM table that `pipeline.notes.icd10` reads.
+"""Make the ICD-10-CM table that `pipeline.notes.beside.icd10` reads.
 
-    auscult-bench icd10cm [--out pipeline/notes/icd10cm.tsv.zlib]
+    auscult-bench icd10cm [--out pipeline/notes/beside/icd10cm.tsv.zlib]
 
 The catalogue is the one in the package simple-icd-10-cm (MIT licence), which carries the release of the CDC's National
 Center for Health Statistics as published, in the public domain. The same release gives the same file.
@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from pipeline.notes.icd10 import Header, folded, key
+from pipeline.notes.beside.icd10 import Header, folded, key
 
 RELEASES: Final = {"1.5.0": "ICD-10-CM April 2026"}  # of the package → of the catalogue
 # Chapters that no talk's words decide: births (they ask for the week), what brought an injury about, why one is seen.

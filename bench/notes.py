@@ -23,7 +23,7 @@ from bench.notes_sets import Split, Visit, calls, notes_folder, snippets, visits
 from bench.notes_writing import Cost, Write, embedded, measure, resident_mb, writing
 from bench.offline import Engine
 from bench.role_dialogues import ACI
-from pipeline.notes.snippets import header_of as snippet_header
+from pipeline.notes.extract.snippets import header_of as snippet_header
 from pipeline.notes.templates import choose_template, read_templates
 from pipeline.ports import NoteWriter
 from pipeline.types import Utterance

@@ -10,9 +10,9 @@ from typing import Final
 from bench.notes_divisions import headed_lines
 from bench.notes_sets import Visit
 from bench.notes_vocabulary import named_medicines
+from pipeline.notes.english.vocabulary import word_set
+from pipeline.notes.english.wording import clean, is_negation, words
 from pipeline.notes.note import Note, Topic
-from pipeline.notes.vocabulary import word_set
-from pipeline.notes.wording import clean, is_negation, words
 from pipeline.types import Utterance
 
 NONE: Final = "none"

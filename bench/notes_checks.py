@@ -14,9 +14,9 @@ from bench.notes_divisions import said_in, said_in_reference
 from bench.notes_polarity import Polarity, compared, contradicted, flipped, polarity_of, polarity_of_talk
 from bench.notes_sets import Visit
 from bench.notes_vocabulary import medical, named_medicines, stems
-from pipeline.notes.grounding import MOST_ITEMS, support
+from pipeline.notes.english.wording import clean, numbers, words
+from pipeline.notes.evidence.grounding import MOST_ITEMS, support
 from pipeline.notes.note import Note, NoteSentence
-from pipeline.notes.wording import clean, numbers, words
 from pipeline.types import Utterance
 
 

@@ -12,7 +12,7 @@ from bench.notes_divisions import Division, note_divisions, note_text, reference
 from bench.notes_rouge import Rouge, mean, rouge
 from bench.notes_sets import Visit
 from bench.notes_writing import Outcome
-from pipeline.notes.grounding import LEAST_SUPPORT
+from pipeline.notes.evidence.grounding import LEAST_SUPPORT
 from pipeline.notes.note import Note
 
 

@@ -11,9 +11,9 @@ from functools import cache
 from typing import Final, TypeAlias
 
 from bench.notes_vocabulary import medical_words
-from pipeline.notes.grounding import Wording, wording
-from pipeline.notes.vocabulary import word_set
-from pipeline.notes.wording import clean, stem, words
+from pipeline.notes.english.vocabulary import word_set
+from pipeline.notes.english.wording import clean, stem, words
+from pipeline.notes.evidence.grounding import Wording, wording
 from pipeline.types import Utterance
 
 Polarity: TypeAlias = Mapping[str, bool]

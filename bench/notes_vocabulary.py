@@ -9,8 +9,8 @@ import re
 from functools import cache
 from typing import Final
 
-from pipeline.notes.drugs import DRUGS
-from pipeline.notes.vocabulary import word_set
+from pipeline.notes.english.drugs import DRUGS
+from pipeline.notes.english.vocabulary import word_set
 
 RARER_THAN: Final = 4.35  # Zipf frequency (wordfreq) of a word of the ICD-10-CM that counts as medical
 MEDICINES_RARER_THAN: Final = 3.9  # of a medicine's name: among them are words like "oxygen" and first names

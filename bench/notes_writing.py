@@ -13,7 +13,7 @@ import psutil
 
 from bench.notes_sets import Visit
 from pipeline.errors import TranscriptTooShort
-from pipeline.notes.checking import Checker, Unsupported
+from pipeline.notes.evidence.checking import Checker, Unsupported
 from pipeline.notes.note import Note, NoteSection, NoteSentence
 from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import Template

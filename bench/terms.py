@@ -1,8 +1,8 @@
 """Medical terms: which words of a consultation a clinician would miss, and how many of them were understood. Pure.
 
 A *term* is what the note writer looks for as a symptom, part of the body, disease, medicine, test, image, vital sign,
-operation, allergy or vaccination (`pipeline.notes.cues`), a number with a metric unit, and every entry of a glossary
-(`config/glossaries`). The longest entry counts alone: "high blood pressure" is one term. English only.
+operation, allergy or vaccination (`pipeline.notes.english.cues`), a number with a metric unit, and every entry of a
+glossary (`config/glossaries`). The longest entry counts alone: "high blood pressure" is one term. English only.
 
 *Recall* is the share of the terms said whose words are all in their place in the transcript, by the alignment with the
 fewest edits in the medical form. So a term said three times and understood once counts a third, and the same word
@@ -18,8 +18,8 @@ import msgspec
 
 from bench.words import ENGLISH, medical_form
 from pipeline.glossary import read_glossaries
-from pipeline.notes.cues import Cue, spans
-from pipeline.notes.numerals import UNITS
+from pipeline.notes.english.cues import Cue, spans
+from pipeline.notes.english.numerals import UNITS
 from server.settings import config_directory
 
 TERM_CUES: Final = frozenset(

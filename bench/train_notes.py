@@ -1,6 +1,6 @@
 """Train the section scorer of `pipeline.notes`: what of a talk is worth noting, and in which section.
 
-    auscult-bench train-notes NOTES [--out pipeline/notes/sections.npz]
+    auscult-bench train-notes NOTES [--out pipeline/notes/extract/sections.npz]
 
 NOTES is a folder with aci-bench and MTS-Dialog as their authors publish them; their train files are learned from.
 Nobody marked which passages a note was written from: a passage is held to be told in a section as far as its words are
@@ -26,9 +26,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from bench.role_dialogues import ACI, MTS, Dialogue, aci_bench, mts_dialog, unmarked
-from pipeline.notes.exchanges import passages
-from pipeline.notes.hints import Hinted, hinted
-from pipeline.notes.scoring import (
+from pipeline.notes.english.units import units
+from pipeline.notes.english.wording import clean, content_words, words
+from pipeline.notes.extract.exchanges import passages
+from pipeline.notes.extract.hints import Hinted, hinted
+from pipeline.notes.extract.scoring import (
     SECTIONS,
     Matrix,
     SectionWeights,
@@ -37,10 +39,8 @@ from pipeline.notes.scoring import (
     signs_of,
     terms,
 )
-from pipeline.notes.snippets import HEADERS, terms_of
-from pipeline.notes.speakers import with_guessed_roles
-from pipeline.notes.units import units
-from pipeline.notes.wording import clean, content_words, words
+from pipeline.notes.extract.snippets import HEADERS, terms_of
+from pipeline.notes.extract.speakers import with_guessed_roles
 from pipeline.types import Utterance
 
 HEADINGS: Final = {

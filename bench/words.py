@@ -13,8 +13,9 @@ are "23 days", "positive two weeks ago" is "+2 weeks ago", "nine o'clock" is "90
 
 - sounds of hesitation go; "mm-hmm" and "uh-uh", which answer questions, stay, each in one spelling;
 - the pairs in `SPELLINGS`, British and American spelling, and contractions have one form; negations stay words;
-- a number is its value and a unit its abbreviation, read as `pipeline.notes.numerals` does: "eighty milligrams" are
-  "80 mg". Nothing is merged with a word that is no number, and what can be read in two ways stays in words;
+- a number is its value and a unit its abbreviation, read as `pipeline.notes.english.numerals` does: "eighty
+  milligrams" are "80 mg". Nothing is merged with a word that is no number, and what can be read in two ways stays in
+  words;
 - names of medicines and diseases stay as they are: one wrong letter is an error.
 
 English only: other languages have the plain form for `medical_form`, and Whisper's basic one for `whisper_form`.
@@ -32,7 +33,7 @@ import msgspec
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishSpellingNormalizer, EnglishTextNormalizer
 
-from pipeline.notes.numerals import digits
+from pipeline.notes.english.numerals import digits
 
 Form: TypeAlias = Callable[[str], str]
 """Text → words, separated by single spaces."""

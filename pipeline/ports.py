@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import RecognitionFailed
-from pipeline.notes.prompting import Asked
+from pipeline.notes.asking.prompting import Asked
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.types import Hypothesis, Pcm, PcmBlock, RecognitionRequest, RestartPoint, SpokenSpan, Utterance
 
@@ -165,7 +165,7 @@ class LanguageModel(Protocol):
 
 
 class NoteWriter(Protocol):
-    """Writes notes. Shared by all encounters; whoever asked checks what it writes (`pipeline.notes.checking`)."""
+    """Writes notes. Shared by all encounters; whoever asked checks what it writes (`notes.evidence.checking`)."""
 
     name: str  # "embedded", "model"
 

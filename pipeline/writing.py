@@ -1,5 +1,5 @@
 """The note writer that asks a language model: a long talk in portions, each answer read while it is written, and what
-breaks off asked for again from there. What it writes is checked by whoever asked (`pipeline.notes.checking`).
+breaks off asked for again from there. What it writes is checked by whoever asked (`pipeline.notes.evidence.checking`).
 """
 
 import random
@@ -11,13 +11,13 @@ from typing import Final
 import anyio
 
 from pipeline.errors import ModelBrokenAnswer, ModelBusy, ModelError, ModelTimeout, ModelTooLong, TranscriptTooShort
-from pipeline.notes.answering import Answer, AnsweredSection
-from pipeline.notes.merging import Merging
+from pipeline.notes.asking.answering import Answer, AnsweredSection
+from pipeline.notes.asking.merging import Merging
+from pipeline.notes.asking.portions import MOST_BACKGROUND, bounded, longest_line, portions, tokens
+from pipeline.notes.asking.prompt_file import Prompt
+from pipeline.notes.asking.prompting import Asked, Line, ask, numbered
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
-from pipeline.notes.portions import MOST_BACKGROUND, bounded, longest_line, portions, tokens
 from pipeline.notes.problems import told_by_problem
-from pipeline.notes.prompt_file import Prompt
-from pipeline.notes.prompting import Asked, Line, ask, numbered
 from pipeline.notes.proposals import Proposal, System
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.ports import LanguageModel

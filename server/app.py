@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from pipeline.errors import AuscultError
 from pipeline.glossary import read_glossaries
-from pipeline.notes.checking import Unsupported
+from pipeline.notes.evidence.checking import Unsupported
 from pipeline.voicing import Voicing
 from server import ops
 from server.admission import Limits

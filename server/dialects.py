@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from pipeline.notes.coding import NO_PROCEDURES
+from pipeline.notes.beside.coding import NO_PROCEDURES
 from server.deliveries.dialect import Dialect
 from server.facades.auscult.callbacks import AuscultDialect
 from server.facades.nabla.callbacks import NablaDialect

@@ -20,7 +20,7 @@ from pipeline.engines.sphinx import SphinxRecogniser
 from pipeline.engines.webrtc_vad import WebRtcModel
 from pipeline.engines.whisper_ct2 import WhisperRecogniser
 from pipeline.errors import VoicesUnavailable
-from pipeline.notes.prompt_file import Prompt, read_prompt
+from pipeline.notes.asking.prompt_file import Prompt, read_prompt
 from pipeline.ports import Recogniser, VoiceActivityModel, VoiceEmbedder
 from pipeline.segmenter import SegmenterOptions
 from pipeline.session import SessionOptions

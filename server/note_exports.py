@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import anyio.to_thread
 import msgspec
 
-from pipeline.notes.coding import Coding, code_visit
-from pipeline.notes.icd10 import shipped_catalogue
+from pipeline.notes.beside.coding import Coding, code_visit
+from pipeline.notes.beside.icd10 import shipped_catalogue
 from pipeline.types import Utterance
 from server.domain import Caller, EncounterRow, NoteVersion, Review
 from server.editing import Editing

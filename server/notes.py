@@ -10,7 +10,7 @@ import anyio.to_thread
 import structlog
 
 from pipeline.errors import NoteError, NoteLanguageUnsupported, NoteUnsupported, TranscriptTooShort
-from pipeline.notes.checking import Checker, Unsupported
+from pipeline.notes.evidence.checking import Checker, Unsupported
 from pipeline.notes.note import Note, NoteSection, Style
 from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import Template, choose_template

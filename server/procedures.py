@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from csv import Error as CsvError
 from pathlib import Path
 
-from pipeline.notes.coding import NO_PROCEDURES, read_procedures
+from pipeline.notes.beside.coding import NO_PROCEDURES, read_procedures
 from server.settings import SettingsError
 
 SETTING = "notes.cpt_file"

@@ -15,7 +15,7 @@ from pipeline.batching import Batcher
 from pipeline.conversation import Conversation, ConversationOptions
 from pipeline.errors import AuscultError
 from pipeline.events import Committed, Event, SegmentLost, SpeakerRenamed, StreamFailed, relabelled
-from pipeline.notes.checking import Unsupported
+from pipeline.notes.evidence.checking import Unsupported
 from pipeline.notes.note import Note
 from pipeline.ports import AudioDecoder, Recogniser
 from pipeline.runner import open_stream

@@ -6,7 +6,7 @@ from functools import partial
 import anyio.from_thread
 import anyio.to_thread
 
-from pipeline.notes.extractive import check_language, write_note
+from pipeline.notes.extract.extractive import check_language, write_note
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.types import Utterance
 

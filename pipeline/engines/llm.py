@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.errors import ModelBrokenAnswer, ModelError, ModelRefused, ModelTimeout, ModelTooLong
-from pipeline.notes.prompting import Asked, JsonSchema
+from pipeline.notes.asking.prompting import Asked, JsonSchema
 
 if TYPE_CHECKING:
     import openai

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from pipeline.notes.cues import Cue, cues, spans
+from pipeline.notes.english.cues import Cue, cues, spans
+from pipeline.notes.english.vocabulary import phrase_set, word_set
+from pipeline.notes.english.wording import negations, split, stem, words
 from pipeline.notes.note import NoteSentence, Topic
 from pipeline.notes.templates import primary_language
-from pipeline.notes.vocabulary import phrase_set, word_set
-from pipeline.notes.wording import negations, split, stem, words
 
 Stems: TypeAlias = tuple[str, ...]
 

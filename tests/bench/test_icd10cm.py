@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from bench.icd10cm import Source, table, terms
-from pipeline.notes.icd10 import FILE, Standing, shipped_catalogue
+from pipeline.notes.beside.icd10 import FILE, Standing, shipped_catalogue
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_term_leads_by_its_words_without_what_only_says_that_no_more_is_known(
 @pytest.mark.slow
 def test_the_shipped_table_is_what_the_catalogue_makes_and_knows_all_its_codes() -> None:
     package = pytest.importorskip("simple_icd_10_cm", reason="pip install '.[bench]'")
-    shipped = zlib.decompress(files("pipeline.notes").joinpath(FILE).read_bytes())
+    shipped = zlib.decompress(files("pipeline.notes.beside").joinpath(FILE).read_bytes())
     assert table(Source()) == shipped
     catalogue = shipped_catalogue()
     listed = [code for code in package.get_all_codes() if len(code) > 2 and code[1].isdigit() and "-" not in code]

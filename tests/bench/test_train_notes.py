@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.train_notes import Rarity, likeness, note_sentences, read, run
-from pipeline.notes.scoring import SECTIONS, unpacked
-from pipeline.notes.wording import content_words
+from pipeline.notes.english.wording import content_words
+from pipeline.notes.extract.scoring import SECTIONS, unpacked
 
 DIALOGUE = "\n".join(
     (

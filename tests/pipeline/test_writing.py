@@ -23,10 +23,10 @@ from pipeline.errors import (
     ModelUnavailable,
     TranscriptTooShort,
 )
-from pipeline.notes.checking import Checker
+from pipeline.notes.asking.prompt_file import read_prompt
+from pipeline.notes.asking.prompting import Asked
+from pipeline.notes.evidence.checking import Checker
 from pipeline.notes.note import Note, NoteSection, Style
-from pipeline.notes.prompt_file import read_prompt
-from pipeline.notes.prompting import Asked
 from pipeline.notes.proposals import Proposal, System
 from pipeline.notes.request import Background, NoteRequest, NoteUpdate
 from pipeline.types import Utterance

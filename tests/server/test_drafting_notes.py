@@ -8,7 +8,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from pipeline.notes.extractive import write_note
+from pipeline.notes.extract.extractive import write_note
 from pipeline.notes.request import NoteRequest
 from pipeline.notes.templates import parse_template
 from pipeline.typed import Turn, read_turns

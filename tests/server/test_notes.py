@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from pipeline.errors import NoteError, TranscriptTooShort
-from pipeline.notes.checking import Unsupported
+from pipeline.notes.evidence.checking import Unsupported
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.notes.templates import read_templates

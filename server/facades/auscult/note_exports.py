@@ -6,7 +6,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.notes.rendering import markdown, plain_text
+from pipeline.notes.beside.rendering import markdown, plain_text
 from server.domain import Caller
 from server.endpoints import Content, Endpoint, Header, Parameter
 from server.facades.auscult import editing_convert, schema

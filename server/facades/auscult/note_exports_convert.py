@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.notes.coding import Code, Coding
-from pipeline.notes.diagnoses import Abstention
+from pipeline.notes.beside.coding import Code, Coding
+from pipeline.notes.beside.diagnoses import Abstention
+from pipeline.notes.beside.summary import patient_summary
 from pipeline.notes.note import Note
-from pipeline.notes.summary import patient_summary
 from server.domain import NoteVersion, Review
 from server.errors import BadRequest, Conflict
 from server.facades.auscult import schema

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pipeline.notes.coding import NO_PROCEDURES
+from pipeline.notes.beside.coding import NO_PROCEDURES
 from server.deliveries.dialect import Message
 from server.domain import EncounterView
 from server.facades.soapnoteapi import convert, schema

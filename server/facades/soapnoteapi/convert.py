@@ -10,11 +10,11 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from pipeline.errors import AuscultError, TranscriptTooShort
-from pipeline.notes import coding
-from pipeline.notes.coding import NO_PROCEDURES, Origin
-from pipeline.notes.icd10 import shipped_catalogue
+from pipeline.notes.beside import coding
+from pipeline.notes.beside.coding import NO_PROCEDURES, Origin
+from pipeline.notes.beside.icd10 import shipped_catalogue
+from pipeline.notes.beside.summary import Visit, patient_summary, visit_summary
 from pipeline.notes.note import Note, NoteSection, Style, Topic
-from pipeline.notes.summary import Visit, patient_summary, visit_summary
 from pipeline.transcript import chronological
 from pipeline.typed import Turn, read_turns
 from pipeline.types import Role, Utterance

@@ -21,7 +21,7 @@ from pipeline.errors import (
     ModelUnauthorised,
     ModelUnavailable,
 )
-from pipeline.notes.prompting import Asked, Message, schema
+from pipeline.notes.asking.prompting import Asked, Message, schema
 from tests.language_models import (
     Behaviour,
     LanguageServer,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.notes.extractive import write_note
+from pipeline.notes.extract.extractive import write_note
 from pipeline.notes.note import Note, NoteSentence
 from pipeline.notes.templates import read_templates
 from pipeline.types import Role, Utterance

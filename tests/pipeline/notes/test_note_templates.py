@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidTemplate, UnknownTemplate
-from pipeline.notes.extractive import write_note
+from pipeline.notes.extract.extractive import write_note
 from pipeline.notes.note import Topic
 from pipeline.notes.templates import choose_template, parse_template, read_templates
 from tests.pipeline.notes.talk import TEMPLATES, visit

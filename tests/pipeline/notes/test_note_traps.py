@@ -6,10 +6,10 @@ to leave out must be there, also after the check that a server makes.
 
 import pytest
 
-from pipeline.notes.checking import Checker
-from pipeline.notes.extractive import write_note
-from pipeline.notes.units import units
-from pipeline.notes.wording import clean
+from pipeline.notes.english.units import units
+from pipeline.notes.english.wording import clean
+from pipeline.notes.evidence.checking import Checker
+from pipeline.notes.extract.extractive import write_note
 from tests.pipeline.notes.talk import GENERAL, SOAP, general, talk, texts, unmarked, visit
 
 

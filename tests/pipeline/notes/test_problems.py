@@ -5,7 +5,7 @@ from itertools import groupby
 import pytest
 
 from pipeline.errors import NoteLanguageUnsupported
-from pipeline.notes.extractive import write_note
+from pipeline.notes.extract.extractive import write_note
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.problems import REST, by_problem, symptoms, told_by_problem
 from tests.pipeline.notes.talk import GENERAL, SOAP, talk
