@@ -53,15 +53,24 @@ class Closing:
         items = await self._encounters.items(row)
         intake = await self._encounters.intake(row)
         note = StoredNote(absence=FAILED)
-        with self._encounters.boards.watch(encounter) as board:
+        under_way = self._encounters.under_way
+        with self._encounters.boards.watch(encounter) as board, under_way.writing(encounter, final=True) as scope:
             async with aclosing(self._encounters.notes.writing(row.options, items, intake)) as updates:
                 async for update in updates:
                     if isinstance(update, StoredNote):
                         note = update
                     else:
                         board.publish(update)
-        store = partial(sql.put_note, seal=self._encounters.seal(row), encounter=encounter, note=note)
-        await self._studio.writer.write(partial(store, at=self._studio.now()))
+        if scope.cancelled_caught:
+            return
+        seal, at = self._encounters.seal(row), self._studio.now()
+
+        def operation(connection: Connection) -> None:
+            sql.lock(connection, encounter)
+            if sql.get(connection, encounter).state not in FINISHED:  # another process may have been faster
+                sql.put_note(connection, seal, encounter, note, at)
+
+        await self._studio.writer.write(operation)
 
     async def complete(self, encounter: str) -> None:
         """Say the last word."""
@@ -90,6 +99,7 @@ class Closing:
             )
             return self._deliveries.enqueue(connection, seal, view)
 
+        self._encounters.under_way.over(row.id)
         to_deliver = await self._studio.writer.write(operation)
         self._studio.metrics.sessions_completed.labels(outcome="done" if failure is None else failure.code).inc()
         await self._encounters.completed(row.id)

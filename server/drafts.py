@@ -67,6 +67,37 @@ class Boards:
             board.tell()
 
 
+class UnderWay:
+    """Notes that are being written: nobody asks a model any more about what is over or erased. One per process."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[str, dict[anyio.CancelScope, bool]] = {}  # by encounter; whether it is the final note's
+
+    @contextmanager
+    def writing(self, encounter: str, *, final: bool) -> Iterator[anyio.CancelScope]:
+        """Ends early, without an error, when the encounter is `over` (the `final` note alone) or `erased`."""
+        with anyio.CancelScope() as scope:
+            self._scopes.setdefault(encounter, {})[scope] = final
+            try:
+                yield scope
+            finally:
+                scopes = self._scopes[encounter]
+                del scopes[scope]
+                if not scopes:
+                    del self._scopes[encounter]
+
+    def over(self, encounter: str) -> None:
+        """The last word on it was said: whoever still writes its final note comes too late."""
+        for scope, final in self._scopes.get(encounter, {}).items():
+            if final:
+                scope.cancel()
+
+    def erased(self, encounter: str) -> None:
+        """Nothing of it is to be written, or asked about, any more."""
+        for scope in self._scopes.get(encounter, {}):
+            scope.cancel()
+
+
 @dataclass(slots=True)
 class _Wanted:
     followers: int = 0
@@ -117,22 +148,28 @@ class Drafting:
 
     async def _draft(self, live: LiveEncounter, wanted: _Wanted) -> None:
         with wanted.scope:
-            try:
-                await self._keep_drafting(live, await self._intake(live.row))
-            except AuscultError as exc:  # the talk goes on, and its note is written at the end
-                log.warning("draft.failed", encounter=live.id, code=exc.code)
+            await self._keep_drafting(live)
 
-    async def _keep_drafting(self, live: LiveEncounter, intake: Intake) -> None:
+    async def _keep_drafting(self, live: LiveEncounter) -> None:
         transcript, drafted = live.transcript, 0
+        intake: Intake | None = None
         while not live.gone.is_set():
             changed = transcript.changed
             if drafted == transcript.revision:
                 await changed.wait()
                 continue
             drafted, began = transcript.revision, self._steady()
+            if intake is None:
+                try:
+                    intake = await self._intake(live.row)
+                except AuscultError as exc:  # the talk goes on, and with its next final this is tried again
+                    log.warning("draft.failed", encounter=live.id, code=exc.code)
+                    continue
             items = tuple(transcript.items)
             async with self._turn:
-                stored = await self._notes.write(live.row.options, items, intake, writer=self._notes.drafter)
+                stored = await self._notes.write(
+                    live.row.options, items, intake, writer=self._notes.drafter, pressing=False
+                )
             if stored.note is None:  # too little was said so far
                 continue
             note = stored.note

@@ -25,6 +25,7 @@ from server.errors import (
     BadRequest,
     Conflict,
     EpochLost,
+    Erased,
     Forbidden,
     NoteUnwritten,
     PreconditionFailed,
@@ -36,6 +37,7 @@ from server.live import Studio
 from server.store import encounters as sql
 from server.store import notes
 from server.store.seal import Seal
+from server.turns import Turns
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ Corrections: TypeAlias = Callable[[Sequence[Utterance]], Mapping[str, Role]]
 """What roles speakers have, to be found out from what was said."""
 
 ANY = "*"
+MOST_AT_ONCE = 3  # notes of one encounter that are asked for: one is written, the others wait
 PROVIDER = "provider"  # who made a note that was edited
 SWAPPED = {Role.DOCTOR: Role.PATIENT, Role.PATIENT: Role.DOCTOR}
 
@@ -72,6 +75,7 @@ class Editing:
     def __init__(self, encounters: Encounters, studio: Studio) -> None:
         self._encounters = encounters
         self._studio = studio
+        self._turns = Turns(MOST_AT_ONCE)
 
     # Who speaks
 
@@ -178,6 +182,7 @@ class Editing:
         Raises `UnknownTemplate`, `Conflict`, and `NoteUnwritten`, which leaves the versions as they are.
         """
         row = _over(await self._editable(caller, encounter))
+        await self._studio.reader.read(partial(notes.check_room, encounter=encounter))
         written = await self._written(row, wishes)
         at = self._studio.now()
         return await self._change(
@@ -192,7 +197,7 @@ class Editing:
         return drafted
 
     async def _written(self, row: EncounterRow, wishes: NoteWishes) -> StoredNote:
-        """Raises `UnknownTemplate`, `BadRequest`, `NoteUnwritten`."""
+        """Raises `UnknownTemplate`, `BadRequest`, `TooManyAtOnce`, `NoteUnwritten`, `Erased`."""
         writing = self._encounters.notes
         if wishes.template:
             writing.require(wishes.template)
@@ -205,8 +210,12 @@ class Editing:
             split_by_problem=asked.split_by_problem if wishes.split_by_problem is None else wishes.split_by_problem,
         )
         intake = msgspec.structs.replace(intake, instructions=wishes.instructions or intake.instructions)
-        items = await self._encounters.items(row)
-        written = await writing.write(options, items, intake, writer=wishes.writer)
+        async with self._turns.turn(row.id):
+            items = await self._encounters.items(row)
+            with self._encounters.under_way.writing(row.id, final=False) as scope:
+                written = await writing.write(options, items, intake, writer=wishes.writer, pressing=False)
+        if scope.cancelled_caught:
+            raise Erased
         if written.absence is not None:
             raise NoteUnwritten(written.absence.code, written.absence.message)
         return written

@@ -20,7 +20,7 @@ from pipeline.types import Utterance
 from server.access import Action, record
 from server.admission import Admission, Limits
 from server.domain import FINISHED, Caller, EncounterOptions, EncounterRow, EncounterView, Stage, State
-from server.drafts import Boards, Drafting
+from server.drafts import Boards, Drafting, UnderWay
 from server.errors import (
     AlreadyFinal,
     BlobsUnavailable,
@@ -107,6 +107,7 @@ class Encounters:
         )
         self.admission = Admission(studio.batcher, self._holding, limits, studio.metrics)
         self.boards = Boards()
+        self.under_way = UnderWay()
         self._drafting = Drafting(notes, self.intake, studio.steady, interval_s=limits.draft_interval_s)
         self.followers = Followers(self.row, self.items, self.boards, self._drafting)
         self._jobs: Jobs | None = None
@@ -342,6 +343,7 @@ class Encounters:
             also(connection)
 
         with anyio.CancelScope(shield=True):  # who asked for it may leave; it is finished
+            self.under_way.erased(encounter)
             await self._studio.writer.write(operation)
             self.erasures += 1
             await self._executors.tell(ERASED, encounter)
@@ -370,6 +372,7 @@ class Encounters:
         """What another process tells."""
         if topic in (ENDED, ERASED):
             self.boards.completed(about)
+            (self.under_way.erased if topic == ERASED else self.under_way.over)(about)
             if (live := self._holding.get(about)) is not None:
                 live.erased = topic == ERASED
                 self._holding.let_go(live)

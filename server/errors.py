@@ -151,12 +151,16 @@ class PreconditionFailed(BadRequest):
     code = "precondition_failed"
 
 
+MODEL_AWAY = frozenset({"model_unavailable", "model_busy", "model_timeout"})
+
+
 class NoteUnwritten(ServerError):
     """The note could not be written."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code  # of the writer's error
+        self.retryable = code in MODEL_AWAY
 
 
 class EpochLost(ServerError):

@@ -8,6 +8,7 @@ import anyio
 from pipeline.types import Utterance
 from server.domain import FINISHED, EncounterRow
 from server.drafts import Boards, Drafting
+from server.errors import Erased, NotFound
 from server.following import Finished, Update, catching_up
 from server.live import LiveEncounter
 from server.notes import Draft
@@ -25,14 +26,14 @@ class Followers:
         boards: Boards,
         drafting: Drafting,
     ) -> None:
-        """`row` raises `NotFound`."""
-        self._row = row
+        """`row` raises `NotFound`: by then whoever follows has seen the encounter, so that it was erased."""
+        self._known_row = row
         self._items = items
         self._boards = boards
         self._drafting = drafting
 
     async def over(self, encounter: str) -> EncounterRow:
-        """The encounter, once it is done or has failed. Raises `NotFound`."""
+        """The encounter, once it is done or has failed. Raises `Erased`."""
         with self._boards.watch(encounter) as board:
             while True:
                 changed = board.changed
@@ -45,10 +46,16 @@ class Followers:
     def updates(
         self, row: EncounterRow, live: LiveEncounter | None, after: int, drafts: bool
     ) -> AsyncGenerator[Update]:
-        """The transcript behind its first `after` finals; with `drafts` also those of its note. Raises `NotFound`."""
+        """The transcript behind its first `after` finals; with `drafts` also those of its note. Raises `Erased`."""
         if live is None:
             return self._stored(row.id, after, drafts)
         return self._drafted(live, after) if drafts else _undrafted(live, after)
+
+    async def _row(self, encounter: str) -> EncounterRow:
+        try:
+            return await self._known_row(encounter)
+        except NotFound:
+            raise Erased from None
 
     async def _drafted(self, live: LiveEncounter, after: int) -> AsyncGenerator[Update]:
         """A live transcript with drafts; it is finished once its note is stored."""

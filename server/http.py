@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypeVar
 
+import anyio
 import msgspec
 import structlog
 from anyio import CancelScope
@@ -12,11 +13,13 @@ from starlette.types import Receive
 
 from pipeline.errors import AuscultError
 from server.errors import TooLarge
+from server.ingest.websocket import first_error
 from server.wire import reading_json
 
 log = structlog.get_logger()
 
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 ErrorResponse: TypeAlias = Callable[[AuscultError], Response]
@@ -73,6 +76,18 @@ def guarded(handler: Handler, error_response: ErrorResponse) -> Handler:
 def retry_after(exc: AuscultError) -> dict[str, str]:
     """The header that says when the same request may be sent again; none where that is of no use."""
     return {"Retry-After": str(exc.retry_after_s)} if exc.retryable else {}
+
+
+async def while_there(request: Request, work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` returns, cancelled when the client leaves; the body was read before. Raises `ClientDisconnect`."""
+    done: list[T] = []
+    async with first_error(), anyio.create_task_group() as tasks:
+        tasks.start_soon(cancel_when_gone, request.receive, tasks.cancel_scope)
+        done.append(await work())
+        tasks.cancel_scope.cancel()
+    if not done:
+        raise ClientDisconnect
+    return done[0]
 
 
 async def cancel_when_gone(receive: Receive, scope: CancelScope) -> None:

@@ -109,22 +109,38 @@ class Notes:
             self._embedded.check(options.base_language)
 
     async def write(
-        self, options: EncounterOptions, items: Sequence[Utterance], intake: Intake = NOTHING, *, writer: str = ""
+        self,
+        options: EncounterOptions,
+        items: Sequence[Utterance],
+        intake: Intake = NOTHING,
+        *,
+        writer: str = "",
+        pressing: bool = True,
     ) -> StoredNote:
         """The note, or why there is none: a failed note never fails the transcript."""
         stored = StoredNote(absence=FAILED)
-        async with aclosing(self.writing(options, items, intake, writer=writer)) as updates:
+        async with aclosing(self.writing(options, items, intake, writer=writer, pressing=pressing)) as updates:
             async for update in updates:
                 if isinstance(update, StoredNote):
                     stored = update
         return stored
 
     async def writing(
-        self, options: EncounterOptions, items: Sequence[Utterance], intake: Intake = NOTHING, *, writer: str = ""
+        self,
+        options: EncounterOptions,
+        items: Sequence[Utterance],
+        intake: Intake = NOTHING,
+        *,
+        writer: str = "",
+        pressing: bool = True,
     ) -> AsyncGenerator[Written]:
-        """As `write`, section by section. `writer`: "embedded" or "model"; empty: the model where there is one."""
+        """As `write`, section by section.
+
+        `writer`: "embedded" or "model"; empty: the model where there is one. `pressing`: whether a talk has ended and
+        waits for it; else it is written behind such notes.
+        """
         try:
-            request = self._request(options, intake)
+            request = self._request(options, intake, pressing)
         except NoteError as exc:  # an own template that is there no more
             yield StoredNote(absence=Failure(code=exc.code, message=str(exc)))
             return
@@ -144,6 +160,9 @@ class Notes:
                 self._observer.written(each.name, "written")
                 self._count(each.name, review)
                 return
+            except NoteUnsupported as exc:  # of an extract nothing is left: there was nothing in it
+                known = exc if each is self._model else TranscriptTooShort()
+                absence = Failure(code=known.code, message=str(known))
             except NoteError as exc:
                 absence = Failure(code=exc.code, message=str(exc))
             except Exception as exc:  # a bug in the writer ends this note, not the transcript
@@ -184,7 +203,7 @@ class Notes:
             return [self._embedded]
         return [self._model, self._embedded] if self._fallback else [self._model]
 
-    def _request(self, options: EncounterOptions, intake: Intake) -> NoteRequest:
+    def _request(self, options: EncounterOptions, intake: Intake, pressing: bool) -> NoteRequest:
         """Raises `UnknownTemplate`."""
         return NoteRequest(
             template=choose_template(self.templates, options.template or self.default_template),
@@ -193,6 +212,7 @@ class Notes:
             split_by_problem=options.split_by_problem,
             least_words=options.least_words,
             background=background(intake),
+            pressing=pressing,
         )
 
 

@@ -10,7 +10,9 @@ from pipeline.notes.extract.extractive import check_language, write_note
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.types import Utterance
 
-AT_ONCE = 2  # notes that are written at the same time: they all want the same interpreter, which audio needs, too
+# Notes that are written at the same time: they all want the same interpreter, which audio needs, too.
+PRESSING = 2  # of talks that have ended
+OTHERS = 1  # asked for, and drafts
 
 
 class EmbeddedWriter:
@@ -19,12 +21,13 @@ class EmbeddedWriter:
     name = "embedded"
 
     def __init__(self) -> None:
-        self._turns = anyio.CapacityLimiter(AT_ONCE)
+        self._pressing = anyio.CapacityLimiter(PRESSING)
+        self._others = anyio.CapacityLimiter(OTHERS)
 
     @property
     def writing(self) -> int:
         """Notes that are being written."""
-        return int(self._turns.borrowed_tokens)
+        return int(self._pressing.borrowed_tokens + self._others.borrowed_tokens)
 
     def check(self, language: str) -> None:
         """Raises `NoteLanguageUnsupported`."""
@@ -42,7 +45,7 @@ class EmbeddedWriter:
             least_words=request.least_words,
             wanted=anyio.from_thread.check_cancelled,
         )
-        note = await anyio.to_thread.run_sync(write, limiter=self._turns)
+        note = await anyio.to_thread.run_sync(write, limiter=self._pressing if request.pressing else self._others)
         for section in note.sections:
             yield section
         yield note

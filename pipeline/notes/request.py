@@ -34,6 +34,7 @@ class NoteRequest:
     split_by_problem: bool = False
     least_words: int = SHORTEST_TRANSCRIPT  # of talk
     background: Background = field(default_factory=Background)
+    pressing: bool = True  # whether a talk has ended and waits for its note; else somebody asks for one, or a draft
 
 
 NoteUpdate: TypeAlias = NoteSection | Note

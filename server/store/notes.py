@@ -32,12 +32,18 @@ def version(connection: Connection, seal: Seal, encounter: str, number: int) -> 
     return _version(seal, found)
 
 
-def add(connection: Connection, seal: Seal, encounter: str, note: StoredNote, at: float) -> NoteVersion:
-    """A version more, the newest. The caller holds the encounter's lock."""
+def check_room(connection: Connection, encounter: str) -> int:
+    """The number of the next version. Raises `Conflict` where there are as many as there may be."""
     last = connection.execute(select(func.max(t.notes.c.version)).where(t.notes.c.encounter_id == encounter)).scalar()
     number = (last or 0) + 1
     if number > MOST:
-        raise Conflict(f"The note has {MOST} versions, the most there may be: edit one of them.")
+        raise Conflict(f"The note has {MOST} versions, the most there may be.")
+    return int(number)
+
+
+def add(connection: Connection, seal: Seal, encounter: str, note: StoredNote, at: float) -> NoteVersion:
+    """A version more, the newest. The caller holds the encounter's lock."""
+    number = check_room(connection, encounter)
     sealed = _sealed(seal, number, note)
     connection.execute(insert(t.notes).values(encounter_id=encounter, version=number, created_at=at, sealed=sealed))
     return version(connection, seal, encounter, number)

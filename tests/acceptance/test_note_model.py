@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -57,13 +58,14 @@ def paused(text: str, at: str, gate: anyio.Event) -> Behaviour:
 
 
 @asynccontextmanager
-async def client_of(model: LanguageServer) -> AsyncIterator[tuple[httpx.AsyncClient, RunningServer]]:
+async def client_of(model: LanguageServer, *, tries: int = 1) -> AsyncIterator[tuple[httpx.AsyncClient, RunningServer]]:
     environment = {
         "AUSCULT_NOTE_MODEL_URL": model.url,
         "AUSCULT_NOTE_MODEL_NAME": "test-model",
         "AUSCULT_NOTE_MODEL_KEY": KEY,
-        "AUSCULT_NOTE_MODEL_TRIES": "1",
+        "AUSCULT_NOTE_MODEL_TRIES": str(tries),
         "AUSCULT_NOTE_MODEL_TIMEOUT_S": "0.5",
+        "AUSCULT_NOTE_MODEL_CONCURRENCY": "1",
         "AUSCULT_LOG_LEVEL": "debug",
     }
     async with running_server(recogniser="scripted", environment=environment) as server:
@@ -146,6 +148,40 @@ async def test_sections_are_told_while_the_model_still_writes() -> None:
                     drafts.append(json.loads(line.removeprefix("data:")))
                     gate.set()
         assert drafts[0]["keys"] == ["SOAP_SUBJECTIVE"]
+
+
+def held(asked: anyio.Event, gate: anyio.Event) -> Behaviour:
+    """Nothing comes before the gate is open, and then it was all in vain."""
+
+    async def body() -> AsyncIterator[str]:
+        asked.set()
+        while not gate.is_set():
+            yield ": keep-alive\n\n"
+            with anyio.move_on_after(0.1):
+                await gate.wait()
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
+async def test_what_is_erased_or_whose_client_has_left_is_asked_about_no_more() -> None:
+    async with language_server(openai_wire(answer([COUGH], [REST]))) as model, client_of(model, tries=3) as (api, _):
+        encounter = await written(api)
+        asked, gate = anyio.Event(), anyio.Event()
+        model.behaviours[:] = [held(asked, gate)]
+        made = (await api.post("/api/encounters", json={"transcript": VISIT, "template": "SOAP"})).json()
+        await asked.wait()
+        before = len(model.asked)
+        assert (await api.delete(f"/api/encounters/{made['encounter_id']}")).status_code == 204
+        with anyio.move_on_after(1):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(api.post, f"/api/encounters/{encounter['encounter_id']}/notes", json={}))
+                with anyio.move_on_after(0.5):
+                    await anyio.sleep_forever()
+                tasks.cancel_scope.cancel()
+        gate.set()
+        model.behaviours[:] = [openai_wire(answer([COUGH], [REST]))]
+        assert (await written(api))["note"]["generator"] == "model:test-model"  # nobody stands in line before it
+        assert len(model.asked) == before + 2
 
 
 WRONG = {

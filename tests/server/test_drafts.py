@@ -1,6 +1,7 @@
 """Drafts of notes: of a talk that goes on, and of a note that is being written."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from pipeline.events import SpeakerRenamed
 from pipeline.notes.note import NoteSection, NoteSentence
 from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, EncounterRow, Failure, StoredNote
-from server.drafts import Boards, Drafting
+from server.drafts import Boards, Drafting, UnderWay
 from server.errors import StoreUnavailable
 from server.following import Finished, LiveTranscript, Update
 from server.intake import NOTHING, Intake
@@ -78,8 +79,15 @@ async def test_nothing_is_written_before_anything_was_said_and_too_little_makes_
         drafter = "embedded"
 
         async def write(
-            self, options: EncounterOptions, items: tuple[Utterance, ...], intake: Intake, *, writer: str
+            self,
+            options: EncounterOptions,
+            items: tuple[Utterance, ...],
+            intake: Intake,
+            *,
+            writer: str,
+            pressing: bool,
         ) -> StoredNote:
+            assert not pressing
             asked.append(len(items))
             return StoredNote(absence=Failure(code="transcript_too_short", message="Too short."))
 
@@ -97,15 +105,48 @@ async def test_nothing_is_written_before_anything_was_said_and_too_little_makes_
     assert [update async for update in held.transcript.follow()] == [SAID[0], Finished()]
 
 
-async def test_what_breaks_a_draft_breaks_nothing_else() -> None:
-    async def away(row: EncounterRow) -> Intake:
-        raise StoreUnavailable
+async def test_what_breaks_a_draft_breaks_nothing_else_and_is_tried_again() -> None:
+    tries: list[EncounterRow] = []
 
-    held, written = Held(), drafting(intake=away)
+    async def away_once(row: EncounterRow) -> Intake:
+        tries.append(row)
+        if len(tries) == 1:
+            raise StoreUnavailable
+        return NOTHING
+
+    held, written = Held(), drafting(intake=away_once)
     async with anyio.create_task_group() as tasks:
         written.start(tasks)
-        with written.wanted(held.live):
-            await anyio.sleep(0.02)
+        with written.wanted(held.live), anyio.fail_after(10):
+            following = held.transcript.follow()
+            held.transcript.add(SAID[:1])
+            await anyio.wait_all_tasks_blocked()
+            held.transcript.add(SAID[1:])
+            assert texts(await next_draft(following))
+            await following.aclose()
+    assert len(tries) == 2
+
+
+async def test_what_is_over_or_erased_is_written_no_further() -> None:
+    under_way = UnderWay()
+    ended: list[str] = []
+
+    async def write(name: str, *, final: bool) -> None:
+        with under_way.writing("e", final=final) as scope:
+            await anyio.sleep_forever()
+        assert scope.cancelled_caught
+        ended.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(write, "final", final=True))
+        tasks.start_soon(partial(write, "asked for", final=False))
+        await anyio.wait_all_tasks_blocked()
+        under_way.over("other")
+        under_way.over("e")
+        await anyio.wait_all_tasks_blocked()
+        assert ended == ["final"]
+        under_way.erased("e")
+    assert ended == ["final", "asked for"]
 
 
 async def test_a_follower_is_told_the_newest_draft_only() -> None:

@@ -429,6 +429,15 @@ STATUS = {
     "no_common_codec": 422,
     "too_many_tracks": 422,
     "ice_restart_unsupported": 422,
+    "model_unavailable": 503,  # of a note that is to be written again
+    "model_busy": 503,
+    "model_timeout": 503,
+    "model_broken_answer": 502,
+    "model_refused": 502,
+    "model_unauthorised": 502,
+    "model_rejected": 502,
+    "model_too_long": 422,
+    "model_unsupported": 422,
     "transcript_too_short": 422,  # of a note that is to be written again
     "note_language_unsupported": 422,
     "precondition_required": 428,

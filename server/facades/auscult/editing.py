@@ -1,6 +1,7 @@
 """What can be edited of an encounter: `…/speakers`, `…/consent` and `…/notes`, with entity-tags."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from server.facades.auscult import convert as common
 from server.facades.auscult import editing_convert as convert
 from server.facades.auscult import schema
 from server.facades.auscult.answers import own_api
-from server.http import Handler, answer
+from server.http import Handler, answer, while_there
 from server.intake import Consent
 from server.reception import Reception
 
@@ -67,7 +68,7 @@ class EditingRoutes:
                 self.write,
                 takes=Content(schema.NoteRequest),
                 gives=version,
-                refuses=(400, 404, 409, 413, 422),
+                refuses=(400, 404, 409, 413, 422, 502),
                 statuses=(201,),
             ),
             self._endpoint(
@@ -75,7 +76,7 @@ class EditingRoutes:
                 "notes/draft",
                 self.draft,
                 gives=Content(schema.DraftedNote),
-                refuses=(400, 404, 422),
+                refuses=(400, 404, 409, 422),
                 parameters=DRAFTED,
             ),
             self._endpoint("GET", "notes/{version}", self.note, gives=version, refuses=(404,)),
@@ -162,14 +163,16 @@ class EditingRoutes:
         """Write the note again, as a new version: with another template or style, or since speakers were corrected."""
         caller, encounter = await self._asked(request)
         wanted = await self._reception.read(request, schema.NoteRequest, MAX_BYTES, absent=b"{}")
-        written = await self._editing.write_note(caller, encounter, convert.note_wishes(wanted))
-        return _created(written, encounter)
+        wishes = convert.note_wishes(wanted)
+        write = partial(self._editing.write_note, caller, encounter, wishes)
+        return _created(await while_there(request, write), encounter)
 
     async def draft(self, request: Request) -> Response:
         """The note of what was said so far, also while the talk goes on, in any template. It is stored nowhere."""
         caller, encounter = await self._asked(request)
         wishes = convert.draft_wishes(request.query_params)
-        return answer(convert.drafted(await self._editing.draft_note(caller, encounter, wishes)))
+        draft = partial(self._editing.draft_note, caller, encounter, wishes)
+        return answer(convert.drafted(await while_there(request, draft)))
 
     async def note(self, request: Request) -> Response:
         """One version of the note."""
