@@ -94,8 +94,14 @@ def answered(exchange: Exchange) -> str:
     label = _measure(question)
     if label and not PERSONAL.intersection(words(reply)):
         return tidy(f"{label}: {join(reply)}")
-    if label := label or _topic(question) or _indirect(question):
+    asked = not negations(words(exchange.question)) and (_topic(question) or _indirect(question))
+    if label := label or asked or "":
         return tidy(f"{label}: {_told(exchange.reply)}")
+    return as_spoken(exchange)
+
+
+def as_spoken(exchange: Exchange) -> str:
+    """An exchange word for word."""
     return tidy(f"asked {_quoted(exchange.question)}: {_quoted(exchange.reply)}")
 
 

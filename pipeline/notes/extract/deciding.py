@@ -12,7 +12,17 @@ from pipeline.notes.english.vocabulary import word_set
 from pipeline.notes.english.wording import content_words
 from pipeline.notes.extract.exchanges import Exchange
 from pipeline.notes.extract.hints import Hinted
-from pipeline.notes.extract.placing import CLINICAL, GENERAL, SELF_HARM, TARGETS, Place, has, is_for_a_machine, is_talk
+from pipeline.notes.extract.placing import (
+    CLINICAL,
+    GENERAL,
+    SELF_HARM,
+    TARGETS,
+    Place,
+    forbids,
+    has,
+    is_for_a_machine,
+    is_talk,
+)
 from pipeline.notes.note import Topic
 from pipeline.types import Role
 
@@ -91,7 +101,15 @@ def _is_sure(one: Hinted, rule: Place, likely: Mapping[str, float]) -> bool:
         return likely["results"] > LEAST_OF_RESULTS
     if rule.topic is Topic.ASSESSMENT:
         return one.found[Cue.CONDITION] > 0  # "I don't think you have pneumonia"
-    return rule.topic in SURE or (rule.topic is Topic.PLAN and has(one.found, Cue.CONDITIONAL, Cue.DRUG))
+    return rule.topic in SURE or (rule.topic is Topic.PLAN and _is_surely_planned(one))
+
+
+def _is_surely_planned(one: Hinted) -> bool:
+    """Whether the rules are sure of a plan: "if …", medicines, "you need to go to the hospital", "we'll get an MRI"."""
+    found = one.found
+    if forbids(one.own) or has(found, Cue.CONDITIONAL, Cue.DRUG) or (found[Cue.DUTY] and found[Cue.ADVICE]):
+        return True
+    return found[Cue.INTENT] > 0 and has(found, Cue.IMAGING, Cue.LAB, Cue.REFERRAL)
 
 
 def _says_nothing(one: Hinted) -> bool:

@@ -46,6 +46,7 @@ AGREEING: Final = word_set(
     nothing anything either like so a the my course whatsoever
     """
 )
+ASKERS_OWN: Final = word_set("i i'm i've i'd i'll me my mine we us our")
 SECOND_PERSON: Final = word_set("you you're you've your")
 CLAUSE_OPENERS: Final = word_set("i i'm i've it it's there my that he she they we")
 SELF_STANDING: Final = word_set("i i'm i've i'd i'll my")
@@ -120,15 +121,26 @@ def passages(units: Sequence[Unit]) -> Iterator[Passage]:
             continue
         asked = at
         at += contradicted
-        while at < len(units) and units[at].question and units[at].role is Role.DOCTOR:
+        while at < len(units) and _asks_patient(units[at]):
             at += 1
         replied = at
-        while at < len(units) and not units[at].question and units[at].role is Role.PATIENT:
+        while at < len(units) and not units[at].question and _may_reply(units[at], units[replied]):
             at += 1
         if asked == replied:  # a patient's question
             at += 1
         elif replied < at:
             yield from _answered(units[asked:replied], units[replied:at])
+
+
+def _asks_patient(unit: Unit) -> bool:
+    """Whether a doctor asks, or somebody unknown who asks nothing of themselves."""
+    unknown = unit.role is Role.UNSPECIFIED and ASKERS_OWN.isdisjoint(unit.words)
+    return unit.question and (unit.role is Role.DOCTOR or unknown)
+
+
+def _may_reply(unit: Unit, first: Unit) -> bool:
+    """Whether a statement belongs to a reply that `first` begins: what somebody unknown says, only by itself."""
+    return unit.role is Role.PATIENT or (unit.role is Role.UNSPECIFIED and unit is first)
 
 
 def _is_contradicted(unit: Unit, reply: Unit) -> bool:

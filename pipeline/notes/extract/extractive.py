@@ -16,11 +16,12 @@ from pipeline.notes.english.pronouns import Sex, going_on, names_others, stated_
 from pipeline.notes.english.units import units
 from pipeline.notes.english.wording import clean, negations, split
 from pipeline.notes.evidence.grounding import Wording, cite_wording, grounded_wording, wording_of
-from pipeline.notes.extract.answers import answered
+from pipeline.notes.extract.answers import answered, as_spoken
+from pipeline.notes.extract.antecedents import with_antecedents
 from pipeline.notes.extract.dictation import is_dictated
 from pipeline.notes.extract.exchanges import Exchange, Passage, passages
 from pipeline.notes.extract.extraction import measurements, medications
-from pipeline.notes.extract.phrasing import statement
+from pipeline.notes.extract.phrasing import quotation, statement
 from pipeline.notes.extract.selection import Candidate, Selection
 from pipeline.notes.extract.speakers import with_guessed_roles
 from pipeline.notes.extract.topics import Placed, place
@@ -76,7 +77,7 @@ def write_note(
     said = units(utterances, cleaned)
     dictated = is_dictated(said)
     spoken_units = said if dictated else with_guessed_roles(said)
-    placed = place(watching(passages(spoken_units), wanted), dictated=dictated)
+    placed = place(watching(with_antecedents(passages(spoken_units)), wanted), dictated=dictated)
     if not _about_health(placed):
         raise TranscriptTooShort
     sex = stated_sex(spoken_units)
@@ -136,17 +137,18 @@ class _Writer:
         passage = placed.passage
         around = {item: self._wording(item) for item in passage.items}
         for plain in _sentences(passage, placed.topic):
-            text = in_full(told_of(plain, passage.words, self._sex))
-            said = wording_of(split(text))
-            cited = cite_wording(said, around, _always(passage)) or passage.items[:1]
-            if grounded_wording(said, [around[item] for item in cited]):
-                yield Candidate(
-                    sentence=NoteSentence(text=text, items=cited),
-                    wording=said,
-                    topic=placed.topic,
-                    order=placed.order,
-                    others=names_others(passage.words),
-                )
+            for text in (in_full(told_of(plain, passage.words, self._sex)), _as_spoken(passage)):
+                said = wording_of(split(text))
+                cited = cite_wording(said, around, _always(passage)) or passage.items[:1]
+                if grounded_wording(said, [around[item] for item in cited]):
+                    yield Candidate(
+                        sentence=NoteSentence(text=text, items=cited),
+                        wording=said,
+                        topic=placed.topic,
+                        order=placed.order,
+                        others=names_others(passage.words),
+                    )
+                    break
 
     def _wording(self, item: str) -> Wording:
         if item not in self._heard:
@@ -164,6 +166,10 @@ def _sentences(passage: Passage, topic: Topic) -> tuple[str, ...]:
         pieces = measurements(passage.tokens) or (passage.tokens,)
         return tuple(statement(replace(passage, tokens=piece), topic) for piece in pieces)
     return (statement(passage, topic),)
+
+
+def _as_spoken(passage: Passage) -> str:
+    return as_spoken(passage) if isinstance(passage, Exchange) else quotation(passage.role, passage.tokens)
 
 
 def _always(passage: Passage) -> tuple[str, ...]:

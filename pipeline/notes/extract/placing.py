@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from pipeline.notes.english.cues import Cue
+from pipeline.notes.english.questions import lead_length
 from pipeline.notes.english.vocabulary import word_set
 from pipeline.notes.note import Topic
 
@@ -49,6 +50,13 @@ SELF_HARM: Final = re.compile(
 def has(found: Found, *kinds: Cue) -> bool:
     """Whether any of the kinds occurs."""
     return any(found[kind] for kind in kinds)
+
+
+def forbids(said: Sequence[str]) -> bool:
+    """Whether a doctor tells what not to do: "please don't put any weight on your foot"."""
+    begin = lead_length(said)
+    told = tuple(said[begin + (list(said[begin : begin + 1]) == ["please"]) :][:2])
+    return told[:1] == ("don't",) or told == ("do", "not")
 
 
 def is_for_a_machine(said: Sequence[str]) -> bool:

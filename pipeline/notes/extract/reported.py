@@ -51,6 +51,8 @@ def goes_on(passage: Passage, before: Topic) -> bool:
     if isinstance(passage, Exchange):
         return False
     first = passage.words[0]
+    if before is Topic.FAMILY and first == "my" and not RELATIVES.isdisjoint(passage.words[1:2]):
+        return True
     if before is Topic.FAMILY and FIRST_PERSON.isdisjoint(passage.words):
         return first in THEM or first in BARE_VERBS or first in FOLLOWS_ON
     return before in INHERITED and first in FOLLOWS_ON
@@ -97,7 +99,12 @@ def _only_asks_of_allergies(passage: Passage) -> bool:
 def _present(passage: Passage, found: Found, before: Topic | None) -> Place | None:
     """Medicines, habits, diseases and the story itself."""
     said = frozenset(passage.words)
-    if isinstance(passage, Exchange) and found[Cue.MANOEUVRE] and passage.position > EXAM_FROM:
+    if (
+        isinstance(passage, Exchange)
+        and found[Cue.MANOEUVRE]
+        and not found[Cue.CONDITION]
+        and passage.position > EXAM_FROM
+    ):
         return Place(Topic.EXAM)
     if _takes_now(passage, found):
         return Place(Topic.MEDICATIONS, 1.5 + found[Cue.DRUG])

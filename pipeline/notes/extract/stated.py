@@ -6,7 +6,7 @@ from pipeline.notes.english.cues import Cue, cues
 from pipeline.notes.english.questions import lead_length
 from pipeline.notes.english.units import Unit
 from pipeline.notes.english.vocabulary import word_set
-from pipeline.notes.extract.placing import EXAM_FROM, GENERAL, STEPS, TARGETS, Found, Place, has, is_talk
+from pipeline.notes.extract.placing import EXAM_FROM, GENERAL, STEPS, TARGETS, Found, Place, forbids, has, is_talk
 from pipeline.notes.note import Topic
 
 EXAM_SCORE = 1.0
@@ -35,6 +35,8 @@ def stated(unit: Unit, found: Found, examining: bool) -> Place | None:
         return Place(Topic.MEDICATIONS, 2.0)
     if (has(found, Cue.INTENT, Cue.DUTY) or _commands(unit)) and (place := _planned(found)):
         return place
+    if forbids(unit.words):
+        return _planned(found) or Place(Topic.PLAN)
     if found[Cue.VISIT] and found[Cue.TIME]:
         return Place(Topic.APPOINTMENTS, 2.0)
     if found[Cue.ALLERGY] and not found[Cue.OPINION] and "reaction" not in unit.words:

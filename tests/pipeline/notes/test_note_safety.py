@@ -363,7 +363,7 @@ def test_he_and_she_are_the_relative_who_was_just_named() -> None:
     lines = ("P: My father had heart disease.", "P: He had a stroke when he was sixty.")
     assert both(*lines, key="PAST_MEDICAL_HISTORY") == [[], []]
     for family in both(*lines, key="FAMILY_HISTORY"):
-        assert family[-1] == "he had a stroke when he was 60."
+        assert family[-1] == "patient's father had a stroke when he was 60."
 
 
 def test_the_dead_are_not_the_patient() -> None:

@@ -10,7 +10,7 @@ from pipeline.notes.english.units import units
 from pipeline.notes.english.wording import clean
 from pipeline.notes.evidence.checking import Checker
 from pipeline.notes.extract.extractive import write_note
-from tests.pipeline.notes.talk import GENERAL, SOAP, general, talk, texts, unmarked, visit
+from tests.pipeline.notes.talk import GENERAL, SOAP, general, talk, texts, unmarked, visit, without_roles
 
 
 def notes(*lines: str) -> list[str]:
@@ -153,3 +153,60 @@ def test_an_alternative_question_is_not_half_denied() -> None:
 def test_what_asks_without_a_mark(line: str, asks: bool) -> None:
     items = talk(line)
     assert [one.question for one in units(items, {"0": clean(items[0].text)})] == [asks]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (("My brother lives with me.", "He had a fever and he vomited."), "patient's brother had a fever"),
+        (("My brother lives with me.", "He's been coughing with a fever."), "patient's brother has been coughing"),
+        (("My mother and my brother have diabetes.", "She takes insulin."), "patient's mother takes insulin"),
+    ],
+)
+def test_he_or_she_who_was_named_before_is_named_again(said: tuple[str, ...], told: str) -> None:
+    for note in notes(*(f"P: {one}" for one in said)):
+        assert told in note
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("My father came with me.", "I saw the doctor yesterday.", "He had a fever too."),
+        ("My father and my brother smoke.", "He had a fever too."),
+        ("My father smokes.", "She had a fever too."),
+    ],
+)
+def test_he_or_she_who_may_be_somebody_else_is_not_named(said: tuple[str, ...]) -> None:
+    for note in notes(*(f"P: {one}" for one in said)):
+        assert "father had" not in note
+        assert "brother had" not in note
+
+
+@pytest.mark.parametrize(("reply", "named"), [("Yes, to latex.", "latex"), ("No.", "not allergic to anything")])
+def test_the_answer_to_a_negative_question_on_allergies_is_kept(reply: str, named: str) -> None:
+    for note in notes("D: You're not allergic to anything?", f"P: {reply}"):
+        assert named in note
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "D: Don't put any weight on your left foot for six weeks.",
+        "D: Do not drive while you take the oxycodone.",
+        "D: You need to go to the hospital today.",
+        "D: We'll get an MRI of your right knee, not the left.",
+    ],
+)
+def test_what_is_to_be_done_is_no_history_and_no_finding(line: str) -> None:
+    items = visit(line)
+    kept = {"PLAN", "PRESCRIPTION"}
+    for same in (items, unmarked(items)):
+        told = [(one.key, text.lower()) for one in general(same).sections for text in texts(general(same), one.key)]
+        word = next(word for word in ("foot", "oxycodone", "hospital", "mri") if word in line.lower())
+        assert {key for key, text in told if word in text} <= kept
+        assert any(word in text for _, text in told)
+
+
+def test_an_answer_where_nobody_is_known_to_speak_stays_with_its_question() -> None:
+    items = without_roles(unmarked(visit("D: Any allergies?", "P: Penicillin and sulfa drugs.")))
+    assert texts(general(items), "ALLERGIES") == ["Allergies: penicillin and sulfa drugs."]
