@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from pipeline.notes.english.wording import MARKS
+from pipeline.notes.english.wording import MARKS, stem
+from pipeline.notes.evidence.bonds import Bond, Kind, broken
 from pipeline.notes.evidence.claims import Claims, claims, heard, in_light_of, parts, tokens_of
 from pipeline.notes.evidence.grounding import LEAST_SUPPORT, MOST_ITEMS, Wording, cite_wording
 from pipeline.notes.evidence.lexicon import UNKNOWN, Lexicon, lexicon
@@ -29,6 +30,15 @@ _NAMED_QUOTATION: Final = re.compile(rf"(?:[^.:;!?]*:\s*)?{_QUOTATION.pattern}")
 LEAST_SUPPORT_UNKNOWN = 0.4  # in a language whose small words are not known, so that they count as content
 NEAR = 3  # items before and behind a cited one in which what a sentence lacks is looked for
 MOST_QUESTIONS = 4  # one behind another that one reply answers
+OPPOSITES: Final = tuple(
+    (frozenset(map(stem, one)), frozenset(map(stem, other)))
+    for one, other in (
+        (("better", "improve", "improved", "improving"), ("worse", "worsen", "worsened", "worsening")),
+        (("increase", "increased"), ("decrease", "decreased", "reduce", "reduced")),
+        (("larger", "bigger"), ("smaller",)),
+    )
+)
+COUNTED: Final = frozenset({Kind.TIME, Kind.MEASURE, Kind.RATE, Kind.DOSE, Kind.DAYTIME})
 BEFORE_A_LIST: Final = ("any", "jegliche", "irgendwelche")  # questions that a "no" behind the last of them answers, too
 
 
@@ -239,11 +249,14 @@ def _faults(said: Claims, heard: Sequence[Claims], known: Lexicon, family: bool)
     content = _union(one.content for one in heard)
     if known is not UNKNOWN and _turned_around(said, heard):
         yield Fault.POLARITY
-    if not _sides_agree(said, heard):
+    drugs = _union(one.drugs for one in heard)
+    bound = [one for one in said.bonds if one.kind is not Kind.DOSE or one.value in drugs]
+    loose = set(broken(bound, frozenset[Bond]().union(*(one.bonds for one in heard))))
+    if not _sides_agree(said, heard) or Kind.LEVEL in loose:
         yield Fault.SIDE
-    if not _numbers_agree(said, heard):
+    if not _numbers_agree(said, heard) or not loose.isdisjoint(COUNTED):
         yield Fault.NUMBER
-    if not said.drugs <= _union(one.drugs for one in heard):
+    if not said.drugs <= drugs:
         yield Fault.DRUG
     if not said.terms <= content:
         yield Fault.TERM
@@ -251,7 +264,8 @@ def _faults(said: Claims, heard: Sequence[Claims], known: Lexicon, family: bool)
     if said.affirmed & (_union(one.supposed for one in heard) - told) and not said.warns:
         yield Fault.CONDITION
     of_others = _union(one.of_kin for one in heard) - _union(one.content - one.of_kin for one in heard)
-    if (said.terms | said.drugs) & of_others and not (said.kin or family):
+    named = (said.terms | said.drugs) - said.denied
+    if Kind.KIN in loose or (named & of_others and not (said.kin or family)):
         yield Fault.PERSON
     words = said.words
     if words and len(words & content) / len(words) < (LEAST_SUPPORT_UNKNOWN if known is UNKNOWN else LEAST_SUPPORT):
@@ -265,7 +279,17 @@ def _turned_around(said: Claims, heard: Sequence[Claims]) -> bool:
     all of them when it is denied ("no swelling of the knee" also says of what), and by the word next to a denial alone.
     """
     affirmed, denied = _union(one.affirmed for one in heard), _union(one.denied for one in heard)
+    content = _union(one.content for one in heard)
+    if not said.negated and not any(one.negated for one in heard):
+        for one, other in (*OPPOSITES, *((b, a) for a, b in OPPOSITES)):
+            if said.words & one and content & other and not content & one:
+                return True  # "better" – "worse"
+    former = _union(one.former for one in heard) - _union(one.affirmed - one.former for one in heard)
+    if said.content & former and not (said.past or said.negated):
+        return True  # "used to smoke" – "smokes"
     only_denied, only_affirmed = denied - affirmed, affirmed - denied
+    if said.stops:
+        only_affirmed -= former  # "quit smoking"
     struck = _union(one.struck for one in heard) - affirmed
     against = only_denied | (_union(one.asked for one in heard) - affirmed)
     told = affirmed | against

@@ -12,6 +12,7 @@ from pipeline.notes.english.questions import is_yes_no, lead_length
 from pipeline.notes.english.units import units
 from pipeline.notes.english.vocabulary import word_set
 from pipeline.notes.english.wording import MARKS, SENTENCE_ENDS, clean, split, stem
+from pipeline.notes.evidence.bonds import Bond, bonds
 from pipeline.notes.evidence.lexicon import ENGLISH, Lexicon
 from pipeline.notes.evidence.stances import Stance, stances
 from pipeline.notes.evidence.synonyms import same_meaning
@@ -46,6 +47,7 @@ TERM_ENDINGS: Final = (
     "embolism",
     "graphy",
 )
+PAST: Final = word_set("used former formerly previously previous past prior history was were had until ago ex quit")
 NO_TERMS: Final = frozenset({"diagnosis", "prognosis", "dose"})  # fmt: skip
 SHORTEST_BY_ENDING = 7  # letters
 PERSONS: Final = word_set("i i'm i've my you your ich mir mein meine j je mon ma mes")  # who is no relative
@@ -53,10 +55,11 @@ TERMS: Final = frozenset(
     stem(word)
     for word in word_set(
         """
-        pneumonia cancer carcinoma tumor tumour asthma copd diabetes diabetic stroke fracture sepsis migraine gout
+        flu pneumonia cancer carcinoma tumor tumour asthma copd diabetes diabetic stroke fracture sepsis migraine gout
         hypertension hypotension depression influenza covid hernia ulcer angina hiv dementia epilepsy seizure lupus
         melanoma lymphoma leukemia anemia hypothyroidism hyperthyroidism emphysema shingles eczema psoriasis glaucoma
         cataract sciatica concussion obesity pregnancy pregnant miscarriage overdose suicidal suicide allergy syncope
+        anaphylaxis anaphylactic died deceased knee hip shoulder elbow wrist ankle
         mri ct ecg ekg eeg biopsy ultrasound endoscopy dialysis chemotherapy radiation amputation transplant
         """
     )
@@ -80,11 +83,15 @@ class Claims:
     asked: frozenset[str] = frozenset()  # only asked for, and nobody answered
     of_kin: frozenset[str] = frozenset()  # said of a relative
     numbers: frozenset[str] = frozenset()  # in digits
+    former: frozenset[str] = frozenset()  # what somebody used to do
+    past: bool = False  # whether it tells of what was
+    stops: bool = False  # whether it denies only by what was stopped: "quit smoking"
     drugs: frozenset[str] = frozenset()
     terms: frozenset[str] = frozenset()  # diagnoses and procedures among the content
     sides: frozenset[str] = frozenset()  # left, right, both
     placed: frozenset[tuple[str, str]] = frozenset()  # a side and what stands behind it: ("left", "knee")
     counted: frozenset[tuple[str, str]] = frozenset()  # a number and what stands behind it: ("3", "month")
+    bonds: frozenset[Bond] = frozenset()
     negated: bool = False  # whether anything is denied
     warns: bool = False  # whether it says what to do in a case that is only supposed
     kin: bool = False  # whether a relative is named
@@ -161,6 +168,7 @@ def _claims(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
     if lexicon is ENGLISH:
         for at, others in same_meaning(stems).items():  # "can't sleep" is no denial of insomnia
             by_stance[Stance.AFFIRMED if denying[at] else stood[at][1]].update(others)
+    terms = frozenset(made for word, made in telling if _is_term(word, made))
     return Claims(
         words=frozenset(made for _, made in telling),
         content=frozenset[str]().union(*by_stance.values()),
@@ -172,8 +180,12 @@ def _claims(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
         supposed=_things(by_stance[Stance.SUPPOSED] - by_stance[Stance.AFFIRMED], lexicon),
         of_kin=frozenset(_of_kin(tokens, lexicon)),
         numbers=frozenset(_numbers(words, stems, lexicon)),
+        former=frozenset(_former(words, stems)) if lexicon is ENGLISH else frozenset(),
+        past=not PAST.isdisjoint(words) or any(word.endswith("ed") for word, _ in telling),
+        stops=any(word in lexicon.stopping for word in words) and not any(map(lexicon.denies_all, words)),
         drugs=frozenset(_drug(word) for word, _ in telling if is_drug(_drug(word))),
-        terms=frozenset(made for word, made in telling if _is_term(word, made)),
+        terms=terms,
+        bonds=bonds(tokens, terms, written=written) if lexicon is ENGLISH else frozenset(),
         sides=frozenset(lexicon.sides[word] for word in words if word in lexicon.sides),
         placed=frozenset(
             (lexicon.sides[word], behind)
@@ -190,6 +202,14 @@ def _claims(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
         warns=not lexicon.warnings.isdisjoint(words),
         kin=not lexicon.kin.isdisjoint(words),
     )
+
+
+def _former(words: Sequence[str], stems: list[str]) -> Iterator[str]:
+    """What somebody used to do: "I used to smoke"."""
+    meant = same_meaning(stems)
+    for at in range(2, len(words)):
+        if tuple(words[at - 2 : at]) == ("used", "to"):
+            yield from (stems[at], *meant.get(at, ()))
 
 
 def _things(stems: Collection[str], lexicon: Lexicon) -> frozenset[str]:
@@ -240,13 +260,14 @@ def parts(numbers: Collection[str]) -> frozenset[str]:
 def _of_kin(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[str]:
     """What is said of a relative: the words behind one, up to the next person or the end of the sentence."""
     of_kin = False
-    for word in tokens:
+    meant = same_meaning([_stem(word, lexicon) for word in tokens]) if lexicon is ENGLISH else {}
+    for at, word in enumerate(tokens):
         if word in lexicon.kin:
             of_kin = True
         elif word in SENTENCE_ENDS or word in PERSONS:
             of_kin = False
         elif of_kin and _is_content(word, lexicon):
-            yield _stem(word, lexicon)
+            yield from (_stem(word, lexicon), *meant.get(at, ()))
 
 
 def _sentences(item: Utterance, lexicon: Lexicon) -> list[tuple[Sequence[str], bool]]:
@@ -295,11 +316,13 @@ def _together(told: Sequence[Claims]) -> Claims:
         asked=of(one.asked for one in told),
         of_kin=of(one.of_kin for one in told),
         numbers=of(one.numbers for one in told),
+        former=of(one.former for one in told) - of(one.affirmed - one.former for one in told),
         drugs=of(one.drugs for one in told),
         terms=of(one.terms for one in told),
         sides=of(one.sides for one in told),
         placed=frozenset[tuple[str, str]]().union(*(one.placed for one in told)),
         counted=frozenset[tuple[str, str]]().union(*(one.counted for one in told)),
+        bonds=frozenset[Bond]().union(*(one.bonds for one in told)),
         negated=any(one.negated for one in told),
         warns=any(one.warns for one in told),
         kin=any(one.kin for one in told),

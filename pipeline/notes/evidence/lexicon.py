@@ -42,7 +42,11 @@ class Lexicon:
 
     def denies(self, word: str) -> bool:
         """Whether a word denies what follows."""
-        return word in self.negations or word in self.stopping or (self.contracted and is_negation(word))
+        return word in self.stopping or self.denies_all(word)
+
+    def denies_all(self, word: str) -> bool:
+        """Whether a word denies in another way than by saying what was stopped."""
+        return word in self.negations or (self.contracted and is_negation(word))
 
 
 def lexicon(language: str) -> Lexicon:
@@ -66,7 +70,7 @@ ENGLISH: Final = Lexicon(
         he she his her they their who which while also noted notes noting described describes endorses endorsed
         complains complaining presents presented presenting experiencing experiences experienced experience having
         currently following regarding including includes include per approximately associated ongoing has been
-        history symptoms symptom did any other visit today whatsoever sir ma'am
+        options option assessment impression history symptoms symptom did any other visit today whatsoever sir ma'am
         """
     ),
     negations=NEGATIONS | word_set("unable absent absence lack lacks lacking cannot"),
@@ -103,7 +107,8 @@ ENGLISH: Final = Lexicon(
     warnings=word_set(
         "if unless case should return call come worsen worsens worsening monitor watch warning precautions seek"
         " advised counseled counselled instructed educated develop develops recur recurs persist persists discussed"
-        " risk whether when"
+        " risk whether when possible possibly probable probably likely may might could consider considering option"
+        " options"
     ),
     kin=KIN
     | word_set("mother's father's mom's dad's brother's sister's parents' aunt's uncle's maternal paternal child"),

@@ -11,6 +11,9 @@ from pipeline.notes.english.wording import MARKS
 from pipeline.notes.evidence.lexicon import Lexicon
 
 LISTING: Final = frozenset({",", "or", "and", "nor", "oder", "und", "ou", "et"})
+LACKING: Final = frozenset({"indicated", "needed", "required", "necessary", "recommended", "warranted"})
+SUPPOSING: Final = frozenset({("we", "could"), ("it", "could"), ("it", "might"), ("this", "could"), ("this", "might")})
+CHOICES: Final = frozenset({"or", "oder", "ou"})
 REACH = 5  # words behind a negation, or behind the last member of a list that it denies, that are surely denied
 
 
@@ -30,17 +33,17 @@ def stances(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
     them, and may begin with what it is about ("Heart: no murmur").
     """
     heading = _heading(tokens, lexicon) if written else 0
+    denied_later = frozenset(_denied_later(tokens)) if written else frozenset[int]()
     stance, distance, thing = Stance.AFFIRMED, 0, 0
     for at, word in enumerate(tokens):
-        following = tokens[at + 1] if at + 1 < len(tokens) else ""
         before = stance
-        if at < heading:
+        if at < heading or at in denied_later:
             stance = Stance.OPEN
         elif word in lexicon.turning or _begins_anew(word, tokens[at + 1 : at + 3], lexicon):
             stance = Stance.AFFIRMED
         elif lexicon.denies(word):
             stance, distance = _denied(tokens, at, stance, lexicon), 0
-        elif word in lexicon.conditions and stance is Stance.AFFIRMED and following not in lexicon.first_person:
+        elif stance is Stance.AFFIRMED and _supposes(tokens, at, lexicon):
             stance, distance = Stance.SUPPOSED, 0
         elif stance is Stance.OPEN and word in lexicon.pronouns and not written:
             stance = Stance.AFFIRMED  # another clause, in speech without marks
@@ -50,7 +53,7 @@ def stances(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
             far = distance > REACH or (distance > 1 and (word in lexicon.circumstances or word in lexicon.pronouns))
             stance = Stance.OPEN if far else stance
         elif stance is Stance.SUPPOSED:
-            distance += 1
+            distance = 0 if word in CHOICES else distance + 1  # "if it gets worse or you get a fever"
             stance = Stance.OPEN if distance > REACH else stance
         thing += stance is not before or word in LISTING or word in MARKS
         if word not in MARKS:
@@ -61,6 +64,21 @@ def _heading(tokens: Sequence[str], lexicon: Lexicon) -> int:
     """Length of what stands before a colon behind which something is denied: it is only named."""
     end = list(tokens).index(":") if ":" in tokens else 0
     return end if any(lexicon.denies(word) for word in tokens[end:]) else 0
+
+
+def _supposes(tokens: Sequence[str], at: int, lexicon: Lexicon) -> bool:
+    """Whether what follows is only supposed: "if you …", "we could …"."""
+    if tokens[at] in lexicon.conditions:
+        return tokens[at + 1 : at + 2] == [] or tokens[at + 1] not in lexicon.first_person
+    return at > 0 and (tokens[at - 1], tokens[at]) in SUPPOSING
+
+
+def _denied_later(tokens: Sequence[str]) -> Iterator[int]:
+    """Where what is denied stands before its denial: "antibiotics are not indicated"."""
+    for at in range(1, len(tokens) - 1):
+        if tokens[at] == "not" and tokens[at + 1] in LACKING:
+            begin = max((place for place in range(at) if tokens[place] in MARKS), default=-1)
+            yield from range(begin + 1, at)
 
 
 def _begins_anew(word: str, following: Sequence[str], lexicon: Lexicon) -> bool:

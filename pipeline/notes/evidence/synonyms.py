@@ -10,6 +10,13 @@ from pipeline.notes.english.wording import FUNCTION_WORDS, stem
 
 _LINES: Final = """
 short of breath, shortness of breath, out of breath, breathless, trouble breathing, difficulty breathing, dyspnea
+blood pressure, bp
+heart rate, hr, pulse
+probably, probable, likely
+needed, need, required, necessary, indicated
+flu, influenza
+died, passed away, deceased, death
+in the hospital, hospitalized, hospitalised, hospitalization, admitted
 high blood pressure, hypertension
 low blood pressure, hypotension
 heart attack, myocardial infarction
@@ -71,6 +78,7 @@ grandpa, grandfather
 prescribe, prescribed, prescription
 refer, referral, referred
 scared, anxious, anxiety, nervous
+worried, worry, concerned, concern, scared, afraid
 sad, depressed, low mood
 """
 
