@@ -40,6 +40,14 @@ def _room_for_every_stream() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _one_decoder_each() -> Iterator[None]:
+    """Servers under test, several at a time on few cores, load one model and not one for each core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUSCULT_RECOGNISER_WORKERS", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _quick_starts() -> Iterator[None]:
     """Servers under test do not wait for their imports."""
     preforked.get_ready()
