@@ -1,19 +1,24 @@
-"""The commands as an operator runs them: processes of their own, against the real server."""
+"""The commands as an operator runs them, against the real server.
+
+Those whose process matters have one of their own; the others are called here, which spares them, and the servers that
+they start, their imports.
+"""
 
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import psutil
 import pytest
 
-from bench import accuracy, ingest, latency_report, live, webrtc
+from bench import accuracy, cli, ingest, latency_report, live, webrtc
 
 LIMIT_S = 120.0
 MODEL = Path(__file__).parent.parent / "models" / "whisper-fixture-en"  # a third of what pocketsphinx computes
@@ -24,18 +29,34 @@ WHISPER = {  # as the fixture was trained: short windows, no prompts
 LINE = re.compile(r"\d\d:\d\d\.\d\d\d (doctor |patient) \S")
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+Bench: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
+    """`auscult-bench` with these arguments."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["auscult-bench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code or 0
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str, errors: int = subprocess.STDOUT) -> Iterator[subprocess.Popen[str]]:
+    """`auscult-bench` with these arguments as a process of its own."""
     command = [sys.executable, "-m", "bench.cli", *arguments]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
@@ -45,13 +66,13 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_an_unknown_recording_is_one_line_that_names_those_there_are() -> None:
+def test_an_unknown_recording_is_one_line_that_names_those_there_are(bench: Bench) -> None:
     done = bench("live", "--recording", "nope")
     assert done.returncode == 1
     assert done.stderr.strip() == "auscult-bench: no recording 'nope'; there are: cough, headache"
 
 
-def test_notes_that_are_not_there_are_one_line_that_names_the_folder(tmp_path: Path) -> None:
+def test_notes_that_are_not_there_are_one_line_that_names_the_folder(tmp_path: Path, bench: Bench) -> None:
     done = bench("notes", str(tmp_path / "nowhere"))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -59,14 +80,15 @@ def test_notes_that_are_not_there_are_one_line_that_names_the_folder(tmp_path: P
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:
-    done = bench("demo", "--url", "http://127.0.0.1:1", "--key", "k")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    with running("demo", "--url", "http://127.0.0.1:1", "--key", "k", errors=subprocess.PIPE) as process:
+        _, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1
+    assert errors.count("\n") == 1
+    assert "Traceback" not in errors
 
 
 @pytest.mark.slow
-def test_the_demonstration_prints_what_is_said_and_the_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demonstration_prints_what_is_said_and_the_note(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
     for name, value in WHISPER.items():
         monkeypatch.setenv(name, value)
     done = bench("demo", "--recording", "headache", "--recogniser", "whisper", "--model", str(MODEL), "--speed", "8")
@@ -99,7 +121,7 @@ def test_an_interrupted_demonstration_ends_its_server(number: signal.Signals) ->
 
 
 @pytest.mark.slow
-def test_live_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
+def test_live_writes_figures_that_can_be_read_back(tmp_path: Path, bench: Bench) -> None:
     path = tmp_path / "figures.json"
     done = bench("live", "--recording", "headache", "--recogniser", "scripted", "--speed", "8", "--json", str(path))
     assert done.returncode == 0, done.stderr
@@ -112,7 +134,7 @@ def test_live_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
+def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path, bench: Bench) -> None:
     path = tmp_path / "figures.json"
     arguments = ("--recording", "headache", "--recogniser", "scripted", "--repeat", "2", "--speed", "20")
     done = bench("latency", *arguments, "--json", str(path))
@@ -130,7 +152,7 @@ def test_latency_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_long_stream_is_compared_with_its_beginning(tmp_path: Path) -> None:
+def test_a_long_stream_is_compared_with_its_beginning(tmp_path: Path, bench: Bench) -> None:
     path = tmp_path / "figures.json"
     arguments = ("--recording", "headache", "--recogniser", "scripted", "--minutes", "3", "--speed", "40")
     done = bench("latency", *arguments, "--json", str(path))
@@ -142,7 +164,7 @@ def test_a_long_stream_is_compared_with_its_beginning(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_accuracy_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
+def test_accuracy_writes_figures_that_can_be_read_back(tmp_path: Path, bench: Bench) -> None:
     path = tmp_path / "figures.json"
     done = bench("accuracy", "--only", "headache", "--recogniser", "sphinx", "--channels", "mono", "--json", str(path))
     assert done.returncode == 0, done.stderr
@@ -156,7 +178,7 @@ def test_accuracy_writes_figures_that_can_be_read_back(tmp_path: Path) -> None:
     assert not report.split
 
 
-def test_a_list_of_recordings_that_is_none_is_one_line(tmp_path: Path) -> None:
+def test_a_list_of_recordings_that_is_none_is_one_line(tmp_path: Path, bench: Bench) -> None:
     done = bench("accuracy", str(tmp_path), "--recogniser", "scripted")
     assert done.returncode == 1
     assert done.stderr.strip() == "auscult-bench: There is no recording with a known text."
@@ -164,7 +186,7 @@ def test_a_list_of_recordings_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ack", ["--ack", "--no-ack"])
-def test_ingest_loses_nothing(ack: str, tmp_path: Path) -> None:
+def test_ingest_loses_nothing(ack: str, tmp_path: Path, bench: Bench) -> None:
     path = tmp_path / "figures.json"
     done = bench("ingest", "--sessions", "3", "--seconds", "2", ack, "--directory", str(tmp_path), "--json", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -176,7 +198,7 @@ def test_ingest_loses_nothing(ack: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_webrtc_uses_all_that_the_network_delivers(tmp_path: Path) -> None:
+def test_webrtc_uses_all_that_the_network_delivers(tmp_path: Path, bench: Bench) -> None:
     path = tmp_path / "figures.json"
     done = bench("webrtc", "--peers", "2", "--seconds", "3", "--loss", "0,10", "--twice", "5", "--json", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
