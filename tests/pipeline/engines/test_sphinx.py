@@ -11,6 +11,7 @@ import anyio
 import jiwer
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from pipeline.engines.sphinx import SphinxRecogniser
 from pipeline.errors import RecognitionFailed
@@ -20,6 +21,8 @@ from tests.pipeline.engines.conftest import Phrase
 ROOT = Path(__file__).parents[3]
 PARTIAL, FINAL = Purpose.REFRESH, Purpose.FINAL
 STEP = to_samples(600)  # between two partials
+
+shares_engine = pytest.mark.asyncio(loop_scope="module")  # a model is loaded once, not for each test
 
 
 def request(pcm: Pcm, purpose: Purpose = FINAL, *, segment: int = 0, stream: str = "stream1") -> RecognitionRequest:
@@ -57,7 +60,7 @@ def ended(pid: int, seconds: float) -> bool:
         os.close(process)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[SphinxRecogniser]:
     recogniser = SphinxRecogniser(workers=1)
     await recogniser.start()
@@ -65,7 +68,7 @@ async def engine() -> AsyncIterator[SphinxRecogniser]:
     await recogniser.aclose()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair() -> AsyncIterator[SphinxRecogniser]:
     recogniser = SphinxRecogniser(workers=2)
     await recogniser.start()
@@ -76,18 +79,21 @@ async def pair() -> AsyncIterator[SphinxRecogniser]:
 # What is heard
 
 
+@shares_engine
 async def test_a_phrase_is_understood(engine: SphinxRecogniser, phrases: Sequence[Phrase]) -> None:
     heard = await answer(engine, request(phrases[1].pcm))
     assert jiwer.wer(bare(phrases[1].text), heard.text) < 0.3
 
 
 @pytest.mark.slow
+@shares_engine
 async def test_fifteen_words_in_a_hundred_may_be_wrong(pair: SphinxRecogniser, phrases: Sequence[Phrase]) -> None:
     heard = [await answer(pair, request(phrase.pcm, segment=number)) for number, phrase in enumerate(phrases)]
     spoken = " ".join(phrase.text for phrase in phrases)
     assert jiwer.wer(bare(spoken), " ".join(hypothesis.text for hypothesis in heard)) <= 0.15
 
 
+@shares_engine
 async def test_words_are_words_with_times_and_probabilities(
     engine: SphinxRecogniser, phrases: Sequence[Phrase]
 ) -> None:
@@ -102,6 +108,7 @@ async def test_words_are_words_with_times_and_probabilities(
     assert times[-1] > len(pcm) - to_samples(400)
 
 
+@shares_engine
 async def test_silence_noise_and_nothing_hold_no_words(engine: SphinxRecogniser) -> None:
     hiss = np.random.default_rng(1).normal(0, 0.001, SAMPLE_RATE).astype(np.float32)
     for number, pcm in enumerate(
@@ -111,6 +118,7 @@ async def test_silence_noise_and_nothing_hold_no_words(engine: SphinxRecogniser)
     assert len((await answer(engine, request(hiss, segment=9))).words) <= 1
 
 
+@shares_engine
 async def test_samples_beyond_full_scale_are_clipped(engine: SphinxRecogniser, phrases: Sequence[Phrase]) -> None:
     assert (await answer(engine, request(phrases[1].pcm * 10))).words
 
@@ -118,12 +126,14 @@ async def test_samples_beyond_full_scale_are_clipped(engine: SphinxRecogniser, p
 # The same segment, the same words
 
 
+@shares_engine
 async def test_what_was_decoded_before_changes_nothing(engine: SphinxRecogniser, phrases: Sequence[Phrase]) -> None:
     first = await answer(engine, request(phrases[0].pcm, segment=0))
     await answer(engine, request(phrases[1].pcm, segment=1))
     assert await answer(engine, request(phrases[0].pcm, segment=2)) == first
 
 
+@shares_engine
 async def test_a_final_does_not_depend_on_its_partials(engine: SphinxRecogniser, phrases: Sequence[Phrase]) -> None:
     pcm = np.concatenate([phrases[1].pcm, phrases[3].pcm])
     assert len(pcm) > 4 * SAMPLE_RATE
@@ -133,6 +143,7 @@ async def test_a_final_does_not_depend_on_its_partials(engine: SphinxRecogniser,
     assert 0 < len(partials[1].words) < len(partials[-1].words)
 
 
+@shares_engine
 async def test_a_final_may_be_shorter_than_its_last_partial(
     engine: SphinxRecogniser, phrases: Sequence[Phrase]
 ) -> None:
@@ -144,12 +155,14 @@ async def test_a_final_may_be_shorter_than_its_last_partial(
     assert await answer(engine, request(shorter, segment=2)) == fresh
 
 
+@shares_engine
 async def test_a_final_may_be_asked_for_again(engine: SphinxRecogniser, phrases: Sequence[Phrase]) -> None:
     asked = request(phrases[0].pcm)
     assert await answer(engine, asked) == await answer(engine, asked)
 
 
 @pytest.mark.slow
+@shares_engine
 async def test_more_open_segments_than_decoders_only_cost_time(
     engine: SphinxRecogniser, phrases: Sequence[Phrase]
 ) -> None:
@@ -162,6 +175,7 @@ async def test_more_open_segments_than_decoders_only_cost_time(
 
 
 @pytest.mark.slow
+@shares_engine
 async def test_streams_that_speak_at_the_same_time_do_not_mix(
     pair: SphinxRecogniser, phrases: Sequence[Phrase]
 ) -> None:
@@ -181,6 +195,7 @@ async def test_streams_that_speak_at_the_same_time_do_not_mix(
 # Processes
 
 
+@shares_engine
 async def test_a_worker_that_dies_fails_its_request_and_is_replaced(
     engine: SphinxRecogniser, phrases: Sequence[Phrase]
 ) -> None:
@@ -200,6 +215,7 @@ async def test_a_worker_that_dies_fails_its_request_and_is_replaced(
     assert engine.pids != (pid,)
 
 
+@shares_engine
 async def test_a_request_that_is_cancelled_does_not_answer_the_next(
     engine: SphinxRecogniser, phrases: Sequence[Phrase]
 ) -> None:
