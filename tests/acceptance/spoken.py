@@ -1,6 +1,6 @@
 """Whether a transcript over a network holds what was said: every word, once, and at its time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -20,20 +20,25 @@ A_PIECE = 3  # words in a row: a chunk that is lost or heard twice is more than 
 OFF_MS = 400.0
 
 
-def with_pause(recording: Recording, at_s: float, pause_s: float, until_s: float) -> tuple[list[Pcm], list[TruthItem]]:
-    """The channels of a recording until then, with a longer silence in it; and what is said when."""
-    at, until, pause = (round(seconds * SAMPLE_RATE) for seconds in (at_s, until_s, pause_s))
-    silence = np.zeros(pause, np.float32)
-    channels = [np.concatenate([voice[:at], silence, voice[at:until]]) for voice in recording.channels()]
-    assert not any(item.start_ms < at_s * 1000 < item.end_ms for item in recording.items)
-    later_ms = round(pause_s * 1000)
-    said = [
-        item
-        if item.end_ms <= at_s * 1000
-        else msgspec.structs.replace(item, start_ms=item.start_ms + later_ms, end_ms=item.end_ms + later_ms)
-        for item in said_before(recording, until_s)
-    ]
+def with_pauses(
+    recording: Recording, pauses: Mapping[float, float], until_s: float
+) -> tuple[list[Pcm], list[TruthItem]]:
+    """The channels of a recording until then, with longer silences in it; and what is said when.
+
+    `pauses`: of how many seconds, by when they begin in the recording; nothing may be said there.
+    """
+    channels = [voice[: round(until_s * SAMPLE_RATE)] for voice in recording.channels()]
+    said = said_before(recording, until_s)
+    for at_s, pause_s in sorted(pauses.items(), reverse=True):  # later ones do not move what is before them
+        at, silence = round(at_s * SAMPLE_RATE), np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
+        channels = [np.concatenate([voice[:at], silence, voice[at:]]) for voice in channels]
+        assert not any(item.start_ms < at_s * 1000 < item.end_ms for item in said)
+        said = [item if item.end_ms <= at_s * 1000 else _later(item, round(pause_s * 1000)) for item in said]
     return channels, said
+
+
+def _later(item: TruthItem, by_ms: int) -> TruthItem:
+    return msgspec.structs.replace(item, start_ms=item.start_ms + by_ms, end_ms=item.end_ms + by_ms)
 
 
 def said_before(recording: Recording, seconds: float) -> list[TruthItem]:
@@ -61,11 +66,15 @@ def assert_heard_once(finals: Sequence[Event], said: Sequence[TruthItem]) -> Non
     assert words.wer <= MISHEARD, jiwer.visualize_alignment(words)
 
 
-def assert_times_hold(finals: Sequence[Event], said: Sequence[TruthItem]) -> None:
-    """Times never drift: all of them are those of the recording, but for the moment at which it began."""
-    offsets = [_nearest(event["start_ms"], said) for event in finals]
+def assert_times_hold(finals: Sequence[Event], said: Sequence[TruthItem], *, still_s: float = 0.0) -> None:
+    """Times never drift: all of them are those of the recording, but for the moment at which it began.
+
+    `still_s`: of silence, in which somebody may begin to take the microphone's sound, which plays already.
+    """
+    first = finals[0]["start_ms"] - said[0].start_ms
+    offsets = [first + _nearest(event["start_ms"] - first, said) for event in finals]
     began = median(offsets)
-    assert -1000 < began <= 200, began  # the microphone plays before somebody takes its sound
+    assert -1000 - still_s * 1000 < began <= 200, began
     assert all(abs(offset - began) < OFF_MS for offset in offsets), offsets
 
 
