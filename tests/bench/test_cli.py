@@ -9,16 +9,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 import psutil
 import pytest
 
-from bench import accuracy, cli, ingest, latency_report, live, webrtc
+from bench import accuracy, ingest, latency_report, live, webrtc
+from tests.bench.conftest import Bench
 
 LIMIT_S = 120.0
 MODEL = Path(__file__).parent.parent / "models" / "whisper-fixture-en"  # a third of what pocketsphinx computes
@@ -27,26 +27,6 @@ WHISPER = {  # as the fixture was trained: short windows, no prompts
     "AUSCULT_RECOGNISER_USE_PROMPT": "false",
 }
 LINE = re.compile(r"\d\d:\d\d\.\d\d\d (doctor |patient) \S")
-
-
-Bench: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
-    """`auscult-bench` with these arguments."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["auscult-bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code or 0
-        assert isinstance(code, int)
-        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

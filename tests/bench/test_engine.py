@@ -1,8 +1,6 @@
 """The engine's own cost, measured on the smallest model there is, and the models that are written to be measured."""
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -12,13 +10,7 @@ from rich.console import Console
 from bench.engine import BATCH, SECONDS, EngineOptions, Report, run, show
 from bench.random_model import SHAPES, write_model
 from pipeline.errors import RecogniserUnavailable
-
-LIMIT_S = 120.0
-
-
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+from tests.bench.conftest import Bench
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +51,7 @@ def test_a_model_that_is_not_there_is_told_so(tmp_path: Path) -> None:
         run(EngineOptions(model=str(tmp_path / "nowhere")), Console(file=io.StringIO()))
 
 
-def test_a_model_is_written_and_measured_by_command(tmp_path: Path, folder: Path) -> None:
+def test_a_model_is_written_and_measured_by_command(tmp_path: Path, folder: Path, bench: Bench) -> None:
     written = bench("model", "tiny", str(tmp_path / "tiny"), "--tokens", "5", "--english")
     assert written.returncode == 0, written.stderr
     assert 38e6 < (tmp_path / "tiny" / "model.bin").stat().st_size < 45e6
@@ -70,7 +62,7 @@ def test_a_model_is_written_and_measured_by_command(tmp_path: Path, folder: Path
     assert msgspec.json.decode(figures.read_bytes(), type=Report).rounds == 1
 
 
-def test_the_command_knows_all_shapes() -> None:
+def test_the_command_knows_all_shapes(bench: Bench) -> None:
     refused = bench("model", "huge", "somewhere")
     assert refused.returncode != 0
     assert all(f"'{shape}'" in refused.stderr for shape in SHAPES)

@@ -1,8 +1,6 @@
 """How rounds become figures, and figures a limit; and the command against a real server."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +20,8 @@ from bench.rounds import Cost, Judged, Round, tell
 from bench.score import Final, Spread
 from bench.words import NO_ERRORS, Words
 from pipeline.types import Role
+from tests.bench.conftest import Bench
 
-LIMIT_S = 180.0
 NEVER = float("inf")
 COST = Cost(seconds=10, server_s=5, client_s=1, machine_s=8, peak_rss=200_000_000)
 ALL_RIGHT = Shown(at_ms=1400, text="All right.", settled="All right.")
@@ -227,15 +225,13 @@ def test_the_picture_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_is_called_too_often_refuses_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench
 ) -> None:
     monkeypatch.setenv("AUSCULT_LIMITS_MAX_STREAMS", "2")
     figures = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench.cli", "load", "--recogniser", "scripted", "--seconds", "10"]
+    arguments = ["load", "--recogniser", "scripted", "--seconds", "10"]
     options = ["--streams", "2", "--age", "60000", "--ttfs", "60000", "--admission", "--overload"]
-    done = subprocess.run(
-        [*command, *options, "--json", str(figures)], capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    done = bench(*arguments, *options, "--json", str(figures))
     assert done.returncode == 0, done.stdout + done.stderr
     report = msgspec.json.decode(figures.read_bytes(), type=load.Report)
     (within,) = report.rounds
