@@ -6,6 +6,7 @@ data, or that a model's chat format gives a meaning, stands for itself: < > [ ] 
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pipeline.types import Utterance
 LONGEST_NAME = 60  # characters of a sender or of a field of the patient's
 ESCAPED: Final = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>[]{}&|`"}
 INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_LANGUAGE: Final = re.compile(r"([a-z]{2,3})(?:-(hans|hant|latn|cyrl|arab))?(?:-([a-z]{2}))?(?![^-])")
+UNKNOWN_LANGUAGE: Final = "the language of the transcript"
 JOINERS: Final = "\u200c\u200d"  # scripts of Asia need them
 LAYOUTS: Final = {
     Style.AUTO: "",
@@ -89,7 +92,7 @@ def ask(
     by_problem = _by_problem(request, sections)
     system, user = prompt.filled(
         {
-            "language": request.language,
+            "language": _language(request.language),
             "template": _title(request),
             "style": LAYOUTS[request.style],
             "problems": _problems(request, sections),
@@ -204,6 +207,15 @@ def _section(section: SectionTemplate, request: NoteRequest) -> str:
     guidance = f": {' '.join(section.guidance.split())}" if section.guidance else ""
     points = "; bullet points" if request.style is Style.AUTO and section.style is Style.BULLET_POINTS else ""
     return f"- {section.key} ({title}{points}){guidance}"
+
+
+def _language(tag: str) -> str:
+    """Language, script and region of a tag, in its usual spelling. A client may write anything behind them."""
+    found = _LANGUAGE.match(tag.replace("_", "-").lower())
+    if found is None:
+        return UNKNOWN_LANGUAGE
+    language, script, region = found.groups(default="")
+    return "-".join(part for part in (language, script.capitalize(), region.upper()) if part)
 
 
 def _title(request: NoteRequest) -> str:
