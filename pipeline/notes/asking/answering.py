@@ -21,7 +21,9 @@ MOST_SENTENCES = 500  # of a section
 MOST_CODES = 50  # of a note
 LONGEST_CODE = 16  # characters
 LONGEST_DESCRIPTION = 200  # characters
-LONGEST_SENTENCE = 1_500  # characters; longer ones are no sentences
+LONGEST_SENTENCE = 1_000  # characters; longer ones are no sentences
+LONGEST_NAME = 200  # characters of a title, and of a problem
+MOST_NUMBERS = 16  # lines that a sentence or a code may name; four of them are cited at most
 _BEGINS: Final = re.compile(r"\{\s*\"(?:sections|title)\"\s*:")
 _THINKS: Final = re.compile(r"<(think|thinking|thought|reasoning)>")
 _SECTIONS: Final = re.compile(r"\"sections\"\s*:\s*$")
@@ -162,7 +164,7 @@ class Answer:
             raise ModelBrokenAnswer
         if not self._open:
             rest = _decoded(self._text[: self._at + 1], _Rest)
-            self.title = " ".join((rest.title or "").split())
+            self.title = _name(rest.title)
             self.codes = _codes(rest.codes)
             self.finished = True
         elif mark == "}" and len(self._open) == 2 and self._is_list_of_sections():
@@ -200,13 +202,17 @@ def _sentence(sentence: _Sentence) -> AnsweredSentence:
     return AnsweredSentence(
         text=" ".join(sentence.text[:LONGEST_SENTENCE].split()),
         numbers=_numbers(sentence.items),
-        problem=" ".join((sentence.problem or "").split()),
+        problem=_name(sentence.problem),
     )
+
+
+def _name(text: str | None) -> str:
+    return " ".join((text or "")[:LONGEST_NAME].split())
 
 
 def _numbers(items: Sequence[int | str | float]) -> tuple[int, ...]:
     """Numbers of lines, however they are written."""
-    found = [_NUMBER.search(str(item)) for item in items]
+    found = [_NUMBER.search(str(item)) for item in items[:MOST_NUMBERS]]
     return tuple(dict.fromkeys(int(number[0]) for number in found if number))
 
 

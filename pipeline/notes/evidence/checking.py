@@ -25,8 +25,9 @@ from pipeline.notes.note import NoteSection, NoteSentence, Topic
 from pipeline.notes.templates import primary_language
 from pipeline.types import Utterance
 
-_QUOTATION: Final = re.compile(r'["“„«]\s*([^"“”„«»]+?)\s*["”“»]')
-_NAMED_QUOTATION: Final = re.compile(rf"(?:[^.:;!?]*:\s*)?{_QUOTATION.pattern}")  # and what it is about
+_QUOTATION: Final = re.compile(r'["“„«]([^"“”„«»]+)["”“»]')
+_CLAUSE_END: Final = re.compile(r"[.:;!?]")
+LONGEST_TITLE = 200  # characters; longer ones are no titles
 LEAST_SUPPORT_UNKNOWN = 0.4  # in a language whose small words are not known, so that they count as content
 NEAR = 3  # items before and behind a cited one in which what a sentence lacks is looked for
 MOST_QUESTIONS = 4  # one behind another that one reply answers
@@ -110,6 +111,8 @@ class Checker:
 
     def title(self, proposed: str, sections: Iterable[NoteSection], otherwise: str) -> str:
         """The title that a writer proposes, where the note says all of it; `otherwise`, where it does not."""
+        if len(proposed) > LONGEST_TITLE:
+            return otherwise
         claim = _Claim.of(_plain(proposed), self._lexicon)
         told = [claims(one.text, self._lexicon) for section in sections for one in section.sentences if not one.faults]
         held = claim.said.words <= _union(one.content for one in told)
@@ -214,7 +217,7 @@ class _Claim:
     def of(cls, text: str, known: Lexicon) -> "_Claim":
         said = claims(text, known)
         quotations = _QUOTATION.findall(text)
-        told = claims(_NAMED_QUOTATION.sub(" ", text), known) if quotations else said
+        told = claims(_beside_quotations(text), known) if quotations else said
         return cls(
             text=text,
             said=said,
@@ -331,6 +334,20 @@ def _speaker(item: Utterance) -> tuple[str, ...]:
 
 def _words(text: str, known: Lexicon) -> str:
     return " ".join(token for token in tokens_of(text, known) if token not in MARKS)
+
+
+def _beside_quotations(text: str) -> str:
+    """The text without its quotations, and without what each is about: 'Fever: "a bit"'."""
+    beside: list[str] = []
+    at = 0
+    for quotation in _QUOTATION.finditer(text):
+        before = text[at : quotation.start()].rstrip()
+        if before.endswith(":"):
+            ends = [mark.end() for mark in _CLAUSE_END.finditer(before[:-1])]
+            before = before[: ends[-1]] if ends else ""
+        beside.append(before)
+        at = quotation.end()
+    return " ".join([*beside, text[at:]])
 
 
 def _plain(text: str) -> str:

@@ -94,6 +94,16 @@ def test_a_sentence_without_items_is_read_and_names_none() -> None:
     assert [(one.text, one.numbers) for one in found[0].sentences] == [("Only text.", ()), ("x", ())]
 
 
+def test_what_is_too_long_for_a_note_is_cut() -> None:
+    sentence = {"text": "word " * 1_000, "items": list(range(1, 100)), "problem": "cough " * 100}
+    found, answer = read(json.dumps({"sections": [{"key": "A", "sentences": [sentence]}], "title": "title " * 100}))
+    (one,) = found[0].sentences
+    assert len(one.text) <= 1_000
+    assert one.numbers == tuple(range(1, 17))
+    assert len(one.problem) <= 200
+    assert len(answer.title) <= 200
+
+
 def test_codes_are_read_with_the_title() -> None:
     code = {"system": " CPT", "code": "99213 ", "description": "Office\nvisit", "items": ["2"]}
     _, answer = read(json.dumps({"sections": [], "codes": [code], "title": "Cough"}))

@@ -140,6 +140,11 @@ def test_a_quotation_stands_as_it_was_said_and_only_so() -> None:
     assert faults('Asked "any fever or chills": "yes".', "2", "3")[:1] == ("polarity",)
 
 
+def test_what_a_quotation_is_about_stands_outside_of_it() -> None:
+    assert faults('Fever or chills: "no"; allergic to penicillin: "no, just to ibuprofen".', "2", "3", "6", "7") == ()
+    assert faults('Fever and chills. Ear: "yes".', "2", "3", "4", "5")[:1] == ("polarity",)
+
+
 def test_a_denial_cannot_be_quoted_away() -> None:
     assert faults('The patient has "fever or chills".', "2", "3")[:1] == ("polarity",)
 
@@ -280,6 +285,7 @@ def test_a_title_says_only_what_the_note_says() -> None:
     assert checker.title("Sore throat", told, "SOAP note") == "Sore throat"
     assert checker.title("Sore throat and fever", told, "SOAP note") == "SOAP note"
     assert checker.title("Acute tonsillitis", told, "SOAP note") == "SOAP note"
+    assert checker.title("Sore throat " * 1_000, told, "SOAP note") == "SOAP note"
     assert checker.title(" \n", told, "SOAP note") == "SOAP note"
 
 
