@@ -90,6 +90,7 @@ def test_a_note_is_a_file_in_the_form_that_is_liked_best(api: httpx.Client, note
     assert read(api, f"{note}/document").json() == version
     text = read(api, f"{note}/document", Accept="text/plain")
     assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    assert text.headers["x-content-type-options"] == "nosniff"
     assert text.headers["content-disposition"].endswith('-1.txt"')
     marked = read(api, f"{note}/document?format=markdown", Accept="text/plain")
     assert marked.headers["content-type"] == "text/markdown; charset=utf-8"

@@ -82,6 +82,7 @@ class NoteExportRoutes:
             "Content-Disposition": f'attachment; filename="{convert.file_name(encounter, number, form)}"',
             "Cache-Control": "no-store",
             "Vary": "Accept",
+            "X-Content-Type-Options": "nosniff",
         }
         if form == convert.JSON:
             version = await self._exports.version(caller, encounter, number)

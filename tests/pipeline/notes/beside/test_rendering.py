@@ -1,9 +1,13 @@
 """Notes as plain text and Markdown."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.notes.beside.rendering import escaped, markdown, plain_text
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
+
+BULLETS = Style.BULLET_POINTS
 
 
 def section(key: str, *texts: str, style: Style = Style.PARAGRAPHS, problem: str = "") -> NoteSection:
@@ -43,8 +47,10 @@ def test_markdown_has_headings_and_lists() -> None:
         ("[link](http://x)", r"\[link\](http://x)"),
         ("# no heading", r"\# no heading"),
         ("- no list", r"\- no list"),
-        ("1. no list\n2) either", "\\1. no list\n\\2) either"),
+        ("1. no list\n 10) either\n3.", "1\\. no list\n 10\\) either\n3\\."),
         ("120/80, 1.5 mg, 3-4 days", "120/80, 1.5 mg, 3-4 days"),
+        ("2.5 mg daily\n2.5 mg at night", "2.5 mg daily\n2.5 mg at night"),
+        ("\x00- no\u202e list\r- nor\x1b[1m here", "\\- no list\n\\- nor\\[1m here"),
     ],
 )
 def test_what_a_note_says_is_text_in_markdown(text: str, written: str) -> None:
@@ -55,3 +61,15 @@ def test_a_line_break_of_a_provider_is_one() -> None:
     note = Note(template="", title="", language="en", sections=(section("plan", "Rest.\nCome again."),))
     assert markdown(note) == "## Plan\n\nRest.\\\nCome again.\n"
     assert plain_text(note) == "Plan\nRest.\nCome again.\n"
+
+
+def test_what_nobody_sees_is_left_out() -> None:
+    note = Note(template="", title="\n\x00", language="en", sections=(section("plan", "Re\u202est.\x00\r\n", "\x07"),))
+    note = replace(note, sections=(*note.sections, NoteSection(key="", title=" \u2066\n", sentences=())))
+    assert plain_text(note) == "Plan\nRest.\n"
+    assert markdown(note) == "## Plan\n\nRest.\n"
+
+
+def test_no_bullet_is_empty() -> None:
+    note = Note(template="", title="", language="en", sections=(section("plan", "\x00", "Rest.", style=BULLETS),))
+    assert markdown(note) == "## Plan\n\n- Rest.\n"
