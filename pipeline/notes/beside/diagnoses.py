@@ -6,9 +6,10 @@ is said why. (ICD-10-CM Official Guidelines 2026, IV.H: uncertain diagnoses of o
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from pipeline.notes.beside.icd10 import LINKING, Catalogue, Lead, folded, key
@@ -23,6 +24,9 @@ BY_DEFAULT: Final = 0.1  # off, where the code also rules out complications
 LOST: Final = 0.2  # off, for each word that the code cannot tell: a side, how bad it is
 APART: Final = 0.5  # off, for each word beside the problem with which the catalogue would tell codes apart
 LONGEST: Final = 8  # words of a problem, as of a key
+CLAUSE_WORDS: Final = 300  # what is longer is no clause, and names nothing
+CLAUSE_CHARACTERS: Final = 3_000
+MOST: Final = 200  # codes of a note
 
 ASSESSED: Final = frozenset({Topic.ASSESSMENT})
 PLANNED: Final = frozenset({Topic.PLAN, Topic.PRESCRIPTION, Topic.APPOINTMENTS})
@@ -85,6 +89,7 @@ _NAMES_ANOTHER: Final = re.compile(
     r"^\W*(?:clinic|diary|nurse|team|specialist|leaflet|screen|panel|test|gel|surgery)s?\b"
 )
 _NOT_SO: Final = _phrases("negative, is not, was not, isn't, wasn't, denied, no")
+NEAR: Final = 40  # characters before a problem, in which `_IN_GENERAL` is looked for
 _ABOUT: Final = re.compile(  # the beginning of "For your hypertension, …"
     r"^\W*(?:(?:and|so|now|okay|alright|well|then|first|second|third|next|lastly)\W+)*"
     r"(?:for|regarding|about|as for|as far as|in terms of)\b(?: (?:the|your|his|her|patient's))*\W*$"
@@ -139,7 +144,7 @@ class Diagnoses:
 
 def suggest(note: Note, items: Iterable[Utterance], catalogue: Catalogue) -> Diagnoses:
     """Codes for what the assessment and the plan name. `items`: of the transcript, as far as the note cites them."""
-    said = {item.id: item for item in items}
+    said = _Said(items, catalogue)
     suggested: dict[str, Suggestion] = {}
     doubted: dict[str, Abstention] = {}
     for section in note.sections:
@@ -147,12 +152,12 @@ def suggest(note: Note, items: Iterable[Utterance], catalogue: Catalogue) -> Dia
         if not topics & (ASSESSED | PLANNED):
             continue
         for sentence in section.sentences:
-            for found in _named(sentence, catalogue):
+            for found in _named(sentence.text, catalogue):
                 if found.lead.entry.code.startswith(SYMPTOMS) and not topics & ASSESSED:
                     continue
-                why = found.doubt or _unconfirmed(found, sentence, said, catalogue)
+                why = found.doubt or said.against(found, sentence)
                 code = found.lead.entry.code
-                if why is None and code not in suggested:
+                if why is None and code not in suggested and len(suggested) < MOST:
                     suggested[code] = _suggestion(found, sentence)
                 elif why is not None:
                     doubted.setdefault(found.problem.lower(), _abstention(found, sentence, why))
@@ -187,30 +192,169 @@ class _Word:
     stop: bool  # whether a mark stands before it
 
 
-def _named(sentence: NoteSentence, catalogue: Catalogue) -> Iterator[_Found]:
+class _Clause:
+    """A part of a sentence that says one thing."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words = _words(text)
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is one, and no heap of words."""
+        return len(self.words) <= CLAUSE_WORDS and len(self.text) <= CLAUSE_CHARACTERS
+
+    @cached_property
+    def ends(self) -> Sequence[int]:
+        """For each word, before which other one a mark stands next."""
+        ends = [len(self.words)] * len(self.words)
+        for at in range(len(self.words) - 2, -1, -1):
+            ends[at] = at + 1 if self.words[at + 1].stop else ends[at + 1]
+        return ends
+
+    @cached_property
+    def _sides(self) -> Sequence[int]:
+        """The words that name a side."""
+        following = [*(word.folded for word in self.words[1:]), ()]
+        return [
+            at
+            for at, (word, behind) in enumerate(zip(self.words, following, strict=True))
+            if not SIDES.isdisjoint(word.folded) and NO_SIDES.isdisjoint(behind)
+        ]
+
+    def sided(self, begin: int, end: int) -> bool:
+        """Whether a side is named elsewhere than in these words."""
+        return bool(self._sides) and (self._sides[0] < begin or self._sides[-1] >= end)
+
+    @cached_property
+    def _lower(self) -> str:
+        return self.text.lower().replace("’", "'")
+
+    @cached_property
+    def _denied_from(self) -> int:
+        """The character behind the first word that denies."""
+        spans = _SPAN.finditer(self._lower)
+        return next((span.end() for span in spans if is_negation(span[0])), len(self._lower) + 1)
+
+    @cached_property
+    def _not_so(self) -> int:
+        """The character at which it is last said not to be so."""
+        return max((found.start() for found in _NOT_SO.finditer(self._lower)), default=-1)
+
+    @cached_property
+    def _hypothetical_from(self) -> int:
+        """The character behind the first word that makes it only possible."""
+        found = _HYPOTHETICAL.search(self._lower)
+        return len(self._lower) + 1 if found is None else found.end()
+
+    @cached_property
+    def _of_the_whole(self) -> Doubt | None:
+        """What it says against every problem in it."""
+        hints = cues(_SPAN.findall(self._lower))
+        if any(hints[cue] for cue in KIN):
+            return Doubt.FAMILY
+        return Doubt.PAST if _PAST.search(self._lower) else None
+
+    @cached_property
+    def _warns(self) -> bool:
+        return _WARNING.search(self._lower) is not None
+
+    def doubt(self, begin: int, end: int) -> Doubt | None:
+        """What it says against a problem at these characters; one that it sets out from stands, whatever follows."""
+        if self._denied_from <= begin:
+            return Doubt.DENIED
+        about = _ABOUT.match(self._lower[:begin]) is not None
+        if not about and self._not_so >= end:
+            return Doubt.DENIED
+        if _IN_GENERAL.search(self._lower[max(0, begin - NEAR) : begin]) or _NAMES_ANOTHER.match(self._lower[end:]):
+            return Doubt.UNCERTAIN
+        if self._hypothetical_from <= (begin if about else len(self._lower)) or self._warns:
+            return Doubt.UNCERTAIN
+        return self._of_the_whole
+
+
+class _Said:
+    """What was said, as far as a note cites it; each item is read once, however often it is cited."""
+
+    def __init__(self, items: Iterable[Utterance], catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._items = {item.id: _Heard(item) for item in items}
+
+    def against(self, found: _Found, sentence: NoteSentence) -> Doubt | None:
+        """Whether those who named a problem doubted it where the note does not. A provider's own sentence rests on
+        none.
+        """
+        cited = [self._items[item] for item in sentence.items if item in self._items]
+        naming = [item for item in cited if not found.words.isdisjoint(item.words)]
+        if not naming:
+            return None
+        if all(item.of_patient for item in naming):
+            return Doubt.UNCONFIRMED
+        if all(item.warns(found.words) for item in naming):
+            return Doubt.UNCERTAIN
+        heard = [each for item in naming if not item.of_patient for each in item.named(self._catalogue)]
+        same = [sure for words, sure in heard if not words.isdisjoint(found.words)]
+        return Doubt.UNCONFIRMED if same and not any(same) else None
+
+
+class _Heard:
+    """One item, and what is in it."""
+
+    def __init__(self, item: Utterance) -> None:
+        self._text = item.text
+        self._named: frozenset[tuple[frozenset[str], bool]] | None = None
+        self.of_patient = item.role is Role.PATIENT
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Folded."""
+        return frozenset(folded(self._text))
+
+    @cached_property
+    def _unwarned(self) -> frozenset[str] | None:
+        """The words before a list of what may happen; None: there is no such list."""
+        warning = _WARNING.search(self._text.lower())
+        return None if warning is None else frozenset(folded(self._text[: warning.start()]))
+
+    def warns(self, words: frozenset[str]) -> bool:
+        """Whether what is named stands in a list of what may happen."""
+        return self._unwarned is not None and words.isdisjoint(self._unwarned)
+
+    def named(self, catalogue: Catalogue) -> frozenset[tuple[frozenset[str], bool]]:
+        """The words of each problem in it, and whether it was not doubted."""
+        if self._named is None:
+            found = _named(self._text, catalogue)
+            self._named = frozenset((each.words, each.doubt in (None, Doubt.INEXACT)) for each in found)
+        return self._named
+
+
+def _named(text: str, catalogue: Catalogue) -> Iterator[_Found]:
     """The problems that a sentence names, the longest names first taken, from left to right."""
-    for clause in _CLAUSES.split(sentence.text):
-        yield from _in_clause(clause, catalogue)
+    for part in _CLAUSES.split(" ".join(text.split())):
+        clause = _Clause(part)
+        if clause.readable:
+            yield from _in_clause(clause, catalogue)
 
 
-def _in_clause(clause: str, catalogue: Catalogue) -> Iterator[_Found]:
-    words = _words(clause)
+def _in_clause(clause: _Clause, catalogue: Catalogue) -> Iterator[_Found]:
+    words = clause.words
     at = 0
     while at < len(words):
-        length, lead, lost = _longest(words, at, catalogue)
+        length, lead, lost = _longest(words, at, clause.ends[at], catalogue)
         if lead is None:
             at += 1
             continue
-        unsaid = "unspecified" in lead.entry.description and not lost and _sided(words, at, at + length)
+        unsaid = "unspecified" in lead.entry.description and not lost and clause.sided(at, at + length)
         score = (
             1.0
             - BY_DEFAULT * lead.by_default
             - LOST * (lost + unsaid)
             - APART * _apart(words, at, at + length, catalogue)
         )
-        doubt = _doubt(clause, words[at].begin, words[at + length - 1].end)
+        begin, end = words[at].begin, words[at + length - 1].end
+        doubt = clause.doubt(begin, end)
         yield _Found(
-            problem=clause[words[at].begin : words[at + length - 1].end],
+            problem=clause.text[begin:end],
             words=frozenset(word for each in words[at : at + length] for word in each.folded) - LINKING,
             lead=lead,
             score=round(max(0.0, score), 2),
@@ -232,11 +376,12 @@ def _words(clause: str) -> list[_Word]:
     return found
 
 
-def _longest(words: Sequence[_Word], at: int, catalogue: Catalogue) -> tuple[int, Lead | None, int]:
-    """Length of the longest name that begins at a word, its code, and how many of its words the code does not tell."""
+def _longest(words: Sequence[_Word], at: int, ends: int, catalogue: Catalogue) -> tuple[int, Lead | None, int]:
+    """Length of the longest name that begins at a word and goes no further than `ends`, its code, and how many of its
+    words the code does not tell.
+    """
     if not words[at].folded or words[at].folded[0] in LINKING:
         return 1, None, 0
-    ends = next((end for end in range(at + 1, len(words)) if words[end].stop), len(words))
     for end in range(min(ends, at + LONGEST), at, -1):
         if words[end - 1].folded[-1] in LINKING or (end < ends and words[end - 1].folded[-1] in SIDES):
             continue
@@ -255,15 +400,6 @@ def _without_degrees(named: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         yield len(named) - len(kept), kept
 
 
-def _sided(words: Sequence[_Word], begin: int, end: int) -> bool:
-    """Whether a side is named elsewhere in the clause."""
-    following = {at: words[at + 1].folded if at + 1 < len(words) else () for at in range(len(words))}
-    return any(
-        not SIDES.isdisjoint(words[at].folded) and NO_SIDES.isdisjoint(following[at])
-        for at in (*range(begin), *range(end, len(words)))
-    )
-
-
 def _apart(words: Sequence[_Word], begin: int, end: int, catalogue: Catalogue) -> int:
     """How many words right beside a name might make another problem of it: "lung" of a nodule."""
     before = words[begin - 1] if begin and not words[begin].stop else None
@@ -275,51 +411,6 @@ def _apart(words: Sequence[_Word], begin: int, end: int, catalogue: Catalogue) -
 def _qualifies(word: _Word, catalogue: Catalogue) -> bool:
     telling = [each for each in word.folded if not (each.isdigit() or each in LINKING or each in BESIDE)]
     return any(each in WORSE or catalogue.tells_apart(each) for each in telling)
-
-
-def _doubt(clause: str, begin: int, end: int) -> Doubt | None:
-    """What a clause says against a problem in it. One that it sets out from stands, whatever comes behind."""
-    lower = clause.lower().replace("’", "'")
-    before, behind = lower[:begin], lower[end:]
-    if any(is_negation(word) for word in _SPAN.findall(before)):
-        return Doubt.DENIED
-    about = _ABOUT.search(before) is not None
-    if not about and _NOT_SO.search(behind):
-        return Doubt.DENIED
-    if _IN_GENERAL.search(before) or _NAMES_ANOTHER.search(behind):
-        return Doubt.UNCERTAIN
-    if _HYPOTHETICAL.search(before if about else lower) or _WARNING.search(lower):
-        return Doubt.UNCERTAIN
-    if any(cues(_SPAN.findall(lower))[cue] for cue in KIN):
-        return Doubt.FAMILY
-    return Doubt.PAST if _PAST.search(lower) else None
-
-
-def _unconfirmed(
-    found: _Found, sentence: NoteSentence, said: Mapping[str, Utterance], catalogue: Catalogue
-) -> Doubt | None:
-    """Whether those who named a problem doubted it where the note does not. A provider's own sentence rests on none."""
-    cited = [said[item] for item in sentence.items if item in said]
-    naming = [item for item in cited if found.words & set(folded(item.text))]
-    if not naming:
-        return None
-    if all(item.role is Role.PATIENT for item in naming):
-        return Doubt.UNCONFIRMED
-    if all(_warns(item.text, found.words) for item in naming):
-        return Doubt.UNCERTAIN
-    heard = [each for item in naming if item.role is not Role.PATIENT for each in _named(_whole(item), catalogue)]
-    same = [each for each in heard if each.words & found.words]
-    return Doubt.UNCONFIRMED if same and all(each.doubt not in (None, Doubt.INEXACT) for each in same) else None
-
-
-def _warns(text: str, words: frozenset[str]) -> bool:
-    """Whether what is named stands in a list of what may happen."""
-    warning = _WARNING.search(text.lower())
-    return warning is not None and words.isdisjoint(folded(text[: warning.start()]))
-
-
-def _whole(item: Utterance) -> NoteSentence:
-    return NoteSentence(text=item.text, items=(item.id,))
 
 
 def _suggestion(found: _Found, sentence: NoteSentence) -> Suggestion:

@@ -1,9 +1,14 @@
 """Codes for the problems that a note names: only what a clinician said to be so, and nothing beyond the words."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pytest
 
-from pipeline.notes.beside.diagnoses import Diagnoses, Doubt, suggest
-from pipeline.notes.beside.icd10 import shipped_catalogue
+from pipeline.notes.beside import diagnoses as diagnoses_module
+from pipeline.notes.beside.diagnoses import CLAUSE_CHARACTERS, CLAUSE_WORDS, Diagnoses, Doubt, suggest
+from pipeline.notes.beside.icd10 import folded, shipped_catalogue
+from pipeline.notes.english.cues import Cue, cues
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Topic
 from pipeline.types import Utterance
 from tests.pipeline.notes.talk import talk
@@ -144,3 +149,43 @@ def test_what_was_heard_as_a_doubt_has_no_code_where_the_note_is_sure() -> None:
     found = diagnoses("Pneumonia.", said=said, items=("0",))
     assert [each.why for each in found.abstentions] == [Doubt.UNCONFIRMED]
     assert not found.suggestions
+
+
+def test_a_heap_of_words_is_no_clause() -> None:
+    assert codes("it " * (CLAUSE_WORDS - 1) + "asthma") == ["J45.909"]
+    assert codes("it " * CLAUSE_WORDS + "asthma", "Cough.") == ["R05.9"]
+    assert codes("x" * CLAUSE_CHARACTERS + " asthma") == []
+
+
+def test_white_space_of_any_kind_and_length_parts_words() -> None:
+    assert codes("Acute\n" + "\n\t " * 10_000 + "bronchitis") == ["J20.9"]
+
+
+def test_what_a_clause_says_of_all_its_problems_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(words: Sequence[str]) -> Counter[Cue]:
+        read.append(len(words))
+        return cues(words)
+
+    monkeypatch.setattr(diagnoses_module, "cues", counted)
+    assert codes("asthma and cough " * 50) == ["J45.909", "R05.9"]
+    assert read == [150]
+
+
+def test_an_item_is_read_once_however_often_it_is_cited(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(text: str) -> tuple[str, ...]:
+        read.append(text)
+        return folded(text)
+
+    monkeypatch.setattr(diagnoses_module, "folded", counted)
+    said = (*talk("D: You have asthma and a cough."),)
+    diagnoses(*["You have asthma and a cough."] * 20, said=said, items=("0",) * 20)
+    assert read.count(said[0].text) == 1
+
+
+def test_a_note_has_only_so_many_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnoses_module, "MOST", 2)
+    assert codes("Asthma.", "Cough.", "Hypertension.", "Asthma.") == ["J45.909", "R05.9"]
