@@ -1,13 +1,13 @@
 """Language models behind OpenAI's chat completions: Ollama, vLLM, llama.cpp's server, OpenAI and what speaks like them.
 
 They differ in what they take. A request begins with all that helps (a JSON schema, a temperature); what a server says
-it does not know is left out from then on. The client is loaded when it is first needed: it takes 0.4 s and 23 MB.
+it does not know is left out, and from then on where the request is taken without it. The client is loaded when it is first needed: it takes 0.4 s and 23 MB.
 """
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import anyio
@@ -47,6 +47,15 @@ class LlmOptions:
     structured: Structured = "auto"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What a request has beside the messages."""
+
+    structured: Structured
+    temperature: float | None
+    length_name: str = "max_tokens"  # OpenAI's newer models know only max_completion_tokens
+
+
 class ChatModel:
     """One model of one server. Implements `LanguageModel`."""
 
@@ -55,9 +64,10 @@ class ChatModel:
         self._options = options
         self._client: openai.AsyncOpenAI | None = None
         self._loading = anyio.Lock()
-        self._structured: Structured = "json_schema" if options.structured == "auto" else options.structured
-        self._length_name = "max_tokens"  # OpenAI's newer models know only max_completion_tokens
-        self._temperature: float | None = options.temperature
+        self._taken = _Form(
+            structured="json_schema" if options.structured == "auto" else options.structured,
+            temperature=options.temperature,
+        )
 
     async def answer(self, asked: Asked, *, most_tokens: int) -> AsyncGenerator[str]:
         """See `LanguageModel`."""
@@ -108,46 +118,54 @@ class ChatModel:
         client = await self._open()
         import openai
 
-        from pipeline.engines.llm_errors import TOO_LONG, wording
+        from pipeline.engines.llm_errors import is_about_content, wording
 
+        form = self._taken
         for _ in range(MOST_TRIES):
             try:
                 with anyio.fail_after(self._options.timeout_s):
                     stream: openai.AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(
-                        **self._arguments(asked, most_tokens)
+                        **self._arguments(asked, most_tokens, form)
                     )
-                    return stream
+                self._taken = form
+                return stream
             except TimeoutError:
                 raise ModelTimeout from None
             except (openai.BadRequestError, openai.UnprocessableEntityError) as exc:
-                complaint = wording(exc).lower()
-                if TOO_LONG.search(complaint) or not self._leave_out(complaint):
+                named = f"{exc.param or ''}".lower()
+                less = (
+                    None if is_about_content(exc) else self._without(form, named or wording(exc).lower(), bool(named))
+                )
+                if less is None:
                     raise
+                form = less
         raise ModelError
 
-    def _arguments(self, asked: Asked, most_tokens: int) -> dict[str, Any]:
+    def _arguments(self, asked: Asked, most_tokens: int, form: "_Form") -> dict[str, Any]:
         return {
             "model": self._options.model,
             "messages": [{"role": message.role, "content": message.text} for message in asked.messages],
             "stream": True,
-            self._length_name: most_tokens,
-            **({} if self._temperature is None else {"temperature": self._temperature}),
-            **_response_format(self._structured, asked.schema),
+            form.length_name: most_tokens,
+            **({} if form.temperature is None else {"temperature": form.temperature}),
+            **_response_format(form.structured, asked.schema),
         }
 
-    def _leave_out(self, complaint: str) -> bool:
-        """Leave out what the server complains of; whether there was something to leave out."""
-        if "max_tokens" in complaint and self._length_name == "max_tokens":
-            self._length_name = "max_completion_tokens"
-        elif "temperature" in complaint and self._temperature is not None:
-            self._temperature = None
-        elif self._options.structured == "auto" and self._structured != "none":
-            # Some servers only say "invalid request" of a schema that they do not know.
-            named = any(word in complaint for word in OF_STRUCTURE)
-            self._structured = STEPS[STEPS.index(self._structured) + 1] if named else "none"
-        else:
-            return False
-        return True
+    def _without(self, form: "_Form", complaint: str, named: bool) -> "_Form | None":
+        """The form without what the server complains of; None: there is nothing to leave out.
+
+        `named`: the complaint is the name of a parameter, and no free text, which may quote what was asked.
+        """
+        if "max_tokens" in complaint and form.length_name == "max_tokens":
+            return replace(form, length_name="max_completion_tokens")
+        if "temperature" in complaint and form.temperature is not None:
+            return replace(form, temperature=None)
+        if self._options.structured != "auto" or form.structured == "none":
+            return None
+        if any(word in complaint for word in OF_STRUCTURE):
+            return replace(form, structured=STEPS[STEPS.index(form.structured) + 1])
+        # Some servers only say "invalid request" of a schema that they do not know.
+        return None if named else replace(form, structured="none")
 
     async def _pieces(self, stream: "openai.AsyncStream[ChatCompletionChunk]") -> AsyncGenerator[str]:
         """What the model writes. Comments that only keep the connection alive do not count as writing."""

@@ -11,6 +11,7 @@ import openai
 from pipeline.errors import (
     ModelBusy,
     ModelError,
+    ModelRefused,
     ModelRejected,
     ModelTimeout,
     ModelTooLong,
@@ -25,6 +26,10 @@ TOO_LONG: Final = re.compile(
     r"|too many tokens|prompt is too long|input is too long",
     re.IGNORECASE,
 )
+# How Azure, OpenAI and others say that they refuse what was said in the room.
+REFUSED: Final = frozenset(
+    {"content_filter", "content_policy_violation", "invalid_prompt", "responsibleaipolicyviolation"}
+)
 USED_UP: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 
@@ -37,7 +42,9 @@ def told(error: openai.OpenAIError) -> ModelError:
             return ModelUnavailable("The language model's server cannot be reached: see note_model.url.")
         case openai.APIStatusError():
             return _of_status(error)
-        case openai.APIError() if TOO_LONG.search(wording(error)):  # amid a stream
+        case openai.APIError() if _is_refusal(error):  # amid a stream
+            return ModelRefused()
+        case openai.APIError() if TOO_LONG.search(wording(error)):
             return ModelTooLong()
         case _:
             return ModelUnavailable("The language model's server ended its answer with an error.")
@@ -48,6 +55,15 @@ def wording(error: openai.APIError) -> str:
     return f"{error.message} {error.code} {error.type} {error.param} {error.body}"
 
 
+def is_about_content(error: openai.APIError) -> bool:
+    """Whether it is the messages that a server does not take, and not how they are asked."""
+    return _is_refusal(error) or TOO_LONG.search(wording(error)) is not None
+
+
+def _is_refusal(error: openai.APIError) -> bool:
+    return f"{error.code}".lower() in REFUSED or f"{error.type}".lower() in REFUSED
+
+
 def _of_status(error: openai.APIStatusError) -> ModelError:
     status = error.status_code
     if status in (401, 403):
@@ -56,6 +72,8 @@ def _of_status(error: openai.APIStatusError) -> ModelError:
         if error.code in USED_UP:
             return ModelRejected("The quota of the language model's server is used up.")
         return ModelBusy(retry_after_s=_retry_after(error))
+    if _is_refusal(error):
+        return ModelRefused()
     if status in (400, 413, 422, 500) and TOO_LONG.search(wording(error)):
         return ModelTooLong()
     if status == 404:

@@ -164,6 +164,44 @@ async def test_a_model_that_takes_no_temperature_and_names_the_length_otherwise_
     assert not {"max_tokens", "temperature"} & set(server.asked[-1])
 
 
+FILTERED = {
+    "error": {
+        "message": "The response was filtered: prompt has a schema and a temperature of 39. Please modify your prompt.",
+        "type": None,
+        "param": "prompt",
+        "code": "content_filter",
+        "status": 400,
+    }
+}
+
+
+async def test_what_a_filter_refuses_is_asked_once_and_changes_nothing() -> None:
+    async with model(failing(400, FILTERED), openai_wire(TEXT)) as (chat, server):
+        with pytest.raises(ModelRefused):
+            await answered(chat)
+        assert await answered(chat) == TEXT
+    assert len(server.asked) == 2
+    assert server.asked[0] == server.asked[1]
+
+
+async def test_what_was_left_out_in_vain_is_not_left_out_from_then_on() -> None:
+    complaint = failing(400, {"error": {"message": "Invalid prompt: 'a temperature of 39, by any schema'"}})
+    async with model(*[complaint] * 4, openai_wire(TEXT)) as (chat, server):
+        with pytest.raises(ModelRejected):
+            await answered(chat)
+        assert "temperature" not in server.asked[-1]
+        assert await answered(chat) == TEXT
+    assert server.asked[-1] == server.asked[0]
+
+
+async def test_a_parameter_that_is_named_counts_more_than_what_is_said_of_it() -> None:
+    named = {"error": {"message": "'The temperature is max_tokens', she said.", "param": "messages", "code": None}}
+    async with model(failing(400, named)) as (chat, server):
+        with pytest.raises(ModelRejected):
+            await answered(chat)
+    assert len(server.asked) == 1
+
+
 async def test_a_structure_that_was_set_is_not_left_out() -> None:
     async with model(failing(400, REFUSED_BY_VLLM), structured="json_schema") as (chat, server):
         with pytest.raises(ModelRejected):
@@ -208,6 +246,7 @@ CONTEXT_OF_OPENAI = {
         (failing(307, "", {"Location": "http://127.0.0.1:9/v1/chat/completions"}), ModelRejected),
         (failing_amid(TEXT[:20], {"message": SECRET, "code": 500}), ModelUnavailable),
         (failing_amid(TEXT[:20], {"message": "context size exceeded"}), ModelTooLong),
+        (failing_amid(TEXT[:20], {"message": SECRET, "code": "content_filter"}), ModelRefused),
         (refusing_wire(), ModelRefused),
         (openai_wire("", "content_filter"), ModelRefused),
         (openai_wire(TEXT[:30], "length"), ModelTooLong),
