@@ -5,12 +5,14 @@ The lists are ours, written for everyday consultation talk in English; nothing w
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum, auto
+from functools import lru_cache
 from typing import Final
 
 from pipeline.notes.english.drugs import is_drug
 from pipeline.notes.english.vocabulary import phrase_set, word_set
-from pipeline.notes.english.wording import stem
+from pipeline.notes.english.wording import WORDS_KEPT, stem
 
 
 class Cue(IntEnum):
@@ -270,39 +272,69 @@ _LONGEST_FROM: Final = {
     first: max(len(phrase.split()) for phrase in _TABLE if phrase.split()[0] == first)
     for first in {phrase.split()[0] for phrase in _TABLE}
 }  # first stem → words of the longest phrase that begins with it
+_SECONDS: Final = {
+    first: frozenset(phrase.split()[1] for phrase in _TABLE if phrase.startswith(f"{first} ")) for first in _LONGEST_FROM
+}  # first stem → second stems of the phrases that begin with it
+_NONE: Final = frozenset[Cue]()
 
 
 def cues(words: Sequence[str]) -> Counter[Cue]:
     """How often each kind of hint occurs in a sentence's words (lower case). The longest phrase counts alone."""
     found: Counter[Cue] = Counter()
     for _, _, kinds in spans(words):
-        found.update(kinds)
+        for kind in kinds:
+            found[kind] = found.get(kind, 0) + 1
     return found
 
 
 def spans(words: Sequence[str]) -> Iterator[tuple[int, int, frozenset[Cue]]]:
     """Where hints stand: begin, end and kinds of each phrase, from left to right, none within another."""
-    stems = [stem(word) for word in words]
-    at = 0
-    while at < len(stems):
-        length, kinds = _longest(stems, at)
-        if stems[at] == _BACK and length == 1 and (at == 0 or words[at - 1] not in _OWNERS):
-            length = 0
-        elif words[at].endswith(CLINICAL_ENDINGS) and words[at] not in NOT_CLINICAL:
-            length, kinds = max(1, length), kinds | {Cue.CONDITION}
-        elif words[at].endswith("-year-old"):
-            length, kinds = 1, frozenset({Cue.INTRODUCTION})
-        elif is_drug(words[at]):
-            length, kinds = max(1, length), kinds | {Cue.DRUG}
-        if length:
-            yield at, at + length, kinds
-        at += max(1, length)
+    signs = [_sign(word) for word in words]
+    behind = 0
+    for at, sign in enumerate(signs):
+        if sign is None or at < behind:
+            continue
+        length, kinds = 1, sign.alone
+        if sign.seconds and at + 1 < len(words) and stem(words[at + 1]) in sign.seconds:
+            length, kinds = _longest([stem(word) for word in words[at : at + sign.longest]])
+        if length == 1 and sign.stem == _BACK and (at == 0 or words[at - 1] not in _OWNERS):
+            continue
+        if kinds := kinds | sign.own:
+            behind = at + length
+            yield at, behind, kinds
 
 
-def _longest(stems: Sequence[str], at: int) -> tuple[int, frozenset[Cue]]:
-    """Length and kinds of the longest phrase that begins at `at`."""
-    for length in range(min(_LONGEST_FROM.get(stems[at], 0), len(stems) - at), 0, -1):
-        kinds = _TABLE.get(" ".join(stems[at : at + length]))
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """What a word hints at, alone or at the beginning of a phrase."""
+
+    stem: str
+    alone: frozenset[Cue]  # as a phrase of one word
+    own: frozenset[Cue]  # by its ending, or as the name of a medicine; also of a phrase that it begins
+    seconds: frozenset[str]  # stems of the words that stand second in its phrases
+    longest: int  # words of its longest phrase
+
+
+@lru_cache(WORDS_KEPT)
+def _sign(word: str) -> _Sign | None:
+    """None for a word that begins no hint, as most do."""
+    stemmed = stem(word)
+    own = _NONE
+    if word.endswith(CLINICAL_ENDINGS) and word not in NOT_CLINICAL:
+        own = frozenset({Cue.CONDITION})
+    elif word.endswith("-year-old"):
+        own = frozenset({Cue.INTRODUCTION})
+    elif is_drug(word):
+        own = frozenset({Cue.DRUG})
+    longest, seconds = _LONGEST_FROM.get(stemmed, 0), _SECONDS.get(stemmed, frozenset())
+    alone = _TABLE.get(stemmed, _NONE)
+    return _Sign(stemmed, alone, own, seconds, longest) if own or longest else None
+
+
+def _longest(stems: Sequence[str]) -> tuple[int, frozenset[Cue]]:
+    """Length and kinds of the longest phrase that these stems begin with."""
+    for length in range(len(stems), 0, -1):
+        kinds = _TABLE.get(" ".join(stems[:length]))
         if kinds is not None:
             return length, kinds
-    return 0, frozenset()
+    return 1, _NONE

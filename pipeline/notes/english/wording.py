@@ -6,10 +6,12 @@ Cleaned text is a tuple of tokens: words as they were said (numbers in digits) a
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from pipeline.notes.english.numerals import NUMBER_WORDS, digits
 from pipeline.notes.english.vocabulary import word_list, word_set
 
+WORDS_KEPT = 4096  # single words of which the stem and the like are remembered: more than an hour of talk has
 MARKS = frozenset(".,;:?!…")
 SENTENCE_ENDS = frozenset(".?!…")
 TITLES = frozenset({"dr", "mr", "mrs", "ms", "st", "prof"})  # a full stop behind these ends nothing
@@ -250,6 +252,7 @@ def join(tokens: Iterable[str]) -> str:
     return text
 
 
+@lru_cache(WORDS_KEPT)
 def stem(word: str) -> str:
     """A word without the endings of number and tense: "coughing", "coughs", "coughed" → "cough"."""
     if word.startswith("allerg"):  # "any allergies" – "I'm allergic"

@@ -37,7 +37,7 @@ def hinted(passages: Iterable[Passage]) -> list[Hinted]:
         else:
             own, question = passage.words, ()
         asked = cues(question)
-        found = asked + cues(own)
+        found = asked + cues(own) if asked else cues(own)
         examining = examining or (passage.role is not Role.PATIENT and found[Cue.PROCEDURE] > 0)
         one = Hinted(passage=passage, own=own, question=question, found=found, asked=asked, examining=examining)
         seen.append(one)
