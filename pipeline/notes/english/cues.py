@@ -273,7 +273,8 @@ _LONGEST_FROM: Final = {
     for first in {phrase.split()[0] for phrase in _TABLE}
 }  # first stem → words of the longest phrase that begins with it
 _SECONDS: Final = {
-    first: frozenset(phrase.split()[1] for phrase in _TABLE if phrase.startswith(f"{first} ")) for first in _LONGEST_FROM
+    first: frozenset(phrase.split()[1] for phrase in _TABLE if phrase.startswith(f"{first} "))
+    for first in _LONGEST_FROM
 }  # first stem → second stems of the phrases that begin with it
 _NONE: Final = frozenset[Cue]()
 

@@ -56,7 +56,7 @@ def digits(tokens: Sequence[str]) -> list[str]:
     Where there is no number word the tokens come back as they are.
     """
     lower = [token.lower() for token in tokens]
-    if CONVERTED.isdisjoint(lower) and not any("-" in word for word in lower):
+    if CONVERTED.isdisjoint(lower) and "-" not in " ".join(lower):
         return list(tokens)
     converted: list[str] = []
     at = 0
@@ -100,7 +100,7 @@ def _run_end(words: Sequence[str], at: int) -> int:
 
 
 def _is_number(word: str) -> bool:
-    return all(part in NUMBER_WORDS for part in word.split("-"))
+    return word in NUMBER_WORDS or ("-" in word and all(part in NUMBER_WORDS for part in word.split("-")))
 
 
 def _is_lone_one(words: Sequence[str], at: int, end: int) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from string import ascii_letters
 
 from pipeline.notes.english.numerals import NUMBER_WORDS, digits
 from pipeline.notes.english.vocabulary import word_list, word_set
@@ -34,12 +35,15 @@ SPOKEN_FORMS = {
         for verb in word_list("do does did is are was were have has had would could should ca wo")
     },
 }
+SOUNDS = BACK_CHANNELS.union(FILLERS, MARKS)
 # Phrases without meaning, each with the words behind which they have one ("do you know", "what I mean").
 PHRASE_FILLERS = {
     ("you", "know"): word_set("do did don't didn't as if let so that what how would"),
     ("i", "mean"): word_set("what that do did which"),
 }
+NOISY = SOUNDS.union(SPOKEN_FORMS, ["you", "i"])  # any other word without a hyphen is kept as it is
 SPELLED = word_set("gi iv iud icu ibs ibd hiv tia uti mri bid tid qid bmi pid sti")
+LONE_LETTERS = frozenset(ascii_letters) - {"i", "a", "I", "A"}  # no words by themselves
 LONGEST_SPELLED = 3  # letters
 MAY_REPEAT = frozenset({"had", "that", "very", "really", "so", *MARKS})  # besides numbers
 LONGEST_STUTTER = 3  # words
@@ -77,13 +81,13 @@ NOTE_WORDS = word_set(
     onset frequency severity location number amount plan
     """
 )
+SILENT = FUNCTION_WORDS | NOTE_WORDS
 
 _TOKEN = re.compile(
-    r"[^\W_]{1,8}-(?=\s)"  # "w- we": a word broken off
-    r"|[^\W_]+(?:(?:['’./%-]|,(?=\d{3}\b))[^\W_]+)*[%+]?"
+    r"[^\W_]{1,8}+-(?=\s)"  # "w- we": a word broken off
+    r"|[^\W_]++(?:(?:['’./%-]|,(?=\d{3}\b))[^\W_]++)*+[%+]?"
     r"|[.,;:?!…]"
 )
-_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
 
 
@@ -100,8 +104,7 @@ def split(text: str) -> tuple[str, ...]:
 
 def _without_spelling(tokens: list[str]) -> list[str]:
     """Spelled abbreviations in one word: "m. r. i." → "MRI"; "x ray" → "x-ray"."""
-    lone = {token.lower() for token in tokens if len(token) == 1 and token.isalpha()}
-    if lone <= {"i", "a"}:
+    if LONE_LETTERS.isdisjoint(tokens):
         return tokens
     kept: list[str] = []
     at = 0
@@ -149,12 +152,13 @@ def _ray(tokens: Sequence[str], at: int) -> int:
 def _without_noise(tokens: list[str]) -> list[str]:
     kept: list[str] = []
     lower = [token.lower() for token in tokens]
-    heard = BACK_CHANNELS.union(FILLERS, MARKS)
-    only_sounds = heard.issuperset(lower)
+    only_sounds = SOUNDS.issuperset(lower)
     skip = False
     for at, (token, word) in enumerate(zip(tokens, lower, strict=True)):
         if skip:
             skip = False
+        elif word not in NOISY and "-" not in word:
+            kept.append(token)
         elif "-" in word[1:3] and (whole := _begun_twice(word)):
             skip = _is_phrase_filler([word[-whole:], *lower[at + 1 : at + 2]], 0)
             if not skip:
@@ -284,36 +288,40 @@ def _without_doubling(base: str) -> str:
     return base[:-1] if doubled else base.removesuffix("e")
 
 
+@lru_cache(WORDS_KEPT)
 def is_negation(word: str) -> bool:
     return word in NEGATIONS or word.endswith("n't") or word == "cannot"
 
 
 def negations(lower_words: Iterable[str]) -> int:
     """How often something is denied."""
-    return sum(1 for word in lower_words if word in NEGATIONS or word[-3:] == "n't" or word == "cannot")
+    return sum(map(is_negation, lower_words))
 
 
 def numbers(lower_words: Iterable[str]) -> Counter[str]:
     """Every number said, also those that stayed in words."""
     found: Counter[str] = Counter()
     for word in lower_words:
-        if _DIGIT.search(word):
-            found.update(_NUMBER.findall(word))
-        elif word in NUMBER_WORDS:
-            found[word] += 1
+        for number in _numbers_of(word):
+            found[number] += 1
     return found
+
+
+@lru_cache(WORDS_KEPT)
+def _numbers_of(word: str) -> tuple[str, ...]:
+    return tuple(_NUMBER.findall(word)) or ((word,) if word in NUMBER_WORDS else ())
 
 
 def sides(lower_words: Iterable[str]) -> Counter[str]:
     """Left, right, both."""
-    return Counter(word for word in lower_words if word in SIDES)
+    return Counter([word for word in lower_words if word in SIDES])
 
 
 def carries_content(word: str) -> bool:
     """Whether a word in lower case says something by itself."""
-    return word not in FUNCTION_WORDS and word not in NOTE_WORDS and word not in MARKS
+    return word not in SILENT and word not in MARKS
 
 
 def content_words(lower_words: Iterable[str]) -> frozenset[str]:
     """Stems of the words that carry what a sentence says."""
-    return frozenset(stem(word) for word in lower_words if word not in FUNCTION_WORDS and word not in NOTE_WORDS)
+    return frozenset(map(stem, frozenset(lower_words) - SILENT))

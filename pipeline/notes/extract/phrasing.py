@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from pipeline.notes.english.persons import doctor_in_third_person, patient_in_third_person
@@ -9,7 +10,18 @@ from pipeline.notes.english.questions import only_leads
 from pipeline.notes.english.units import Unit
 from pipeline.notes.english.verbs import BASE_VERBS
 from pipeline.notes.english.vocabulary import word_list, word_set
-from pipeline.notes.english.wording import MARKS, clean, is_negation, join, negations, numbers, sides, split, words
+from pipeline.notes.english.wording import (
+    MARKS,
+    WORDS_KEPT,
+    clean,
+    is_negation,
+    join,
+    negations,
+    numbers,
+    sides,
+    split,
+    words,
+)
 from pipeline.notes.note import Topic
 from pipeline.types import Role
 
@@ -190,6 +202,7 @@ def _spelled(text: str) -> str:
     return " ".join(_spelled_word(word) for word in text.split(" "))
 
 
+@lru_cache(WORDS_KEPT)
 def _spelled_word(word: str) -> str:
     bare = word.strip("\"'.,;:!?()")
     written = ABBREVIATIONS.get(bare.lower())

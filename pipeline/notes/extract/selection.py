@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from pipeline.notes.evidence.grounding import Wording
 from pipeline.notes.extract.topics import Placed
@@ -37,6 +37,10 @@ LEAST_ROOM = 8  # words; with less room nothing shorter is looked for
 SAME = 0.8  # share of the shorter sentence's content words in the longer one that makes it a repetition
 
 
+_Exact: TypeAlias = tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]], int]
+"""Numbers, sides and denials of a sentence: where they differ it is not the same."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A sentence that could go into the note."""
@@ -67,7 +71,7 @@ class Selection:
             self._by_topic[one.topic].append(one)
         self._written = written
         self._growth = math.inf if complete else min(LONGEST_GROWTH, max(1.0, spoken / ORDINARY_VISIT))
-        self._said: list[Wording] = []
+        self._said: dict[_Exact, list[frozenset[str]]] = {}  # content of the sentences kept so far
 
     def take(self, topic: Topic) -> list[Candidate]:
         """The sentences of a topic that are kept, in spoken order."""
@@ -78,16 +82,17 @@ class Selection:
                 break
             for one in self._written(placed):
                 length = len(one.sentence.text.split())
-                if (kept and length > room) or any(_repeats(one.wording, other) for other in self._said):
+                exact = (one.wording.numbers, one.wording.sides, one.wording.negations)
+                said = self._said.setdefault(exact, [])
+                if (kept and length > room) or _repeats(one.wording.content, said):
                     continue
                 kept.append(one)
-                self._said.append(one.wording)
+                said.append(one.wording.content)
                 room -= length
         return sorted(kept, key=lambda one: one.order)
 
 
-def _repeats(one: Wording, other: Wording) -> bool:
-    """Whether two sentences say the same; never when a number, a side or a denial differs."""
-    if (one.numbers, one.sides, one.negations) != (other.numbers, other.sides, other.negations):
-        return False
-    return len(one.content & other.content) >= SAME * min(len(one.content), len(other.content))
+def _repeats(content: frozenset[str], said: Iterable[frozenset[str]]) -> bool:
+    """Whether a sentence says the same as one of those that agree with it in numbers, sides and denials."""
+    length = len(content)
+    return any(len(content & other) >= SAME * min(length, len(other)) for other in said)
