@@ -1,6 +1,7 @@
 """What browsers' recorders and followers are measured with."""
 
 import json
+from pathlib import Path
 
 import anyio
 import pytest
@@ -14,7 +15,7 @@ from bench.recordings import Recording
 from bench.webm import recorded
 from pipeline.containers import Container, sniff
 from pipeline.types import SAMPLE_RATE
-from tests.bench.test_cli import bench
+from tests.bench.conftest import Bench
 from tests.listening import heard
 
 CONSOLE = Console(quiet=True)
@@ -53,10 +54,10 @@ def test_a_recorder_that_is_cut_is_measured() -> None:
 
 
 @pytest.mark.slow
-def test_decoders_are_measured() -> None:
-    done = bench("decoders", "--decoders", "3", "--seconds", "1", "--json", "/dev/stderr")
+def test_decoders_are_measured(tmp_path: Path, bench: Bench) -> None:
+    done = bench("decoders", "--decoders", "3", "--seconds", "1", "--json", str(tmp_path / "figures.json"))
     assert done.returncode == 0
-    report = json.loads(done.stderr)
+    report = json.loads((tmp_path / "figures.json").read_text())
     assert report["missing_s"] < 0.5
     assert report["chunk_to_pcm_ms"]["count"] >= 9
     decoders.show(anyio.run(decoders.run, DecoderOptions(decoders=1, seconds=1, warm_up_s=0), CONSOLE), CONSOLE)
