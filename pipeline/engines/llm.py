@@ -1,7 +1,8 @@
 """Language models behind OpenAI's chat completions: Ollama, vLLM, llama.cpp's server, OpenAI and what speaks like them.
 
 They differ in what they take. A request begins with all that helps (a JSON schema, a temperature); what a server says
-it does not know is left out, and from then on where the request is taken without it. The client is loaded when it is first needed: it takes 0.4 s and 23 MB.
+it does not know is left out, and from then on where the request is taken without it. The client is loaded when it is
+first needed: it takes 0.4 s and 23 MB.
 """
 
 import logging
