@@ -134,10 +134,8 @@ class ChatModel:
                 raise ModelTimeout from None
             except (openai.BadRequestError, openai.UnprocessableEntityError) as exc:
                 named = f"{exc.param or ''}".lower()
-                less = (
-                    None if is_about_content(exc) else self._without(form, named or wording(exc).lower(), bool(named))
-                )
-                if less is None:
+                less = self._without(form, named or wording(exc).lower(), bool(named))
+                if less is None or is_about_content(exc):
                     raise
                 form = less
         raise ModelError

@@ -27,9 +27,7 @@ TOO_LONG: Final = re.compile(
     re.IGNORECASE,
 )
 # How Azure, OpenAI and others say that they refuse what was said in the room.
-REFUSED: Final = frozenset(
-    {"content_filter", "content_policy_violation", "invalid_prompt", "responsibleaipolicyviolation"}
-)
+REFUSED: Final = frozenset({"content_filter", "content_policy_violation", "invalid_prompt"})
 USED_UP: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 
