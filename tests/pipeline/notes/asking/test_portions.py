@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ModelTooLong
-from pipeline.notes.asking.merging import Merging
+from pipeline.notes.asking.answering import MOST_SENTENCES
+from pipeline.notes.asking.merging import MOST_IN_SECTION, Merging
 from pipeline.notes.asking.portions import MESSAGE_TOKENS, bounded, longest_line, portions, tokens
 from pipeline.notes.asking.prompting import numbered
 from pipeline.notes.note import NoteSentence
@@ -111,6 +112,7 @@ def test_what_two_portions_tell_alike_is_told_once() -> None:
         ("The patient has a cough at night and a fever.", "The patient has no cough at night and a fever."),
         ("Takes 500 mg of metformin twice a day with meals.", "Takes 850 mg of metformin twice a day with meals."),
         ("Has pain in the left knee when walking up stairs.", "Has pain in the right knee when walking up stairs."),
+        ("Pain in the left knee, swelling of the right foot.", "Pain in the right knee, swelling of the left foot."),
     ],
 )
 def test_sentences_that_differ_in_what_matters_are_both_told(one: str, other: str) -> None:
@@ -118,6 +120,36 @@ def test_sentences_that_differ_in_what_matters_are_both_told(one: str, other: st
     merging.add(0, "A", said(one))
     merging.add(1, "A", said(other))
     assert len(merging.section("A")) == 2
+
+
+def test_nearly_the_same_of_the_same_items_is_told_once_by_neighbouring_portions() -> None:
+    nearly = ("Reports a bad cough at night for weeks.", "Reports a bad cough for weeks at night.")
+    merging = Merging(["A"], 2)
+    merging.add(0, "A", said(nearly[0]))
+    merging.add(1, "A", [*said(nearly[1]), *said(nearly[1], items=("2",))])
+    assert merging.section("A") == (*said(nearly[0]), *said(nearly[1], items=("2",)))
+
+
+def test_a_section_is_put_together_once_until_more_is_told_of_it() -> None:
+    merging = Merging(["A", "B"], 1)
+    merging.add(0, "A", said("One."))
+    ((_, first),) = merging.ready()
+    assert merging.section("A") is first
+    assert dict(merging.sections())["A"] is first
+    merging.add(0, "A", said("Two."))
+    assert merging.section("A") == tuple(said("One.", "Two."))
+
+
+def test_a_section_has_a_largest_size_however_often_it_is_told() -> None:
+    merging = Merging(["A"], 6)
+    for portion in range(6):
+        for time in range(20):
+            merging.add(portion, "A", said(*(f"Cough {portion} {time} {n}." for n in range(100))))
+    assert len(merging.section("A")) == MOST_IN_SECTION < 6 * MOST_SENTENCES
+    alone = Merging(["A"], 1)
+    for time in range(20):
+        alone.add(0, "A", said(*(f"Cough {time} {n}." for n in range(100))))
+    assert len(alone.section("A")) == MOST_SENTENCES
 
 
 def test_what_is_missing_is_what_comes_behind_the_last_section() -> None:
