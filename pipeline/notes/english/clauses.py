@@ -128,7 +128,7 @@ class _Speech:
     __slots__ = ("_count", "_doctor", "_marked", "_role", "_words")
 
     def __init__(self, sentence: Sequence[str], role: Role) -> None:
-        marks = sum(token in MARKS for token in sentence)
+        marks = sum(map(MARKS.__contains__, sentence))
         self._words = sentence
         self._role = role
         self._doctor = role is not Role.PATIENT  # or may be one

@@ -118,7 +118,7 @@ def only_leads(words: Sequence[str], at: int) -> bool:
 
 def opens_question(words: Sequence[str], at: int = 0) -> bool:
     """Whether a sentence that begins at `at` asks."""
-    first, second, third = (words[at + step] if at + step < len(words) else "" for step in range(3))
+    first, second, third = (*words[at : at + 3], "", "", "")[:3]
     if first in CONTRACTED or first in ASKING_ALONE:
         return True
     if first == "what":
@@ -150,15 +150,14 @@ def _ends_in_an_instruction(words: Sequence[str], at: int) -> bool:
 def opens_midway(words: Sequence[str], at: int, begin: int) -> bool:
     """Whether a question begins at `at` in the middle of a clause without marks that began at `begin`."""
     before = words[at - 1] if at else ""
-    recent = words[max(0, at - WH_REACH) : at]
-    if any(word in WH_WORDS for word in recent):
+    if not WH_WORDS.isdisjoint(words[max(0, at - WH_REACH) : at]):
         return False
     if words[at] == "any":
         listing = at == begin + (lead := lead_length(words[begin:at])) or opens_question(words, begin + lead)
         return listing and opens_question(words, at) and before not in FUNCTION_WORDS and before not in HELD_BY_VERB
     following = words[at + 1] if at + 1 < len(words) else ""
     if words[at] in WH_WORDS:
-        asks = opens_question(words, at) and following in AUXILIARIES | BEHIND_HOW
+        asks = opens_question(words, at) and (following in AUXILIARIES or following in BEHIND_HOW)
         return asks and before not in ("know", "see", "that's", "of", "about", "is")
     if following == "that" and _asks_of_that(words, at):
         return True

@@ -87,7 +87,7 @@ def _runs(items: Sequence[Utterance], cleaned: Mapping[str, tuple[str, ...]]) ->
 
 
 def _only_acknowledges(tokens: Sequence[str]) -> bool:
-    return all(word in ACKNOWLEDGEMENTS for word in words(tokens))
+    return all(token in MARKS or token.lower() in ACKNOWLEDGEMENTS for token in tokens)
 
 
 def _goes_on(run: Sequence[_Part], part: _Part) -> bool:
@@ -95,9 +95,11 @@ def _goes_on(run: Sequence[_Part], part: _Part) -> bool:
     last = run[-1]
     if (last.item.role, last.item.stream) != (part.item.role, part.item.stream) or len(run) >= JOINED_ITEMS:
         return False
+    if last.tokens[-1] in SENTENCE_ENDS:
+        return False
     said = words(last.tokens)
     length = sum(len(one.tokens) for one in run)
-    if last.tokens[-1] in SENTENCE_ENDS or (length > JOINED_WORDS and not awaits_consequence(said)):
+    if length > JOINED_WORDS and not awaits_consequence(said):
         return False
     if not said or part.item.role is Role.UNSPECIFIED:
         return bool(said) and said[-1] in SURELY_HANGING
@@ -142,7 +144,7 @@ def _unit(tokens: Sequence[str], owners: Sequence[_Part], role: Role) -> Unit | 
         return None
     asks = tokens[-1] == "?" or opens_question(said, lead_length(said)) or asks_on_condition(said)
     asks = asks or (role is not Role.PATIENT and ends_with_tag(said))
-    items = tuple(dict.fromkeys(part.item.id for part in owners))
+    items = tuple(dict.fromkeys(part.item.id for part in (owners if owners[0] is not owners[-1] else owners[:1])))
     return Unit(
         tokens=tuple(tokens),
         words=said,
@@ -155,6 +157,8 @@ def _unit(tokens: Sequence[str], owners: Sequence[_Part], role: Role) -> Unit | 
 
 def _without_tag(tokens: Sequence[str]) -> tuple[Sequence[str], bool]:
     """A statement without the "okay?" that asks for agreement, and whether there was one."""
+    if tokens[-1] != "?":
+        return tokens, False
     tail = [token.lower() for token in tokens[-3:]]
     for tag in (["okay", "?"], ["ok", "?"], ["alright", "?"], ["all", "right", "?"]):
         if tail[-len(tag) :] == tag and len(tokens) > len(tag) + CLAUSE_WORDS:

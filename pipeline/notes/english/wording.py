@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from string import ascii_letters
 
 from pipeline.notes.english.numerals import NUMBER_WORDS, digits
@@ -300,11 +301,7 @@ def negations(lower_words: Iterable[str]) -> int:
 
 def numbers(lower_words: Iterable[str]) -> Counter[str]:
     """Every number said, also those that stayed in words."""
-    found: Counter[str] = Counter()
-    for word in lower_words:
-        for number in _numbers_of(word):
-            found[number] += 1
-    return found
+    return Counter(list(chain.from_iterable(map(_numbers_of, lower_words))))
 
 
 @lru_cache(WORDS_KEPT)

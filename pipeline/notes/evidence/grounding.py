@@ -53,9 +53,11 @@ def wording_of(tokens: Sequence[str]) -> Wording:
     """As `wording`, for cleaned tokens."""
     said = words(tokens)
     content = content_words(said)
-    polarities = list(_polarities(tokens)) if (denials := negations(said)) else []
-    denied = content.intersection(stem(word) for word, under in polarities if under)
-    affirmed = content.intersection(stem(word) for word, under in polarities if not under) if denials else content
+    denied, affirmed = frozenset[str](), content
+    if denials := negations(said):
+        polarities = list(_polarities(tokens))
+        denied = content.intersection([stem(word) for word, under in polarities if under])
+        affirmed = content.intersection([stem(word) for word, under in polarities if not under])
     return Wording(
         content=content,
         affirmed=affirmed,

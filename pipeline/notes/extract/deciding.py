@@ -134,7 +134,8 @@ def _open_to(one: Hinted) -> frozenset[str]:
 
 def _supposes(said: Sequence[str]) -> bool:
     """Whether a doctor says what the patient would have, feel or do in some case: "you would have swollen lips"."""
-    return any(pair in (("you", "would"), ("they", "would")) for pair in pairwise(said)) or "you'd" in said
+    would = "would" in said and any(pair in (("you", "would"), ("they", "would")) for pair in pairwise(said))
+    return would or "you'd" in said
 
 
 def _topic(one: Hinted, rule: Place | None, section: str) -> Topic:

@@ -61,13 +61,12 @@ def forbids(said: Sequence[str]) -> bool:
 
 def is_for_a_machine(said: Sequence[str]) -> bool:
     """Whether a doctor asks somebody, or a machine, to show something: "show me the x-ray"."""
-    return any((one, other) == ("show", "me") for one, other in pairwise(said)) or said[0] == "dragon"
+    return ("show" in said and ("show", "me") in pairwise(said)) or said[0] == "dragon"
 
 
 def is_talk(found: Found) -> bool:
     """Courtesies, and what is only done in the room: "let me listen to your heart"."""
-    clinical = sum(count for cue, count in found.items() if cue in CLINICAL)
-    if found[Cue.CHATTER] and clinical < LEAST_BESIDE_CHATTER:
+    if found[Cue.CHATTER] and sum(found[cue] for cue in found.keys() & CLINICAL) < LEAST_BESIDE_CHATTER:
         return True
     orders = found[Cue.ORDER] and has(found, Cue.DRUG, Cue.LAB, Cue.IMAGING, Cue.REFERRAL)
     return bool(found[Cue.PROCEDURE]) and not orders and not (found[Cue.FINDING] and found[Cue.RESULT])

@@ -109,7 +109,7 @@ class SectionWeights:
     def places(self, said: Sequence[str]) -> frozenset[int]:
         """The places of the terms of these words among those that have weights."""
         index = self.terms
-        return frozenset(index[term] for term in terms(said) if term in index)
+        return frozenset(map(index.__getitem__, index.keys() & terms(said)))
 
     def vectors(
         self, found: Sequence[frozenset[int]], known: int
@@ -169,7 +169,7 @@ def product(left: Matrix, right: Matrix) -> Matrix:
 
 def terms(said: Sequence[str]) -> list[str]:
     """What the weights know: words, and pairs of neighbours."""
-    return [*said, *(f"{one} {other}" for one, other in pairwise(said))]
+    return [*said, *map(" ".join, pairwise(said))]
 
 
 def signs_of(seen: Sequence[Hinted]) -> Matrix:

@@ -57,9 +57,11 @@ def _advised(found: Found) -> Place | None:
 
 def _commands(unit: Unit) -> bool:
     """Whether a sentence tells the patient to do something: "rest in a dark room"."""
+    if unit.words[0] in NO_COMMAND:
+        return False
     said = unit.words[lead_length(unit.words) :]
     states = next((word for word in said if word in COPULAS or word in SUBORDINATING), "") in COPULAS
-    return unit.words[0] not in NO_COMMAND and not states and has(cues(said[:2]), Cue.ADVICE, Cue.ORDER)
+    return not states and has(cues(said[:2]), Cue.ADVICE, Cue.ORDER)
 
 
 def _planned(found: Found) -> Place | None:
