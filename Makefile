@@ -20,7 +20,7 @@ APT = -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Time
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
-unexport PYTHONHOME PYTHONPATH
+unexport PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo serve doctor test check lint clean moved browser
@@ -47,7 +47,9 @@ serve: .venv/.stamp
 doctor: .venv/.stamp
 	@.venv/bin/auscult doctor
 
-test: lint browser
+# While types are checked on one core, the tests, and what they import, are compiled on another.
+test: .venv/.stamp browser
+	@$(PYTHON) -m pytest --collect-only >/dev/null 2>&1 & $(MAKE) lint; linted=$$?; wait; exit $$linted
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint browser
