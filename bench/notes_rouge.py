@@ -4,13 +4,13 @@ Lines are what ROUGE-Lsum takes for sentences. Source: Lin 2004; google-research
 """
 
 from collections.abc import Iterable
+from functools import cache
 from statistics import fmean
+from typing import Any
 
 import msgspec
-from rouge_score.rouge_scorer import RougeScorer
 
 KINDS = ("rouge1", "rouge2", "rougeLsum")
-_SCORER = RougeScorer(list(KINDS), use_stemmer=False)
 
 
 class Rouge(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +23,16 @@ class Rouge(msgspec.Struct, frozen=True, kw_only=True):
 
 def rouge(reference: str, text: str) -> Rouge:
     """How alike two texts are."""
-    scores = _SCORER.score(reference, text)
+    scores = _scorer().score(reference, text)
     one, two, lsum = (scores[kind].fmeasure for kind in KINDS)
     return Rouge(one=one, two=two, lsum=lsum)
+
+
+@cache
+def _scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer  # and with it nltk and scipy: two seconds
+
+    return RougeScorer(list(KINDS), use_stemmer=False)
 
 
 def mean(scores: Iterable[Rouge]) -> Rouge | None:

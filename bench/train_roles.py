@@ -15,14 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from rich.console import Console
-from scipy.optimize import minimize_scalar
-from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
 
 from bench.role_accuracy import Judged, judgements, show
 from bench.role_dialogues import (
@@ -140,6 +137,8 @@ def train(dialogues: Sequence[Dialogue]) -> Weights:
     roles = np.array([utterance.role is Role.DOCTOR for utterance, _ in examples])
     worth = np.array([worth for _, worth in examples])
     share = worth[roles].sum() / worth.sum()
+    from sklearn.linear_model import LogisticRegression  # two seconds, which only who trains should wait for
+
     model = LogisticRegression(C=REGULARISATION, max_iter=500, fit_intercept=False, tol=1e-4)
     matrix = _matrix([utterance for utterance, _ in examples], known)
     model.fit(matrix, roles, np.where(roles, worth / share, worth / (1 - share)) / 2)
@@ -197,7 +196,9 @@ def _vocabulary(dialogues: Sequence[Dialogue]) -> list[str]:
     )
 
 
-def _matrix(examples: Sequence[Utterance], known: Sequence[str]) -> csr_matrix:
+def _matrix(examples: Sequence[Utterance], known: Sequence[str]) -> Any:
+    from scipy.sparse import csr_matrix
+
     column = {feature: at for at, feature in enumerate(known)}
     rows, columns, values = [0], [], []
     for example in examples:
@@ -211,6 +212,8 @@ def _matrix(examples: Sequence[Utterance], known: Sequence[str]) -> csr_matrix:
 
 def _scale(calls: Sequence[Judged], words: Sequence[str]) -> float:
     """What makes the log-odds true for pieces of turns in a recogniser's words (Platt 1999, slope alone)."""
+    from scipy.optimize import minimize_scalar
+
     odds = np.array([each.truth_odds for call in calls for each in judgements(call, words, hard=True)])
 
     def loss(factor: float) -> float:

@@ -1,14 +1,16 @@
 """Training on dialogues that were written here: what is learned, what is left out, and the same each time."""
 
-import pytest
+from importlib.util import find_spec
 
-pytest.importorskip("sklearn", reason="scikit-learn is not installed: make setup")
+import pytest
 
 from bench.role_accuracy import Judged
 from bench.role_dialogues import ACI, MTS, Dialogue, Said
 from bench.train_roles import interchanged, train
 from pipeline.attribution.wording import RoleWording
 from pipeline.types import Role
+
+pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed: make setup")
 
 ASKED = ("do you have any pain?", "how long have you had it?", "let me look at your knee.")
 TOLD = ("i hurt my knee, Walter says.", "my leg is sore.", "i can't sleep at night.")
