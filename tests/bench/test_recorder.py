@@ -54,10 +54,11 @@ def test_a_recorder_that_is_cut_is_measured() -> None:
 
 
 @pytest.mark.slow
-def test_decoders_are_measured(tmp_path: Path, bench: Bench) -> None:
-    done = bench("decoders", "--decoders", "3", "--seconds", "1", "--json", str(tmp_path / "figures.json"))
+def test_decoders_are_measured(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench("decoders", "--decoders", "3", "--seconds", "1", "--json", str(path))
     assert done.returncode == 0
-    report = json.loads((tmp_path / "figures.json").read_text())
+    report = json.loads(path.read_bytes())
     assert report["missing_s"] < 0.5
     assert report["chunk_to_pcm_ms"]["count"] >= 9
     decoders.show(anyio.run(decoders.run, DecoderOptions(decoders=1, seconds=1, warm_up_s=0), CONSOLE), CONSOLE)
