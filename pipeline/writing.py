@@ -3,23 +3,33 @@ breaks off asked for again from there. What it writes is checked by whoever aske
 """
 
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import anyio
+import anyio.to_thread
 
 from pipeline.errors import ModelBrokenAnswer, ModelBusy, ModelError, ModelTimeout, ModelTooLong, TranscriptTooShort
 from pipeline.notes.asking.answering import Answer, AnsweredSection
 from pipeline.notes.asking.merging import Merging
-from pipeline.notes.asking.portions import MOST_BACKGROUND, bounded, longest_line, portions, tokens
+from pipeline.notes.asking.portions import (
+    MOST_BACKGROUND,
+    bounded,
+    fewest_tokens,
+    line_tokens,
+    longest_line,
+    portions,
+    tokens,
+)
 from pipeline.notes.asking.prompt_file import Prompt
 from pipeline.notes.asking.prompting import Asked, Line, ask, numbered
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
 from pipeline.notes.problems import told_by_problem
 from pipeline.notes.proposals import Proposal, System
-from pipeline.notes.request import NoteRequest, NoteUpdate
+from pipeline.notes.request import Background, NoteRequest, NoteUpdate
+from pipeline.notes.templates import Template
 from pipeline.ports import LanguageModel
 from pipeline.types import Utterance
 
@@ -70,9 +80,12 @@ class ModelWriter:
         Of a talk in several portions the last is asked about when the others are answered, because no section is whole
         before: its sections come out as they are written.
         """
-        if sum(len(item.text.split()) for item in items) < max(1, request.least_words):
+        if fewest_tokens(item.text for item in items) > self._options.budget_tokens:
+            raise ModelTooLong
+        if not _has_words(items, max(1, request.least_words)):
             raise TranscriptTooShort
-        task = self._task(request, items)
+        deadline = anyio.current_time() + self._options.budget_s
+        task = await anyio.to_thread.run_sync(self._task, request, items, deadline)
         *others, last = range(len(task.portions))
         await self._answer_all(task, others)
         async with aclosing(self._answer(task, last)) as steps:
@@ -87,11 +100,11 @@ class ModelWriter:
         """End connections."""
         await self._model.aclose()
 
-    def _task(self, request: NoteRequest, items: Sequence[Utterance]) -> "_Task":
+    def _task(self, request: NoteRequest, items: Sequence[Utterance], deadline: float) -> "_Task":
         """What is to be asked. Raises `ModelTooLong` where it does not fit the context or the budget."""
         options = self._options
-        known = bounded(request.background, int(options.context_tokens * MOST_BACKGROUND))
-        request = replace(request, background=known)
+        known = _with_wishes_for(request.template, request.background)
+        request = replace(request, background=bounded(known, int(options.context_tokens * MOST_BACKGROUND)))
         question = ask(
             self._prompt, request, [], sections=request.template.sections, portion=(1, 2), codes=options.codes
         )
@@ -101,10 +114,10 @@ class ModelWriter:
         task = _Task(
             request=request,
             portions=portions(lines, room),
-            deadline=anyio.current_time() + options.budget_s,
+            deadline=deadline,
             tokens_left=options.budget_tokens,
         )
-        if len(task.portions) * _size(question) + sum(tokens(line.encoded()) for line in lines) > options.budget_tokens:
+        if len(task.portions) * _size(question) + sum(map(line_tokens, lines)) > options.budget_tokens:
             raise ModelTooLong
         return task
 
@@ -284,6 +297,22 @@ def _until(deadline: float) -> Iterator[None]:
         yield
     if scope.cancelled_caught:
         raise ModelTimeout("The language model did not write the note in time: see note_model.budget_s.")
+
+
+def _has_words(items: Iterable[Utterance], least: int) -> bool:
+    """Whether there are so many words; no more are counted."""
+    missing = least
+    for item in items:
+        missing -= len(item.text.split(maxsplit=missing))
+        if missing <= 0:
+            return True
+    return False
+
+
+def _with_wishes_for(template: Template, known: Background) -> Background:
+    """The background with only the wishes for sections that the template has."""
+    keys = {section.key for section in template.sections}
+    return replace(known, sections=tuple(wish for wish in known.sections if wish[0] in keys))
 
 
 def _size(asked: Asked) -> int:

@@ -290,7 +290,12 @@ async def test_codes_are_asked_for_only_where_they_are_wanted() -> None:
 
 async def test_a_transcript_that_is_too_short_is_not_sent() -> None:
     model = ListModel(note_text())
-    for items, least in (([], 0), (talk("P: Hello."), 20), (talk("P:  "), 0)):
+    for items, least in (
+        ([], 0),
+        (talk("P: Hello."), 20),
+        (talk("P:  "), 0),
+        (talk(*["P: Four words in it."] * 4), 17),
+    ):
         with pytest.raises(TranscriptTooShort):
             await updates(ModelWriter(model, PROMPT, QUICK), items, replace(REQUEST, least_words=least))
     assert model.asked == []
@@ -384,6 +389,16 @@ async def test_a_visit_beyond_the_budget_of_tokens_is_not_sent() -> None:
     with pytest.raises(ModelTooLong):
         await updates(ModelWriter(model, PROMPT, replace(QUICK, budget_tokens=50_000)), visit)
     assert model.asked == []
+
+
+async def test_wishes_for_sections_that_the_template_has_not_are_not_sent() -> None:
+    wishes = (*((f"KEY_{n}", "Leave it out.") for n in range(50_000)), ("SOAP_PLAN", "Tell it in steps."))
+    model = ListModel(note_text())
+    request = replace(REQUEST, background=Background(sections=wishes))
+    await updates(ModelWriter(model, PROMPT, QUICK), VISIT, request)
+    (asked,) = model.asked
+    assert "Tell it in steps." in asked.messages[1].text
+    assert "Leave it out." not in asked.messages[1].text
 
 
 async def test_a_context_in_which_no_talk_fits_is_an_error() -> None:

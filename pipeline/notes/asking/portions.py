@@ -1,6 +1,6 @@
 """A long talk → portions that fit a language model's context; each begins with the end of the one before it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeline.errors import ModelTooLong
@@ -14,20 +14,32 @@ MARKS_PER_TOKEN = 1.0  # … of other scripts and of letters with accents about 
 MESSAGE_TOKENS = 16  # of the chat format around a message
 OVERLAP = 0.1  # share of a portion's room for the end of the one before: a reply needs its question
 MOST_BACKGROUND = 0.25  # share of the context that the background may take: what is longer is cut
+LEAST_OF_LINE = 12  # tokens of what stands around its text
 LEAST_ROOM = 256  # tokens of talk that must fit beside all else
 
 
 def tokens(text: str) -> int:
     """How many tokens a text has at most, as a rule: an estimate, because each model counts in its own way."""
-    plain = sum(letter.isascii() for letter in text)
+    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
     return MESSAGE_TOKENS + int(plain / ASCII_PER_TOKEN + (len(text) - plain) / MARKS_PER_TOKEN)
+
+
+def fewest_tokens(texts: Iterable[str]) -> int:
+    """A number of tokens that lines with these texts have at least, found without reading them."""
+    lengths = [length for text in texts if (length := len(text.strip()))]
+    return int(sum(lengths) / ASCII_PER_TOKEN) + LEAST_OF_LINE * len(lengths)
+
+
+def line_tokens(line: Line) -> int:
+    """Tokens of a line among others."""
+    return tokens(line.encoded) - MESSAGE_TOKENS + 1
 
 
 def portions(lines: Sequence[Line], room: int) -> list[tuple[Line, ...]]:
     """The lines in portions of at most `room` tokens. Raises `ModelTooLong` where no talk fits."""
     if room < LEAST_ROOM:
         raise ModelTooLong
-    sizes = [tokens(line.encoded()) - MESSAGE_TOKENS + 1 for line in lines]
+    sizes = list(map(line_tokens, lines))
     made: list[tuple[Line, ...]] = []
     begin = end = 0
     while end < len(lines):
@@ -48,6 +60,9 @@ def longest_line(room: int) -> int:
 
 def bounded(known: Background, room: int) -> Background:
     """The background, its texts cut to a common length where all of them together take more than `room` tokens."""
+    most = max(1, room // (2 * MESSAGE_TOKENS))  # of pairs that can fit
+    known = replace(known, patient=known.patient[:most], chat=known.chat[-most:], sections=known.sections[:most])
+    known = _cut(known, int(room * ASCII_PER_TOKEN) + 1)  # so that no more is looked at than can fit
     longest = max((len(text) for text in _texts(known)), default=0)
     while longest > 64 and sum(map(tokens, _texts(known))) > room:
         longest //= 2

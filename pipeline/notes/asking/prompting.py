@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from pipeline.notes.asking.prompt_file import Prompt
@@ -23,6 +23,7 @@ from pipeline.types import Utterance
 LONGEST_NAME = 60  # characters of a sender or of a field of the patient's
 ESCAPED: Final = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>[]{}&|`"}
 INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+PLANES: Final = (range(0x20000), range(0xE0000, 0xE1000))  # that have invisible characters, beside two for private use
 _LANGUAGE: Final = re.compile(r"([a-z]{2,3})(?:-(hans|hant|latn|cyrl|arab))?(?:-([a-z]{2}))?(?![^-])")
 UNKNOWN_LANGUAGE: Final = "the language of the transcript"
 JOINERS: Final = "\u200c\u200d"  # scripts of Asia need them
@@ -63,10 +64,12 @@ class Line:
     number: int
     item: Utterance
     text: str
+    encoded: str = field(repr=False)  # as the model sees it
 
-    def encoded(self) -> str:
-        """The line as the model sees it."""
-        return encoded({"n": self.number, "who": self.item.role.value, "text": self.text})
+    @classmethod
+    def of(cls, number: int, item: Utterance, text: str) -> "Line":
+        """The line with this text."""
+        return cls(number, item, text, encoded({"n": number, "who": item.role.value, "text": text}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ def ask(
             "form": _form(by_problem, codes),
             "sections": "\n".join(_section(one, request) for one in sections),
             "background": _tagged("background", _background(request.background)),
-            "transcript": _tagged("transcript", [line.encoded() for line in lines]),
+            "transcript": _tagged("transcript", [line.encoded for line in lines]),
             "portion": LAST_PORTION.format(number=portion[0], count=portion[1]) if portion[1] > 1 else "",
         }
     )
@@ -114,7 +117,7 @@ def numbered(items: Iterable[Utterance], longest: int) -> list[Line]:
     lines: list[Line] = []
     for number, item in enumerate((one for one in items if one.text.strip()), 1):
         text = item.text.strip()
-        lines += [Line(number, item, text[begin : begin + longest]) for begin in range(0, len(text), longest)]
+        lines += [Line.of(number, item, text[begin : begin + longest]) for begin in range(0, len(text), longest)]
     return lines
 
 
@@ -169,16 +172,20 @@ def _object(properties: JsonSchema) -> JsonSchema:
 
 def _escaped(value: object) -> object:
     if isinstance(value, str):
-        plain = "".join(" " if _is_invisible(letter) else letter for letter in value)
-        return plain.replace("\\", "/").translate(ESCAPED)
+        return _UNSEEN.sub(" ", value).replace("\\", "/").translate(ESCAPED)
     if isinstance(value, dict):
         return {str(_escaped(key)): _escaped(member) for key, member in value.items()}
     return value
 
 
-def _is_invisible(letter: str) -> bool:
-    """Whether a character shows nothing and steers something: controls, directions, halves of pairs; not joiners."""
-    return unicodedata.category(letter) in INVISIBLE and letter not in JOINERS
+def _unseen() -> re.Pattern[str]:
+    """Characters that show nothing and steer something: controls, directions, halves of pairs; not joiners."""
+    letters = (chr(code) for plane in PLANES for code in plane)
+    unseen = [one for one in letters if unicodedata.category(one) in INVISIBLE and one not in JOINERS]
+    return re.compile(f"[{''.join(map(re.escape, unseen))}\U000f0000-\U0010ffff]")
+
+
+_UNSEEN: Final = _unseen()
 
 
 def _tagged(name: str, lines: Sequence[str]) -> str:

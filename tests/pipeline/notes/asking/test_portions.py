@@ -1,5 +1,6 @@
 """Long talks in portions, and their answers in one note."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,15 @@ from hypothesis import strategies as st
 from pipeline.errors import ModelTooLong
 from pipeline.notes.asking.answering import MOST_SENTENCES
 from pipeline.notes.asking.merging import MOST_IN_SECTION, Merging
-from pipeline.notes.asking.portions import MESSAGE_TOKENS, bounded, longest_line, portions, tokens
+from pipeline.notes.asking.portions import (
+    MESSAGE_TOKENS,
+    bounded,
+    fewest_tokens,
+    line_tokens,
+    longest_line,
+    portions,
+    tokens,
+)
 from pipeline.notes.asking.prompting import numbered
 from pipeline.notes.note import NoteSentence
 from pipeline.notes.request import Background
@@ -27,7 +36,13 @@ def test_every_line_is_in_a_portion_and_no_portion_is_too_large(lengths: list[in
     covered = [line for portion in made for line in portion]
     assert sorted(set(map(id, covered))) == sorted(map(id, lines))
     for portion in made:
-        assert sum(tokens(line.encoded()) - MESSAGE_TOKENS for line in portion) <= room
+        assert sum(tokens(line.encoded) - MESSAGE_TOKENS for line in portion) <= room
+
+
+@given(st.lists(st.text(max_size=80), max_size=20), st.integers(1, 60))
+def test_no_line_has_fewer_tokens_than_its_length_tells(texts: list[str], longest: int) -> None:
+    items = [replace(item, text=text) for item, text in zip(talk(*["P: x"] * len(texts)), texts, strict=True)]
+    assert fewest_tokens(texts) <= sum(map(line_tokens, numbered(items, longest)))
 
 
 def test_a_talk_that_fits_is_one_portion() -> None:
@@ -67,6 +82,13 @@ def test_of_too_many_messages_the_latest_stay() -> None:
     cut = bounded(known, 1000)
     assert cut.chat
     assert cut.chat[-1] == ("", "message 4999")
+
+
+def test_of_a_background_of_any_size_no_more_is_left_than_may_fit() -> None:
+    pairs = tuple((f"name {n}", "value") for n in range(50_000))
+    cut = bounded(Background(patient=pairs, chat=pairs, sections=pairs, context="\u54b3" * 2_000_000), 4_000)
+    assert len(cut.context) <= 4_000
+    assert max(map(len, (cut.patient, cut.chat, cut.sections))) <= 4_000 / MESSAGE_TOKENS / 2
 
 
 def test_a_section_is_ready_when_every_portion_is_past_it() -> None:
