@@ -4,7 +4,7 @@ breaks off asked for again from there. What it writes is checked by whoever aske
 
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -36,6 +36,7 @@ from pipeline.types import Utterance
 SYSTEMS: Final = {system.value: system for system in System}  # of billing codes
 MARGIN = 0.05  # share of the context that stays free, because tokens are only estimated
 LONGEST_BACKOFF_S = 30.0
+LONGEST_DRAFT_S = 60.0  # that a draft may take: soon there is another
 CHARACTERS_PER_TOKEN = 16  # of an answer at most, thoughts included
 LEAST_CHARACTERS = 200_000  # of an answer that are read in any case
 
@@ -73,6 +74,8 @@ class ModelWriter:
         self._options = options
         self._jitter = jitter
         self._slots = anyio.Semaphore(options.concurrency)
+        # Who is not pressing takes one of these, too, so that a place is left for who is.
+        self._lesser_slots = anyio.Semaphore(max(1, options.concurrency - 1))
 
     async def write(self, request: NoteRequest, items: Sequence[Utterance]) -> AsyncGenerator[NoteUpdate]:
         """See `NoteWriter`. Raises `ModelError`, `TranscriptTooShort`.
@@ -84,7 +87,8 @@ class ModelWriter:
             raise ModelTooLong
         if not _has_words(items, max(1, request.least_words)):
             raise TranscriptTooShort
-        deadline = anyio.current_time() + self._options.budget_s
+        budget_s = min(self._options.budget_s, LONGEST_DRAFT_S) if request.draft else self._options.budget_s
+        deadline = anyio.current_time() + budget_s
         task = await anyio.to_thread.run_sync(self._task, request, items, deadline)
         *others, last = range(len(task.portions))
         await self._answer_all(task, others)
@@ -144,10 +148,8 @@ class ModelWriter:
         tries = 0
         while not task.is_answered(number):
             before = task.told(number)
-            with _until(task.deadline):
-                await self._slots.acquire()
             try:
-                async with aclosing(self._try(task, number)) as sections:
+                async with self._slot(task), aclosing(self._try(task, number)) as sections:
                     async for section in sections:
                         task.add(number, section)
                         yield
@@ -159,9 +161,18 @@ class ModelWriter:
                 failure = exc
             else:
                 return
-            finally:
-                self._slots.release()
             await self._wait(task, failure, tries)
+
+    @asynccontextmanager
+    async def _slot(self, task: "_Task") -> AsyncGenerator[None]:
+        """A place among the requests at the same time. Raises `ModelTimeout` where none is free in time."""
+        pressing = task.request.pressing and not task.request.draft
+        async with AsyncExitStack() as held:
+            with _until(task.deadline):
+                for slots in (self._slots,) if pressing else (self._lesser_slots, self._slots):
+                    await slots.acquire()
+                    held.callback(slots.release)
+            yield
 
     async def _try(self, task: "_Task", number: int) -> AsyncGenerator[AnsweredSection]:
         """One request about the sections of a portion that are missing."""

@@ -168,7 +168,7 @@ class Drafting:
             items = tuple(transcript.items)
             async with self._turn:
                 stored = await self._notes.write(
-                    live.row.options, items, intake, writer=self._notes.drafter, pressing=False
+                    live.row.options, items, intake, writer=self._notes.drafter, draft=True
                 )
             if stored.note is None:  # too little was said so far
                 continue

@@ -116,10 +116,13 @@ class Notes:
         *,
         writer: str = "",
         pressing: bool = True,
+        draft: bool = False,
     ) -> StoredNote:
         """The note, or why there is none: a failed note never fails the transcript."""
         stored = StoredNote(absence=FAILED)
-        async with aclosing(self.writing(options, items, intake, writer=writer, pressing=pressing)) as updates:
+        async with aclosing(
+            self.writing(options, items, intake, writer=writer, pressing=pressing, draft=draft)
+        ) as updates:
             async for update in updates:
                 if isinstance(update, StoredNote):
                     stored = update
@@ -133,14 +136,15 @@ class Notes:
         *,
         writer: str = "",
         pressing: bool = True,
+        draft: bool = False,
     ) -> AsyncGenerator[Written]:
         """As `write`, section by section.
 
         `writer`: "embedded" or "model"; empty: the model where there is one. `pressing`: whether a talk has ended and
-        waits for it; else it is written behind such notes.
+        waits for it; else it is written behind such notes. `draft`: of a talk that goes on; never pressing.
         """
         try:
-            request = self._request(options, intake, pressing)
+            request = replace(self._request(options, intake), pressing=pressing and not draft, draft=draft)
         except NoteError as exc:  # an own template that is there no more
             yield StoredNote(absence=Failure(code=exc.code, message=str(exc)))
             return
@@ -203,7 +207,7 @@ class Notes:
             return [self._embedded]
         return [self._model, self._embedded] if self._fallback else [self._model]
 
-    def _request(self, options: EncounterOptions, intake: Intake, pressing: bool) -> NoteRequest:
+    def _request(self, options: EncounterOptions, intake: Intake) -> NoteRequest:
         """Raises `UnknownTemplate`."""
         return NoteRequest(
             template=choose_template(self.templates, options.template or self.default_template),
@@ -212,7 +216,6 @@ class Notes:
             split_by_problem=options.split_by_problem,
             least_words=options.least_words,
             background=background(intake),
-            pressing=pressing,
         )
 
 

@@ -35,6 +35,7 @@ class NoteRequest:
     least_words: int = SHORTEST_TRANSCRIPT  # of talk
     background: Background = field(default_factory=Background)
     pressing: bool = True  # whether a talk has ended and waits for its note; else somebody asks for one, or a draft
+    draft: bool = False  # of a talk that goes on: it is never pressing, and may take less time
 
 
 NoteUpdate: TypeAlias = NoteSection | Note

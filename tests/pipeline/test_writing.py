@@ -425,6 +425,53 @@ async def test_no_more_requests_than_allowed_run_at_the_same_time() -> None:
     assert model.most_at_once == 2
 
 
+class HangingModel(ListModel):
+    """Answers what is asked for in German, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(note_text())
+        self.hang_twice = anyio.Event()
+
+    async def answer(self, asked: Asked, *, most_tokens: int) -> AsyncGenerator[str]:
+        async with aclosing(super().answer(asked, most_tokens=most_tokens)) as pieces:
+            async for piece in pieces:
+                if "in this language: de" not in asked.messages[0].text:
+                    if self.at_once == 2:
+                        self.hang_twice.set()
+                    await anyio.sleep_forever()
+                yield piece
+
+
+@pytest.mark.parametrize("lesser", [replace(REQUEST, pressing=False), replace(REQUEST, draft=True)])
+async def test_notes_that_are_asked_for_leave_a_place_to_the_note_of_a_talk_that_ended(lesser: NoteRequest) -> None:
+    model = HangingModel()
+    writer = ModelWriter(model, PROMPT, replace(QUICK, concurrency=3))
+    pressing = replace(REQUEST, language="de")
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(updates, writer, VISIT, lesser)
+        with anyio.fail_after(60):
+            await model.hang_twice.wait()
+        assert isinstance((await updates(writer, request=pressing))[-1], Note)
+        assert len(model.asked) == 3
+        tasks.cancel_scope.cancel()
+    assert isinstance((await updates(writer, request=replace(lesser, language="de")))[-1], Note)  # all places are free
+
+
+async def test_where_one_request_runs_at_a_time_all_share_it() -> None:
+    model = ListModel(note_text())
+    writer = ModelWriter(model, PROMPT, replace(QUICK, concurrency=1))
+    for request in (REQUEST, replace(REQUEST, pressing=False), replace(REQUEST, draft=True)):
+        assert isinstance((await updates(writer, request=request))[-1], Note)
+
+
+async def test_a_draft_waits_less_long_for_a_busy_server() -> None:
+    options = replace(QUICK, budget_s=600)
+    busy = ModelBusy(retry_after_s=100)
+    with pytest.raises(ModelBusy):
+        await written(busy, note_text(), options=options, request=replace(REQUEST, draft=True))
+
+
 async def test_a_note_that_nobody_waits_for_frees_its_place() -> None:
     model = ListModel(note_text())
     writer = ModelWriter(model, PROMPT, replace(QUICK, concurrency=1))

@@ -85,9 +85,9 @@ async def test_nothing_is_written_before_anything_was_said_and_too_little_makes_
             intake: Intake,
             *,
             writer: str,
-            pressing: bool,
+            draft: bool,
         ) -> StoredNote:
-            assert not pressing
+            assert draft
             asked.append(len(items))
             return StoredNote(absence=Failure(code="transcript_too_short", message="Too short."))
 
