@@ -29,6 +29,8 @@ _QUOTATION: Final = re.compile(r'["“„«]([^"“”„«»]+)["”“»]')
 _CLAUSE_END: Final = re.compile(r"[.:;!?]")
 LONGEST_TITLE = 200  # characters; longer ones are no titles
 LEAST_SUPPORT_UNKNOWN = 0.4  # in a language whose small words are not known, so that they count as content
+LONGEST_ITEM = 120_000  # characters of an item that are looked at: two hours of talk
+MOST_CITED = 64  # items of a sentence that are looked at
 NEAR = 3  # items before and behind a cited one in which what a sentence lacks is looked for
 MOST_QUESTIONS = 4  # one behind another that one reply answers
 OPPOSITES: Final = tuple(
@@ -80,11 +82,12 @@ class Checker:
         self, items: Sequence[Utterance], *, language: str = "en", unsupported: Unsupported = Unsupported.DROP
     ) -> None:
         """`language`: the tag of the note's language. Items may come in any order."""
-        self._items = sorted(items, key=lambda item: (item.start, item.end))
+        self._items = sorted(map(_bounded, items), key=lambda item: (item.start, item.end))
         self._places = {item.id: place for place, item in enumerate(self._items)}
         self._lexicon = lexicon(primary_language(language))
         self._unsupported = unsupported
         self._heard: dict[int, _Heard] = {}
+        self._said: dict[int, Claims] = {}
         self._one_speaker = len({_speaker(item) for item in items}) <= 1  # nobody could tell who spoke
 
     def check(self, section: NoteSection) -> Checked:
@@ -133,7 +136,7 @@ class Checker:
     def _check(self, sentence: NoteSentence, family: bool) -> NoteSentence:
         """The sentence with its citations put in order, and with its faults."""
         claim = _Claim.of(_plain(sentence.text), self._lexicon)
-        cited = sorted({self._places[item] for item in sentence.items if item in self._places})
+        cited = sorted({self._places[item] for item in sentence.items if item in self._places})[:MOST_CITED]
         if not cited or not claim.text:
             return replace(sentence, text=claim.text, items=(), faults=(Fault.UNCITED,))
         if len(cited) > MOST_ITEMS:
@@ -181,7 +184,7 @@ class Checker:
 
     def _heard_at(self, place: int) -> "_Heard":
         """What an item says; what it asks is read in the light of the reply."""
-        said = heard(self._items[place], self._lexicon)
+        said = self._say(place)
         if not said.question:
             return _Heard(said)
         reply = self._reply(place)
@@ -192,6 +195,12 @@ class Checker:
         answered = in_light_of(said, tokens_of(self._items[reply].text, self._lexicon), self._lexicon)
         return _Heard(answered, reply, answered is not said)
 
+    def _say(self, place: int) -> Claims:
+        """What an item says by itself."""
+        if place not in self._said:
+            self._said[place] = heard(self._items[place], self._lexicon)
+        return self._said[place]
+
     def _reply(self, place: int) -> int | None:
         """Where the other one answers: behind this item, or behind further questions of the same speaker."""
         asking = self._items[place]
@@ -199,7 +208,7 @@ class Checker:
             item = self._items[other]
             if self._one_speaker or _speaker(item) != _speaker(asking):
                 return other
-            if not heard(item, self._lexicon).question:
+            if not self._say(other).question:
                 return None
         return None
 
@@ -322,6 +331,10 @@ def _pairs_agree(said: frozenset[tuple[str, str]], heard: Iterable[frozenset[tup
     spoken = frozenset[tuple[str, str]]().union(*heard)
     behind = {word for _, word in spoken}
     return all(pair in spoken or pair[1] not in behind for pair in said)
+
+
+def _bounded(item: Utterance) -> Utterance:
+    return replace(item, text=item.text[:LONGEST_ITEM]) if len(item.text) > LONGEST_ITEM else item
 
 
 def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Final
@@ -105,14 +105,22 @@ def claims(text: str, lexicon: Lexicon) -> Claims:
 
 def heard(item: Utterance, lexicon: Lexicon) -> Claims:
     """What an item says, sentence by sentence. A question at its end waits in `question` for its reply."""
-    told: list[Claims] = []
     sentences = _sentences(item, lexicon)
+    read: dict[tuple[str, ...], Claims] = {}  # what is said twice, or looked at as a reply, too, is read once
+
+    def said(tokens: Sequence[str]) -> Claims:
+        key = tuple(tokens)
+        if key not in read:
+            read[key] = _claims(key, lexicon)
+        return read[key]
+
+    told: list[Claims] = []
     for (tokens, asks), following in zip_longest(sentences, sentences[1:]):
         if not asks:
-            told.append(_claims(tokens, lexicon))
+            told.append(said(tokens))
             continue
-        asking = _asking(tokens, lexicon)
-        told.append(in_light_of(asking, following[0], lexicon) if following else asking)
+        asking = _asking(tokens, said(tokens))
+        told.append(_answered(asking, said(tokens), following[0], said, lexicon) if following else asking)
     return replace(_together(told), question=told[-1].question if sentences and sentences[-1][1] else ())
 
 
@@ -121,13 +129,24 @@ def in_light_of(asking: Claims, reply: Sequence[str], lexicon: Lexicon) -> Claim
 
     A plain yes affirms what was asked and a plain no denies it; any other reply leaves it open.
     """
-    asked = _claims(asking.question, lexicon).content
+
+    def read(tokens: Sequence[str]) -> Claims:
+        return _claims(tokens, lexicon)
+
+    return _answered(asking, read(asking.question), reply, read, lexicon)
+
+
+def _answered(
+    asking: Claims, question: Claims, reply: Sequence[str], read: Callable[[Sequence[str]], Claims], lexicon: Lexicon
+) -> Claims:
+    """As `in_light_of`, where the question was read before."""
+    asked = question.content
     said = [word for word in reply if word not in MARKS]
     if not said:
         yes_no = lexicon is not ENGLISH or is_yes_no(asking.question[lead_length(asking.question) :])
         return replace(asking, asked=asked - asking.affirmed - asking.denied) if yes_no else asking
     agreed = not lexicon.yes.isdisjoint(said[:2])
-    more = _claims(reply, lexicon).content - asked  # "no, just a little when I eat" is no plain no
+    more = read(reply).content - asked  # "no, just a little when I eat" is no plain no
     refused = not more and any(lexicon.denies(word) for word in said)
     turned = lexicon.yes.intersection(said) and lexicon.no.intersection(said)
     if turned or agreed == refused or any(lexicon.denies(word) for word in asking.question):
@@ -287,9 +306,8 @@ def _sentences(item: Utterance, lexicon: Lexicon) -> list[tuple[Sequence[str], b
     return [*found, (sentence, False)] if sentence else found
 
 
-def _asking(tokens: Sequence[str], lexicon: Lexicon) -> Claims:
+def _asking(tokens: Sequence[str], named: Claims) -> Claims:
     """What a question says by itself: it names things, and says nothing of them."""
-    named = _claims(tokens, lexicon)
     return replace(
         named,
         affirmed=frozenset(),

@@ -5,7 +5,9 @@ The same checks serve every writer: they look at the text of a sentence and of t
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import Final
 
 from pipeline.notes.english.wording import (
@@ -154,10 +156,16 @@ def _held(evidence: Iterable[_Evidence]) -> frozenset[str]:
 def _fewest(missing: frozenset[str], evidence: Sequence[_Evidence], most: int) -> list[_Evidence]:
     """The smallest set of items that holds all that is missing, the earliest where there are several."""
     useful = _undominated(evidence, missing)
+    bits = {word: 1 << place for place, word in enumerate(missing)}
+    all_bits = (1 << len(bits)) - 1
+    held = [sum(bits[word] for word in one.holds & missing) for one in useful]
+    sizes = sorted((one.bit_count() for one in held), reverse=True)
     for count in range(most + 1 if missing else 1):
-        for chosen in combinations(useful, count):
-            if missing <= _held(chosen):
-                return list(chosen)
+        if sum(sizes[:count]) < len(bits):
+            continue  # not even the richest could
+        for places in combinations(range(len(useful)), count):
+            if reduce(or_, (held[place] for place in places), 0) == all_bits:
+                return [useful[place] for place in places]
     return _greediest(missing, useful, most)
 
 

@@ -34,6 +34,7 @@ def stances(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
     """
     heading = _heading(tokens, lexicon) if written else 0
     denied_later = frozenset(_denied_later(tokens)) if written else frozenset[int]()
+    replies = _replies(tokens, lexicon)
     stance, distance, thing = Stance.AFFIRMED, 0, 0
     for at, word in enumerate(tokens):
         before = stance
@@ -42,7 +43,7 @@ def stances(tokens: Sequence[str], lexicon: Lexicon, *, written: bool = False) -
         elif word in lexicon.turning or _begins_anew(word, tokens[at + 1 : at + 3], lexicon):
             stance = Stance.AFFIRMED
         elif lexicon.denies(word):
-            stance, distance = _denied(tokens, at, stance, lexicon), 0
+            stance, distance = _denied(tokens, at, stance, lexicon, opens=at <= replies), 0
         elif stance is Stance.AFFIRMED and _supposes(tokens, at, lexicon):
             stance, distance = Stance.SUPPOSED, 0
         elif stance is Stance.OPEN and word in lexicon.pronouns and not written:
@@ -88,14 +89,19 @@ def _begins_anew(word: str, following: Sequence[str], lexicon: Lexicon) -> bool:
     return bool(following) and (following[0] in lexicon.subjects or " ".join(following) in lexicon.persons)
 
 
-def _denied(tokens: Sequence[str], at: int, stance: Stance, lexicon: Lexicon) -> Stance:
+def _replies(tokens: Sequence[str], lexicon: Lexicon) -> int:
+    """Length of the yes and no at the beginning."""
+    replying = lexicon.yes | lexicon.no
+    return next((at for at, word in enumerate(tokens) if word not in MARKS and word not in replying), len(tokens))
+
+
+def _denied(tokens: Sequence[str], at: int, stance: Stance, lexicon: Lexicon, *, opens: bool) -> Stance:
     """The stance behind a negation: a "no" that only replies denies nothing that follows, two leave it open."""
     if stance is Stance.DENIED and lexicon.denies(tokens[at - 1]):
         return Stance.OPEN
     if at and tokens[at - 1] in lexicon.conditions:  # "if not, come back"
         return stance
     following = tokens[at + 1] if at + 1 < len(tokens) else ""
-    opens = all(word in MARKS or word in lexicon.yes or word in lexicon.no for word in tokens[:at])
     opens = opens or tokens[at - 1] in lexicon.turning
     if opens and tokens[at] in lexicon.no and following in (",", "."):
         return Stance.AFFIRMED

@@ -1,11 +1,14 @@
 """Which sentences of a note may stand, whoever wrote them."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.notes.evidence.checking import Checked, Checker, Unsupported
+from pipeline.notes.evidence.checking import LONGEST_ITEM, Checked, Checker, Unsupported
 from pipeline.notes.note import NoteSection, NoteSentence, Topic
+from pipeline.types import Utterance
 from tests.pipeline.notes.talk import general, talk, unmarked, visit, without_roles
 
 VISIT = talk(
@@ -38,6 +41,11 @@ def faults(text: str, *items: str, language: str = "en-US") -> tuple[str, ...]:
 
 def checked(one: NoteSentence, unsupported: Unsupported = Unsupported.DROP) -> Checked:
     return Checker(VISIT, unsupported=unsupported).check(section(one))
+
+
+def checked_in(items: Sequence[Utterance], one: NoteSentence) -> tuple[NoteSentence, ...]:
+    left = Checker(items).check(section(one)).section
+    return left.sentences if left else ()
 
 
 @pytest.mark.parametrize(
@@ -298,6 +306,31 @@ def test_a_heading_names_only_what_was_said_below_it() -> None:
     left = Checker(VISIT).check(section(*told)).section
     assert left is not None
     assert [one.problem for one in left.sentences] == ["Sore throat", "", ""]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_of_an_item_only_as_much_is_looked_at_as_anybody_says(language: str) -> None:
+    (item,) = talk(f"P: Ibuprofen. {'m' * LONGEST_ITEM}. Paracetamol.")
+    checker = Checker([item], language=language)
+    assert checker.faults(sentence("Ibuprofen.", item.id)) == ()
+    assert checker.faults(sentence("Paracetamol.", item.id)) != ()
+
+
+def test_of_a_sentence_that_cites_everything_the_fewest_items_are_kept() -> None:
+    items = talk("P: I have a cough.", "P: And a fever.", *(f"P: Word{n}." for n in range(1_000)))
+    cited = [item.id for item in items]
+    (kept,) = checked_in(items, sentence("Reports a cough and a fever.", *cited))
+    assert kept.items == (items[0].id, items[1].id)
+    unsound = sentence(" ".join(f"Word{n}" for n in range(900, 960)), *cited)
+    assert checked_in(items, unsound) == ()
+
+
+def test_a_question_that_is_asked_again_is_read_with_the_reply_that_it_then_has() -> None:
+    (item,) = talk("P: Any cough? No. Any fever? Yes. Any cough? No. Any pain? Yes.")
+    checker = Checker([item])
+    assert checker.faults(sentence("Denies cough.", item.id)) == ()
+    assert checker.faults(sentence("Reports a fever.", item.id)) == ()
+    assert checker.faults(sentence("Reports a cough.", item.id))[:1] == ("polarity",)
 
 
 def test_control_characters_and_line_breaks_leave_a_sentence() -> None:

@@ -1,5 +1,7 @@
 """What a sentence may rest on."""
 
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,22 @@ def test_the_earliest_of_equal_items_is_cited() -> None:
 def test_the_reply_is_cited_although_it_holds_no_word() -> None:
     items = talk("D: Do you have any chest pain?", "P: No.")
     assert cite("Denies chest pain.", items, always=("1",)) == ("0", "1")
+
+
+@given(st.lists(st.lists(st.sampled_from(VOCABULARY), max_size=4), max_size=6))
+def test_no_fewer_items_would_do(held: list[list[str]]) -> None:
+    items = talk(*(f"P: {' '.join(words_held)}." for words_held in held))
+    sentence = " ".join(VOCABULARY)
+    cited = cite(sentence, items)
+    all_held = content(" ".join(item.text for item in items)) & content(sentence)
+    enough = [
+        [item.id for item in chosen]
+        for count in range(5)
+        for chosen in combinations(items, count)
+        if all_held <= content(" ".join(item.text for item in chosen))
+    ]
+    if enough:
+        assert list(cited) == enough[0]
 
 
 def test_never_more_than_four_items_are_cited() -> None:
