@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from server.auth import Authenticator
 from server.catalogue import Catalogue
+from server.computing import Computing
 from server.connections import Connections
 from server.described import Described
 from server.editing import Editing
@@ -68,6 +69,7 @@ class Apis:
     authenticator: Authenticator
     tokens: Tokens
     procedures: Mapping[str, str]  # the operator's CPT codes
+    computing: Computing
     metrics: Metrics
     stopping: anyio.Event  # no more requests are taken
 
@@ -103,7 +105,7 @@ class Apis:
             whip_limits(self.settings),
             [ice_server_link(read_ice_server(server)) for server in self.settings.webrtc.ice_servers],
         )
-        exports = NoteExports(self.encounters, self.editing, self.procedures)
+        exports = NoteExports(self.encounters, self.editing, self.procedures, self.computing)
         return [
             *TokenRoutes(self.encounters, self.tokens, reception).endpoints(),
             *events.endpoints(),
@@ -111,7 +113,7 @@ class Apis:
             *EncounterRoutes(self.encounters, self.catalogue, reception).endpoints(),
             *AudioRoutes(self.playback, reception, send_timeout_s=send_timeout_s).endpoints(),
             *EditingRoutes(self.editing, reception).endpoints(),
-            *NoteExportRoutes(exports, reception, program=self.version).endpoints(),
+            *NoteExportRoutes(exports, reception, self.computing, program=self.version).endpoints(),
             *whip.endpoints(),
         ]
 
@@ -144,6 +146,7 @@ class Apis:
             read_specialties(config_directory() / "specialties.toml", self.encounters.notes.templates),
             self._reception("soapnoteapi"),
             procedures=self.procedures,
+            computing=self.computing,
             send_timeout_s=self.settings.limits.send_timeout_s,
             stopping=self.stopping,
         ).endpoints()

@@ -26,6 +26,7 @@ from server.apis import Apis
 from server.auth import Authenticator
 from server.catalogue import Catalogue
 from server.closing import Closing
+from server.computing import Computing
 from server.connections import Connections
 from server.cors import Pages
 from server.deliveries.sending import Deliveries
@@ -112,6 +113,7 @@ class Server:
         self._keyring = open_keyring(settings)
         self._blobs = open_blobs(settings)
         self._procedures = load_procedures(settings.notes.cpt_file)
+        self._computing = Computing()
         self._tenants = Tenants(self._reader, time.monotonic)
         self._patients = Patients(self._reader, self._writer, self._keyring, time.time)
         self._quotas = Quotas(self._tenants, settings.quotas, self.metrics, now=time.time, steady=time.monotonic)
@@ -133,6 +135,7 @@ class Server:
             self._executors,
             self.metrics,
             time.time,
+            self._computing,
             self._tracer,
         )
         self._closing = Closing(self._encounters, self._studio, self._blobs, self._deliveries, self._executors)
@@ -276,6 +279,7 @@ class Server:
             authenticator=authenticator,
             tokens=tokens,
             procedures=self._procedures,
+            computing=self._computing,
             metrics=self.metrics,
             stopping=self.stopping,
             segments=self._segments,

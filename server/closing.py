@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
 
+import msgspec
 from sqlalchemy import Connection
 
 from pipeline.errors import AudioTooLong, AudioTooShort, LanguageUnsupported, NoSpeech
@@ -83,7 +84,9 @@ class Closing:
 
     async def conclude(self, row: EncounterRow, failure: Failure | None, items: Sequence[Utterance]) -> None:
         """Say the last word, whoever is at work on it, and put into the outbox, with it, who is to be told."""
-        seal, at = self._encounters.seal(row), self._studio.now()
+        seal = self._encounters.seal(row)
+        foreseen = await self._foreseen(row, seal, items)
+        at = self._studio.now()
 
         def operation(connection: Connection) -> int:
             sql.conclude(connection, row.id, at, failure)
@@ -97,6 +100,8 @@ class Closing:
                 intake=intake,
                 expires_at=self._encounters.expires_at(connection, over),
             )
+            if (note, intake) == (foreseen.note, foreseen.intake):
+                view = msgspec.structs.replace(view, coding=foreseen.coding, summary=foreseen.summary)
             return self._deliveries.enqueue(connection, seal, view)
 
         self._encounters.under_way.over(row.id)
@@ -105,6 +110,15 @@ class Closing:
         await self._encounters.completed(row.id)
         if to_deliver:
             await self._executors.tell(DELIVER, row.id)
+
+    async def _foreseen(self, row: EncounterRow, seal: Seal, items: Sequence[Utterance]) -> EncounterView:
+        """What will be told of the encounter, as far as it takes long to work out."""
+
+        def query(connection: Connection) -> EncounterView:
+            note, intake = sql.get_note(connection, seal, row.id), sql.get_intake(connection, seal, row.id)
+            return EncounterView(row=row, items=tuple(items), note=note, intake=intake)
+
+        return await self._deliveries.foresee(seal, await self._studio.reader.read(query))
 
     async def archive_audio(self, encounter: str) -> None:
         """Move the chunk log into blobs: written outside the transaction that then drops the rows."""

@@ -6,6 +6,7 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from pipeline.notes.beside.coding import Coding
 from pipeline.notes.note import Note
 from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.speakers import Speaker
@@ -274,6 +275,8 @@ class EncounterView(msgspec.Struct, frozen=True, kw_only=True):
     note: StoredNote | None = None
     intake: Intake = NOTHING
     expires_at: float | None = None  # seconds since 1970: when it goes; None: it is not over
+    coding: Coding | None = None  # of the note, where it was worked out beforehand
+    summary: str | None = None  # for the patient, likewise
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import anyio.to_thread
 import msgspec
 
 from pipeline.notes.beside.coding import Coding, code_visit
 from pipeline.notes.beside.icd10 import shipped_catalogue
 from pipeline.types import Utterance
+from server.computing import Computing
 from server.domain import Caller, EncounterRow, NoteVersion, Review
 from server.editing import Editing
 from server.encounters import Encounters
@@ -28,11 +28,14 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 class NoteExports:
     """See the module. One per process. Every method raises `NotFound`."""
 
-    def __init__(self, encounters: Encounters, editing: Editing, procedures: Mapping[str, str]) -> None:
+    def __init__(
+        self, encounters: Encounters, editing: Editing, procedures: Mapping[str, str], computing: Computing
+    ) -> None:
         """`procedures`: the operator's CPT codes."""
         self._encounters = encounters
         self._editing = editing
         self._procedures = procedures
+        self._computing = computing
 
     async def version(self, caller: Caller, encounter: str, number: int) -> NoteVersion:
         """One version."""
@@ -42,7 +45,7 @@ class NoteExports:
         """One version with the billing codes that were spoken, or are suggested for what it names."""
         version = await self._editing.note(caller, encounter, number)
         items = await self._encounters.items(await self._encounters.owned(caller, encounter))
-        return version, await anyio.to_thread.run_sync(self._code, version, items)
+        return version, await self._computing.run(self._code, version, items)
 
     async def exported(self, caller: Caller, encounter: str, number: int) -> Exported:
         """One version with what is behind it."""

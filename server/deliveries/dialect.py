@@ -20,6 +20,10 @@ class Dialect(Protocol):
 
     name: str
 
+    def foreseen(self, view: EncounterView) -> EncounterView:
+        """The same with what takes long to work out of it, so that `completed` is quick: a transaction waits for it."""
+        ...
+
     def completed(self, view: EncounterView, extra: Mapping[str, str]) -> Message | None:
         """That an encounter is over; None where this façade tells nobody of it. `extra`: what its client asked for."""
         ...

@@ -11,9 +11,10 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from pipeline.errors import AuscultError
+from server.computing import Computing
 from server.deliveries.dialect import Dialect
 from server.deliveries.policy import ATTEMPT_S, State, Verdict, verdict
-from server.domain import EncounterView
+from server.domain import Callback, EncounterRow, EncounterView
 from server.errors import StoreUnavailable
 from server.executors import Executors
 from server.metrics import Metrics
@@ -47,6 +48,7 @@ class Deliveries:
         executors: Executors,
         metrics: Metrics,
         now: Callable[[], float],
+        computing: Computing,
         tracer: Tracer = NO_TRACES,
     ) -> None:
         self.pending = 0  # deliveries to be made, of all processes, when it was last looked
@@ -58,6 +60,7 @@ class Deliveries:
         self._executors = executors
         self._metrics = metrics
         self._now = now
+        self._computing = computing
         self._tracer = tracer
         self._running = False
         self._sending: set[str] = set()  # deliveries on their way
@@ -68,6 +71,17 @@ class Deliveries:
         """Something was put into the outbox."""
         self._changed.set()
 
+    async def foresee(self, seal: Seal, view: EncounterView) -> EncounterView:
+        """An encounter that will soon be over, with what takes long to work out of it for those who are to be told.
+
+        To be called before the transaction in which `enqueue` is: all writing waits for that one.
+        """
+        wanted = await self._reader.read(partial(_wanted, seal=seal, row=view.row))
+        for name in dict.fromkeys(name for name, _ in wanted):
+            if (dialect := self._dialects.get(name)) is not None:
+                view = await self._computing.run(dialect.foreseen, view)
+        return view
+
     def enqueue(self, connection: Connection, seal: Seal, view: EncounterView) -> int:
         """Put in what is to be told of an encounter that is over, once; returns how many deliveries.
 
@@ -76,10 +90,8 @@ class Deliveries:
         row = view.row
         if sql.has(connection, row.id):
             return 0
-        wanted = sql.callbacks(connection, seal, row.id)
-        hooks = sql.webhook_dialects(connection, row.tenant_id) if row.options.kept else []
         count = 0
-        for name, callback in [*((name, None) for name in hooks), *wanted.items()]:
+        for name, callback in _wanted(connection, seal, row):
             dialect = self._dialects.get(name)
             message = dialect.completed(view, {} if callback is None else callback.extra) if dialect else None
             if message is not None:
@@ -206,3 +218,9 @@ async def send(
     signing = [] if hook is None else hook.signing(at)
     headers = {"Content-Type": "application/json", **dialect.headers(signing, delivery, at, body)}
     return await outgoing.post(url, body, headers, timeout_s=ATTEMPT_S)
+
+
+def _wanted(connection: Connection, seal: Seal, row: EncounterRow) -> list[tuple[str, Callback | None]]:
+    """In which dialects the end is to be told: to the tenant's webhooks (None), and where it was asked for."""
+    hooks = sql.webhook_dialects(connection, row.tenant_id) if row.options.kept else []
+    return [*((name, None) for name in hooks), *sql.callbacks(connection, seal, row.id).items()]

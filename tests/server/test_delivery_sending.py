@@ -10,9 +10,11 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, insert, update
 
 from bench.receiver import Got, answering, hanging, in_turn, receiving
+from server.computing import Computing
 from server.deliveries.dialect import Message
 from server.deliveries.sending import AT_ONCE_PER_TENANT, Deliveries
 from server.domain import Callback, EncounterOptions, EncounterRow, EncounterView, Stage, State, StreamSpec
@@ -53,6 +55,9 @@ class Stumbling(AuscultDialect):
     """One with a fault of ours."""
 
     name = "stumbling"
+
+    def foreseen(self, view: EncounterView) -> EncounterView:
+        return replace(view, summary="foreseen")
 
     def headers(self, secrets: Sequence[str], delivery: str, at: float, body: bytes) -> dict[str, str]:
         raise ZeroDivisionError
@@ -132,6 +137,7 @@ async def office(engine: Engine, *, creeps: float = 0.0) -> AsyncIterator[Office
         Alone(EXECUTOR, lambda topic, about: None),
         Metrics(),
         now,
+        Computing(),
     )
     async with anyio.create_task_group() as storing:
         storing.start_soon(writer.run)
@@ -155,6 +161,16 @@ async def test_one_that_cannot_be_sent_ends_no_other(engine: Engine) -> None:
             ("auscult", "a", "pending", "address_refused"),
             ("auscult", "b", "delivered", None),
         }
+
+
+async def test_what_takes_long_is_worked_out_for_those_alone_who_will_be_told(engine: Engine) -> None:
+    async with office(engine) as here:
+        await here.tenant("a", "http://127.0.0.1/", "stumbling")
+        await here.tenant("b", "http://127.0.0.1/")
+        for tenant, summary in (("a", "foreseen"), ("b", None)):
+            seal, wrapped = here.keyring.new("0" * 24)
+            view = EncounterView(row=done("0" * 24, tenant, wrapped))
+            assert (await here.deliveries.foresee(seal, view)).summary == summary
 
 
 async def test_of_each_tenant_a_few_are_on_their_way_and_no_other_waits(engine: Engine) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.notes.beside.rendering import markdown, plain_text
+from server.computing import Computing
 from server.domain import Caller
 from server.endpoints import Content, Endpoint, Header, Parameter
 from server.facades.auscult import editing_convert, schema
@@ -31,10 +31,11 @@ DOCUMENTS = [
 class NoteExportRoutes:
     """See the module."""
 
-    def __init__(self, exports: NoteExports, reception: Reception, *, program: str) -> None:
+    def __init__(self, exports: NoteExports, reception: Reception, computing: Computing, *, program: str) -> None:
         """`program`: the version of this server."""
         self._exports = exports
         self._reception = reception
+        self._computing = computing
         self._program = program
 
     def endpoints(self) -> list[Endpoint]:
@@ -67,7 +68,8 @@ class NoteExportRoutes:
     async def summary(self, request: Request) -> Response:
         """What a version says, in plain language for who was treated."""
         caller, encounter, number = await self._asked(request)
-        return answer(convert.summary(await self._exports.version(caller, encounter, number)))
+        version = await self._exports.version(caller, encounter, number)
+        return answer(await self._computing.run(convert.summary, version))
 
     async def codes(self, request: Request) -> Response:
         """Billing codes: those that were spoken, and suggestions for what a version names; each is checked."""
@@ -84,15 +86,14 @@ class NoteExportRoutes:
             "Vary": "Accept",
             "X-Content-Type-Options": "nosniff",
         }
-        if form == convert.JSON:
-            version = await self._exports.version(caller, encounter, number)
-            return answer(editing_convert.note_version(version), headers=headers)
         if form == convert.FHIR:
             body = await self._fhir(caller, encounter, number)
             return Response(body, headers=headers, media_type=convert.MEDIA_TYPES[form])
         version = await self._exports.version(caller, encounter, number)
+        if form == convert.JSON:
+            return await self._computing.run(lambda: answer(editing_convert.note_version(version), headers=headers))
         write = plain_text if form == convert.TEXT else markdown
-        text = write(convert.the_note(version), convert.about(version))
+        text = await self._computing.run(write, convert.the_note(version), convert.about(version))
         return Response(text, headers=headers, media_type=f"{convert.MEDIA_TYPES[form]}; charset=utf-8")
 
     async def _fhir(self, caller: Caller, encounter: str, number: int) -> bytes:
@@ -110,7 +111,7 @@ class NoteExportRoutes:
                 program=self._program,
             )
 
-        return await anyio.to_thread.run_sync(write)
+        return await self._computing.run(write)
 
     async def _asked(self, request: Request) -> tuple[Caller, str, int]:
         """Who asks, for which version. Its token may stand in the address: browsers save files from there."""

@@ -20,10 +20,14 @@ class SoapNoteDialect:
         """`procedures`: the operator's CPT codes."""
         self._procedures = procedures
 
+    def foreseen(self, view: EncounterView) -> EncounterView:
+        """With billing codes and the patient's summary, where the note is to have them."""
+        return convert.foreseen(view, self._procedures) if _is_told(view) else view
+
     def completed(self, view: EncounterView, extra: Mapping[str, str]) -> Message | None:
         """`note.generated` with the whole note, or `note.failed`; nothing of notes that were made of text."""
         row = view.row
-        if row.options.api != convert.API or not row.options.recording:
+        if not _is_told(view):
             return None
         failed = convert.failure(view)
         told = schema.Notification(
@@ -51,3 +55,7 @@ class SoapNoteDialect:
         for name, secret in zip(signatures, secrets, strict=False):
             headers[name] = hmac.new(secret.encode(), f"{stamp}.".encode() + body, "sha256").hexdigest()
         return headers
+
+
+def _is_told(view: EncounterView) -> bool:
+    return view.row.options.api == convert.API and view.row.options.recording

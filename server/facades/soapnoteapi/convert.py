@@ -326,10 +326,28 @@ def note(view: EncounterView, procedures: Mapping[str, str] = NO_PROCEDURES) -> 
         if extra.transcript:
             answer.diarized_transcript = [said(item) for item in items]
     if extra.billing_codes:
-        answer.billing_codes = billing_codes(written, items, procedures)
+        answer.billing_codes = billing_codes(view.coding or _coding(written, view, procedures))
     if extra.patient_summary:
-        answer.patient_summary = "" if written is None else patient_summary(written)
+        answer.patient_summary = _summary(written) if view.summary is None else view.summary
     return answer
+
+
+def foreseen(view: EncounterView, procedures: Mapping[str, str] = NO_PROCEDURES) -> EncounterView:
+    """With what takes long to work out for `note`."""
+    extra, written = msgspec.convert(view.intake.extra, Extra), None if view.note is None else view.note.note
+    return msgspec.structs.replace(
+        view,
+        coding=_coding(written, view, procedures) if extra.billing_codes else None,
+        summary=_summary(written) if extra.patient_summary else None,
+    )
+
+
+def _coding(written: Note | None, view: EncounterView, procedures: Mapping[str, str]) -> coding.Coding:
+    return coding.code_visit(written, chronological(view.items), shipped_catalogue(), procedures)
+
+
+def _summary(written: Note | None) -> str:
+    return "" if written is None else patient_summary(written)
 
 
 def _message_of(failure: Failure | None) -> str | UnsetType:
@@ -376,14 +394,11 @@ def said(item: Utterance) -> schema.Said:
     return schema.Said(speaker=item.role, start=item.start_ms / 1000, end=item.end_ms / 1000, text=item.text)
 
 
-def billing_codes(
-    written: Note | None, items: Sequence[Utterance], procedures: Mapping[str, str] = NO_PROCEDURES
-) -> schema.BillingCodes:
+def billing_codes(visit: coding.Coding) -> schema.BillingCodes:
     """Codes that were spoken, and those of ICD-10-CM that are suggested for what the note names.
 
     A suggestion that a claim cannot carry as it stands is left out: clients of this API bill what they read.
     """
-    visit = coding.code_visit(written, items, shipped_catalogue(), procedures)
     fit = [each for each in visit.icd10 if each.origin is Origin.SPOKEN or each.verified]
     return schema.BillingCodes(
         icd10=[_code(each) for each in fit],

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 import anyio
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import AuscultError, NoteError
+from server.computing import Computing
 from server.domain import Caller, StoredNote
 from server.encounters import Encounters
 from server.endpoints import EVENTS, FORM, Content, Endpoint, Facade, Method, Parameter
@@ -42,6 +42,7 @@ class SoapNoteApi:
         reception: Reception,
         *,
         procedures: Mapping[str, str],
+        computing: Computing,
         send_timeout_s: float,
         stopping: anyio.Event,
     ) -> None:
@@ -53,6 +54,7 @@ class SoapNoteApi:
         self._specialties = specialties
         self._reception = reception
         self._procedures = procedures
+        self._computing = computing
         self._send_timeout_s = send_timeout_s
         self._stopping = stopping
 
@@ -155,7 +157,7 @@ class SoapNoteApi:
         if not convert.is_over(row):
             return answer(convert.processing(row))
         view = await self._encounters.read(caller, row.id)
-        return answer(await anyio.to_thread.run_sync(convert.status, view, self._procedures))
+        return answer(await self._computing.run(convert.status, view, self._procedures))
 
     async def note(self, request: Request) -> Response:
         """A note, of a recording or of text."""
@@ -163,7 +165,7 @@ class SoapNoteApi:
         view = await self._encounters.read(caller, convert.note_id(request.path_params["note"]))
         if view.row.options.api != convert.API:
             raise NotFound
-        return answer(await anyio.to_thread.run_sync(convert.note, view, self._procedures))
+        return answer(await self._computing.run(convert.note, view, self._procedures))
 
     async def write(self, request: Request) -> Response:
         """The note of a text, once it is written and stored."""
@@ -175,7 +177,7 @@ class SoapNoteApi:
         view = await self._encounters.view(caller, opened)
         if (failed := convert.failure(view)) is not None:
             raise NoNote(failed.code, failed.message)
-        return answer(await anyio.to_thread.run_sync(convert.note, view, self._procedures))
+        return answer(await self._computing.run(convert.note, view, self._procedures))
 
     async def stream(self, request: Request) -> Response:
         """The note of a text bit by bit, as Server-Sent Events. It is stored nowhere."""
@@ -192,7 +194,8 @@ class SoapNoteApi:
     async def summarise(self, request: Request) -> Response:
         """Several visits at a glance, made of what the request holds; stored nowhere."""
         await self._transcripts.check(await self._reception.caller(request))
-        return answer(convert.visits(await self._reception.read(request, schema.VisitSummaryRequest, MAX_BODY_BYTES)))
+        wanted = await self._reception.read(request, schema.VisitSummaryRequest, MAX_BODY_BYTES)
+        return answer(await self._computing.run(convert.visits, wanted))
 
     async def _asked(self, request: Request) -> tuple[Caller, Asked]:
         caller = await self._reception.caller(request)

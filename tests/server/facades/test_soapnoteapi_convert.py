@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from pipeline.errors import InvalidTemplate, LanguageUnsupported, NoteLanguageUnsupported, Overloaded
+from pipeline.notes.beside.coding import code_visit
+from pipeline.notes.beside.icd10 import shipped_catalogue
 from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.templates import read_templates
 from pipeline.types import Role, Utterance
@@ -300,7 +302,7 @@ def test_codes_are_those_that_were_spoken_and_those_suggested_for_what_the_note_
         sentences=(NoteSentence(text="Hypertension. Right ankle sprain.", items=()),),
         topics=(Topic.ASSESSMENT,),
     )
-    codes = convert.billing_codes(replace(NOTE, sections=(assessed,)), items)
+    codes = convert.billing_codes(code_visit(replace(NOTE, sections=(assessed,)), items, shipped_catalogue()))
     assert [(each.code, each.description, each.origin, each.verified) for each in codes.icd10] == [
         ("J20.9", "Acute bronchitis, unspecified", "spoken", True),
         ("Z99.99", "That is J20.9, ICD-10 code Z99.99.", "spoken", False),
@@ -309,7 +311,7 @@ def test_codes_are_those_that_were_spoken_and_those_suggested_for_what_the_note_
     assert (codes.icd10[2].score, codes.icd10[2].problem) == (1.0, "Hypertension")
     assert [(each.code, each.verified) for each in codes.cpt] == [("99213", False)]
     assert "unverified" in codes.notices[-1]
-    licensed = convert.billing_codes(None, items, {"99213": "A visit"})
+    licensed = convert.billing_codes(code_visit(None, items, shipped_catalogue(), {"99213": "A visit"}))
     assert [(each.description, each.verified) for each in licensed.cpt] == [("A visit", True)]
     assert not any("unverified" in notice for notice in licensed.notices)
 
@@ -390,6 +392,23 @@ def test_a_webhook_tells_of_recordings_of_this_api_alone() -> None:
     told = json.loads(message.body)
     assert told["data"] == json.loads(msgspec.json.encode(convert.note(view())))
     assert (told["event"], told["created_at"]) == ("note.generated", "1970-01-01T00:00:00.500Z")
+
+
+def test_what_was_foreseen_is_told_and_not_worked_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialect, plain = SoapNoteDialect(), view(billing_codes=True, patient_summary=True)
+    foreseen = dialect.foreseen(plain)
+    expected = dialect.completed(plain, {})
+    assert expected is not None
+    assert "billing_codes" in json.loads(expected.body)["data"]
+    monkeypatch.delattr("pipeline.notes.beside.coding.code_visit")
+    monkeypatch.delattr(convert, "patient_summary")
+    assert dialect.completed(foreseen, {}) == expected
+
+
+def test_nothing_is_foreseen_that_is_not_told() -> None:
+    dialect = SoapNoteDialect()
+    for untold in (view(), view(recording=False, billing_codes=True, patient_summary=True)):
+        assert dialect.foreseen(untold) == untold
 
 
 def test_a_failed_note_is_told_without_data() -> None:
