@@ -112,7 +112,7 @@ class Apis:
             *RecordingRoutes(self.encounters, self.recordings, self.transcripts, reception).endpoints(),
             *EncounterRoutes(self.encounters, self.catalogue, reception).endpoints(),
             *AudioRoutes(self.playback, reception, send_timeout_s=send_timeout_s).endpoints(),
-            *EditingRoutes(self.editing, reception).endpoints(),
+            *EditingRoutes(self.editing, reception, self.computing).endpoints(),
             *NoteExportRoutes(exports, reception, self.computing, program=self.version).endpoints(),
             *whip.endpoints(),
         ]

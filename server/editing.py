@@ -176,6 +176,12 @@ class Editing:
         await self._record(caller, Action.READ, encounter)
         return found
 
+    async def amends(self, row: EncounterRow, version: NoteVersion) -> bool:
+        """Whether a version was made of one that was approved of, however often it was edited in between."""
+        seal = self._encounters.seal(row)
+        query = partial(notes.amends, seal=seal, encounter=row.id, stored=version.stored)
+        return await self._studio.reader.read(query)
+
     async def write_note(self, caller: Caller, encounter: str, wishes: NoteWishes) -> NoteVersion:
         """Write the note again, from what was said as it stands now.
 
@@ -240,9 +246,8 @@ class Editing:
             after = edited(before, row, edit, at, self._encounters.notes.templates)
             if after.edited_from != number:
                 return notes.replace(connection, seal, encounter, number, after)
-            for other in notes.versions(connection, seal, encounter):
-                if other.stored.edited_from == number:
-                    raise Conflict(f"Version {number} was edited before, as version {other.version}: edit that one.")
+            if (other := notes.edit_of(connection, seal, encounter, number)) is not None:
+                raise Conflict(f"Version {number} was edited before, as version {other}: edit that one.")
             return notes.add(connection, seal, encounter, after, at)
 
         return await self._change(caller, row, change)

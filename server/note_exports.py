@@ -8,10 +8,9 @@ from pipeline.notes.beside.coding import Coding, code_visit
 from pipeline.notes.beside.icd10 import shipped_catalogue
 from pipeline.types import Utterance
 from server.computing import Computing
-from server.domain import Caller, EncounterRow, NoteVersion, Review
+from server.domain import Caller, EncounterRow, NoteVersion
 from server.editing import Editing
 from server.encounters import Encounters
-from server.errors import NotFound
 from server.intake import Patient
 
 
@@ -49,10 +48,7 @@ class NoteExports:
 
     async def exported(self, caller: Caller, encounter: str, number: int) -> Exported:
         """One version with what is behind it."""
-        versions = {each.version: each for each in await self._editing.notes(caller, encounter)}
-        version = versions.get(number)
-        if version is None:
-            raise NotFound("There is no such version of the note.")
+        version = await self._editing.note(caller, encounter, number)
         row = await self._encounters.owned(caller, encounter)
         sections = () if version.stored.note is None else version.stored.note.sections
         cited = {item for section in sections for sentence in section.sentences for item in sentence.items}
@@ -61,14 +57,8 @@ class NoteExports:
             version=version,
             patient=(await self._encounters.intake(row)).patient,
             items=tuple(item for item in await self._encounters.items(row) if item.id in cited),
-            amends=amends(versions, version),
+            amends=await self._editing.amends(row, version),
         )
 
     def _code(self, version: NoteVersion, items: Sequence[Utterance]) -> Coding:
         return code_visit(version.stored.note, items, shipped_catalogue(), self._procedures)
-
-
-def amends(versions: Mapping[int, NoteVersion], version: NoteVersion) -> bool:
-    """Whether a version was made of one that was approved of, however often it was edited in between."""
-    before = versions.get(version.stored.edited_from)
-    return before is not None and (before.stored.review is Review.APPROVED or amends(versions, before))

@@ -464,7 +464,8 @@ def put_note(connection: Connection, seal: Seal, encounter: str, note: StoredNot
     """Store the note (or why there is none). Writing it again replaces it: the closing job may run twice."""
     connection.execute(delete(t.notes).where(t.notes.c.encounter_id == encounter, t.notes.c.version == 1))
     sealed = seal.seal("note/1", _encode(note))
-    connection.execute(insert(t.notes).values(encounter_id=encounter, version=1, created_at=at, sealed=sealed))
+    values = {"encounter_id": encounter, "version": 1, "created_at": at, "sealed": sealed}
+    connection.execute(insert(t.notes).values(**values, edited_from=note.edited_from))
 
 
 def get_note(connection: Connection, seal: Seal, encounter: str) -> StoredNote | None:

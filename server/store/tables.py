@@ -115,6 +115,7 @@ notes = Table(
     Column("version", Integer, primary_key=True),
     Column("created_at", Float, nullable=False),
     Column("sealed", LargeBinary, nullable=False),  # JSON of the note
+    Column("edited_from", Integer),  # version; 0: none; NULL: stored before this column was, and only the note says it
 )
 
 blobs = Table(

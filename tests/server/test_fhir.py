@@ -16,7 +16,6 @@ from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from server.domain import EncounterOptions, EncounterRow, NoteVersion, Review, Stage, State, StoredNote
 from server.fhir import EVIDENCE, XHTML, document, section_code
 from server.intake import Patient
-from server.note_exports import amends
 from tests.pipeline.notes.talk import general, visit
 
 ITEMS = visit("P: I take 400 mg of ibuprofen.", "D: Your blood pressure is 120 over 80.")
@@ -142,18 +141,6 @@ def test_the_patient_is_who_the_client_says() -> None:
     )
     unknown = resource(made(patient=Patient(gender="see chart", birth_date="in May")), "Patient")
     assert not {"gender", "birthDate"} & set(unknown)
-
-
-def test_an_amendment_has_an_approved_version_behind_it() -> None:
-    def version(number: int, before: int, review: Review) -> NoteVersion:
-        return NoteVersion(
-            version=number, created_at=0.0, stored=StoredNote(note=NOTE, review=review, edited_from=before), tag=""
-        )
-
-    chain = [version(1, 0, Review.APPROVED), version(2, 1, Review.DRAFT), version(3, 2, Review.DRAFT)]
-    alone = version(4, 0, Review.APPROVED)
-    versions = {each.version: each for each in (*chain, alone)}
-    assert [amends(versions, each) for each in (*chain, alone)] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.computing import Computing
 from server.domain import Caller, NoteVersion
 from server.editing import Editing
 from server.endpoints import Content, Endpoint, Header, Method, Parameter
@@ -32,9 +33,10 @@ EDITS = (400, 404, 412, 413)
 class EditingRoutes:
     """See the module."""
 
-    def __init__(self, editing: Editing, reception: Reception) -> None:
+    def __init__(self, editing: Editing, reception: Reception, computing: Computing) -> None:
         self._editing = editing
         self._reception = reception
+        self._computing = computing
 
     def endpoints(self) -> list[Endpoint]:
         speakers, consent = Content(schema.SpeakerSummary), Content(schema.ConsentState)
@@ -157,7 +159,7 @@ class EditingRoutes:
         """All versions of the note, the oldest first."""
         caller, encounter = await self._asked(request)
         found = await self._editing.notes(caller, encounter)
-        return answer(schema.NoteVersions(versions=[convert.note_version(each) for each in found]))
+        return await self._computing.run(lambda: answer(convert.note_versions(found)))
 
     async def write(self, request: Request) -> Response:
         """Write the note again, as a new version: with another template or style, or since speakers were corrected."""

@@ -17,6 +17,9 @@ MAX_SECTIONS = 100
 MAX_SENTENCES = 1_000  # of a section
 MAX_TITLE = 1_000  # characters of a title
 MAX_TEXT = 100_000  # characters of a section, or a sentence
+MAX_ITEMS = 100  # that a sentence names
+MAX_NOTE_SENTENCES = 5_000  # of all sections
+MAX_NOTE_BYTES = 500_000  # of text, likewise
 
 
 def etag(tag: str) -> str:
@@ -122,6 +125,11 @@ def note_version(found: NoteVersion) -> schema.NoteVersion:
     return told
 
 
+def note_versions(found: Sequence[NoteVersion]) -> schema.NoteVersions:
+    """All versions, whole."""
+    return schema.NoteVersions(versions=[note_version(each) for each in found])
+
+
 def drafted(stored: StoredNote) -> schema.DraftedNote:
     """A draft, whole."""
     assert stored.note is not None
@@ -141,7 +149,11 @@ def _sections(wanted: Sequence[schema.EditedSection]) -> tuple[NoteSection, ...]
         raise BadRequest(f"There are more than {MAX_SECTIONS} sections.")
     if len({section.key for section in wanted}) < len(wanted):
         raise BadRequest("Two sections have the same key.")
-    return tuple(_section(section) for section in wanted)
+    sections = tuple(_section(section) for section in wanted)
+    texts = [sentence.text for section in sections for sentence in section.sentences]
+    if len(texts) > MAX_NOTE_SENTENCES or sum(len(text.encode()) for text in texts) > MAX_NOTE_BYTES:
+        raise BadRequest(f"A note has at most {MAX_NOTE_SENTENCES} sentences, of {MAX_NOTE_BYTES} bytes together.")
+    return sections
 
 
 def _section(wanted: schema.EditedSection) -> NoteSection:
@@ -152,6 +164,8 @@ def _section(wanted: schema.EditedSection) -> NoteSection:
     sentences = wanted.sentences or [schema.EditedSentence(text=wanted.text)]
     if len(sentences) > MAX_SENTENCES or any(not 0 < len(each.text) <= MAX_TEXT for each in sentences):
         raise BadRequest(f"A section has at most {MAX_SENTENCES} sentences of 1 to {MAX_TEXT} characters.")
+    if any(len(each.items) > MAX_ITEMS for each in sentences):
+        raise BadRequest(f"A sentence names at most {MAX_ITEMS} items.")
     return NoteSection(
         key=wanted.key,
         title=wanted.title,

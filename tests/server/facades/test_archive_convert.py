@@ -1,5 +1,6 @@
 """Lists, captions, corrections and notes: our own bytes ⇄ domain values."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,22 @@ def test_nobody_approves_of_a_note_that_there_is_not() -> None:
 def test_a_version_that_is_no_number_is_not_found(number: str) -> None:
     with pytest.raises(NotFound):
         editing_convert.version_number(number)
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentences", "characters", "items", "fits"),
+    [
+        (5, 1_000, 1, 100, True),
+        (6, 900, 1, 0, False),  # too many sentences
+        (5, 1, 100_000, 0, True),
+        (6, 1, 90_000, 0, False),  # too much text
+        (1, 1, 1, 101, False),
+        (1, 1_001, 1, 0, False),
+        (101, 1, 1, 0, False),
+    ],
+)
+def test_a_note_has_a_size(sections: int, sentences: int, characters: int, items: int, fits: bool) -> None:
+    sentence = schema.EditedSentence(text="x" * characters, items=["i"] * items)
+    edited = [schema.EditedSection(key=f"K{at}", title="", sentences=[sentence] * sentences) for at in range(sections)]
+    with nullcontext() if fits else pytest.raises(BadRequest):
+        editing_convert.note_edit(schema.NotePatch(sections=edited))
