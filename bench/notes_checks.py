@@ -146,7 +146,7 @@ def _numbers(noted: str, said: str) -> Share:
     counted, heard = numbers(words(clean(noted))), numbers(words(clean(said)))
     raw = frozenset(re.findall(r"\d+", said))
     right = sum(often for number, often in counted.items() if number in heard or number in raw)
-    return Share(kept=right, of=counted.total())
+    return Share(kept=right, of=sum(counted.values()))
 
 
 def _kept(wanted: frozenset[str], noted: frozenset[str]) -> float | None:

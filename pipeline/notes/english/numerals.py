@@ -46,7 +46,9 @@ UNITS = {
     "kilogram": "kg",
     "kilograms": "kg",
 }
-CONVERTED = NUMBER_WORDS.union(UNITS, ["percent", "over", "out"])  # tokens without any of these stay as they are
+MEASURING = frozenset({*UNITS, "percent", "over", "out"})  # what may belong to the number before it
+OPENINGS = NUMBER_WORDS | {"a"}  # what a number in words may begin with: "a hundred"
+CONVERTED = NUMBER_WORDS | MEASURING  # tokens without any of these stay as they are
 AFTER_A_LONE_ONE = frozenset({*UNITS, *UNITS.values(), "percent"})  # "one" stays a word elsewhere: "no one", "this one"
 
 
@@ -61,6 +63,10 @@ def digits(tokens: Sequence[str]) -> list[str]:
     converted: list[str] = []
     at = 0
     while at < len(tokens):
+        if lower[at] not in OPENINGS and "-" not in lower[at]:
+            converted.append(tokens[at])
+            at += 1
+            continue
         end = _run_end(lower, at)
         value = _value(lower[at:end]) if end > at and not _is_lone_one(lower, at, end) else None
         if value is not None and _may_be_two(lower, at, end):
@@ -187,6 +193,8 @@ def _in_pairs(words: Sequence[str]) -> int | None:
 
 def _join_measures(tokens: list[str]) -> list[str]:
     """Fractions, per cent and metric units behind a number in digits."""
+    if MEASURING.isdisjoint([token.lower() for token in tokens]):
+        return tokens
     joined: list[str] = []
     at = 0
     while at < len(tokens):

@@ -4,7 +4,6 @@ Cleaned text is a tuple of tokens: words as they were said (numbers in digits) a
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -222,8 +221,8 @@ def _recurring(words: Sequence[str]) -> list[int]:
     places: list[int] = []
     last: dict[str, int] = {}
     for at, word in enumerate(words):
-        before = last.get(word, -1)
-        if before >= 0 and at - before <= LONGEST_STUTTER + 1:
+        before = last.get(word, len(words))
+        if 0 <= at - before <= LONGEST_STUTTER + 1 and word not in MARKS:
             places.append(before)
         last[word] = at
     return sorted(places)
@@ -299,9 +298,9 @@ def negations(lower_words: Iterable[str]) -> int:
     return sum(map(is_negation, lower_words))
 
 
-def numbers(lower_words: Iterable[str]) -> Counter[str]:
-    """Every number said, also those that stayed in words."""
-    return Counter(list(chain.from_iterable(map(_numbers_of, lower_words))))
+def numbers(lower_words: Iterable[str]) -> dict[str, int]:
+    """Every number said and how often, also those that stayed in words."""
+    return _counted(chain.from_iterable(map(_numbers_of, lower_words)))
 
 
 @lru_cache(WORDS_KEPT)
@@ -309,9 +308,17 @@ def _numbers_of(word: str) -> tuple[str, ...]:
     return tuple(_NUMBER.findall(word)) or ((word,) if word in NUMBER_WORDS else ())
 
 
-def sides(lower_words: Iterable[str]) -> Counter[str]:
-    """Left, right, both."""
-    return Counter([word for word in lower_words if word in SIDES])
+def sides(lower_words: Iterable[str]) -> dict[str, int]:
+    """Left, right, both, and how often."""
+    return _counted([word for word in lower_words if word in SIDES])
+
+
+def _counted(each: Iterable[str]) -> dict[str, int]:
+    """As a `Counter`, which takes longer to make than a few words take to count."""
+    counts: dict[str, int] = {}
+    for one in each:
+        counts[one] = counts.get(one, 0) + 1
+    return counts
 
 
 def carries_content(word: str) -> bool:

@@ -81,6 +81,8 @@ def cite(sentence_text: str, candidates: Sequence[Utterance], *, always: Collect
 
 def cite_wording(sentence: Wording, candidates: Mapping[str, Wording], always: Collection[str] = ()) -> tuple[str, ...]:
     """As `cite`, for texts that were looked at before: candidates by id, in spoken order."""
+    if len(candidates) == 1:
+        return tuple(one for one, said in candidates.items() if one in always or sentence.content & said.content)
     evidence = [
         _Evidence(order, item, sentence.content & said.content) for order, (item, said) in enumerate(candidates.items())
     ]

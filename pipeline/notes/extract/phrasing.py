@@ -140,7 +140,7 @@ def is_unfinished(said: Sequence[str]) -> bool:
 
 def _is_idiom(said: Sequence[str]) -> bool:
     """Whether words mean something else when they are told of somebody: "I want to say 3 weeks"."""
-    return any(list(said[at : at + 3]) == ["want", "to", "say"] for at in range(len(said) - 2))
+    return "say" in said and any(list(said[at : at + 3]) == ["want", "to", "say"] for at in range(len(said) - 2))
 
 
 def keeps_meaning(source: Sequence[str], rewritten: Sequence[str]) -> bool:
@@ -199,7 +199,7 @@ def tidy(text: str) -> str:
 
 
 def _spelled(text: str) -> str:
-    return " ".join(_spelled_word(word) for word in text.split(" "))
+    return " ".join(map(_spelled_word, text.split(" ")))
 
 
 @lru_cache(WORDS_KEPT)

@@ -48,6 +48,8 @@ ARRAYS: Final = (
 HINTS: Final = tuple(Cue)
 ANSWERS: Final = tuple(Answer)
 ROLES: Final = tuple(Role)
+PLACE_OF_ROLE: Final = {role: place for place, role in enumerate(ROLES)}
+PLACE_OF_ANSWER: Final = {answer: place for place, answer in enumerate(ANSWERS)}
 FIRST_PERSON: Final = frozenset({"i", "i'm", "i've", "my", "me"})
 SECOND_PERSON: Final = frozenset({"you", "you're", "you've", "your"})
 KINDS: Final = (len(ROLES), len(ANSWERS) + 1, PARTS)
@@ -108,6 +110,8 @@ class SectionWeights:
 
     def places(self, said: Sequence[str]) -> frozenset[int]:
         """The places of the terms of these words among those that have weights."""
+        if not said:
+            return frozenset()
         index = self.terms
         return frozenset(map(index.__getitem__, index.keys() & terms(said)))
 
@@ -198,8 +202,8 @@ def _circumstances(seen: Sequence[Hinted]) -> Matrix:
     passages = [one.passage for one in seen]
     answers = [each.answer if isinstance(each, Exchange) else None for each in passages]
     kinds = [
-        np.array([ROLES.index(each.role) for each in passages]),
-        np.array([len(ANSWERS) if answer is None else ANSWERS.index(answer) for answer in answers]),
+        np.array([PLACE_OF_ROLE[each.role] for each in passages]),
+        np.array([len(ANSWERS) if answer is None else PLACE_OF_ANSWER[answer] for answer in answers]),
         np.array([min(PARTS - 1, int(each.position * PARTS)) for each in passages]),
     ]
     chosen = [np.eye(count, dtype=np.float32)[kind] for kind, count in zip(kinds, KINDS, strict=True)]
@@ -216,7 +220,7 @@ def _measures(one: Hinted) -> tuple[float, ...]:
         passage.position,
         passage.role is Role.DOCTOR and passage.position > LATE,
         one.examining,
-        any(map(FIGURE, one.said)),
+        any(map(FIGURE, one.own)) or any(map(FIGURE, one.question)),
         not FIRST_PERSON.isdisjoint(one.own),
         not SECOND_PERSON.isdisjoint(one.own),
     )

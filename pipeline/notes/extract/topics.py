@@ -55,12 +55,15 @@ def place(passages: Iterable[Passage], *, dictated: bool = False) -> list[Placed
 def _of_talk(seen: Sequence[Hinted], scores: Matrix) -> Iterator[Placed]:
     before: Topic | None = None
     for order, (one, likely) in enumerate(zip(seen, scores.tolist(), strict=True)):
-        rule = _by_rules(one, before) if _is_sentence(one) else None
+        is_sentence = _is_sentence(one)
+        rule = _by_rules(one, before) if is_sentence else None
         before = rule.topic if rule is not None else None
+        if not is_sentence:
+            continue
         following = seen[order + 1] if order + 1 < len(seen) else None
         if following is not None and is_set_right(one, following):
             continue
-        if _is_sentence(one) and (place := decided(one, rule, dict(zip(SECTIONS, likely, strict=True)))) is not None:
+        if (place := decided(one, rule, dict(zip(SECTIONS, likely, strict=True)))) is not None:
             yield _placed(one, place, rule, order)
 
 
