@@ -37,6 +37,8 @@ SPOKEN_NO: Final = frozenset(
     {"i don't", "i haven't", "i'm not", "i didn't", "i wasn't", "it doesn't", "i do not", "i have not", "i am not",
      "i did not", "not at all"}
 )  # fmt: skip
+OPENS_YES: Final = YES | SPOKEN_YES
+OPENS_NO: Final = NO | SPOKEN_NO
 REPLY_LEADS: Final = word_set("well oh so okay and gosh actually honestly oh")
 # Words that only repeat a yes or no. What is not here (or in the question) makes a reply more than that.
 AGREEING: Final = word_set(
@@ -92,10 +94,12 @@ class Exchange:
     question_items: tuple[str, ...]
     reply_items: tuple[str, ...]
     position: float  # 0 at the beginning of the talk, 1 at its end
+    asked: tuple[str, ...]  # the words of the question, in lower case
+    replied: tuple[str, ...]  # the same of the reply
 
     @property
     def words(self) -> tuple[str, ...]:
-        return (*words(self.question), *words(self.reply))
+        return self.asked + self.replied
 
     @property
     def role(self) -> Role:
@@ -154,16 +158,18 @@ def _is_contradicted(unit: Unit, reply: Unit) -> bool:
         return False
     opening = unit.words[lead_length(unit.words) :][:1]
     about_patient = SECOND_PERSON.intersection(unit.words) or BARE_DENIALS.intersection(opening)
+    if not about_patient:
+        return False
     found = cues(unit.words)
     shown = found[Cue.RESULT] and (found[Cue.IMAGING] or found[Cue.LAB])
-    if not about_patient or shown or found[Cue.INTENT] or found[Cue.DUTY] or found[Cue.CONDITIONAL]:
+    if shown or found[Cue.INTENT] or found[Cue.DUTY] or found[Cue.CONDITIONAL]:
         return False
     said = reply.words
     if said[0] in TAKING_BACK and len(said) > 1:
         said = said[1:]
     if not negations(unit.words):
         return _polarity(said) is Answer.NO or said[0] == "not"
-    if said[0] in NO | YES:
+    if said[0] in NO or said[0] in YES:
         return not _only_agrees(said)
     return said[0] in HALF_DENIALS or said is not reply.words
 
@@ -218,9 +224,9 @@ def agreed_answer(question: Sequence[str], said: Sequence[str]) -> Answer:
 def _polarity(said: Sequence[str]) -> Answer:
     """What the first words of a reply say."""
     openings = {" ".join(said[:length]) for length in (1, 2, 3)}
-    if openings & (NO | SPOKEN_NO):
+    if not OPENS_NO.isdisjoint(openings):
         return Answer.NO
-    return Answer.YES if openings & (YES | SPOKEN_YES) else Answer.OTHER
+    return Answer.OTHER if OPENS_YES.isdisjoint(openings) else Answer.YES
 
 
 def _answered(questions: Sequence[Unit], reply: Sequence[Unit]) -> Iterator[Passage]:
@@ -295,9 +301,12 @@ def _without_answer(unit: Unit) -> Unit:
 
 def _exchange(unit: Unit, question: tuple[str, ...], reply: Sequence[Unit], answer: Answer) -> Iterator[Passage]:
     """The exchange, or the bare reply where both were spoken in too many items to be cited."""
+    told = tuple(token for one in reply for token in one.tokens)
     exchange = Exchange(
         question=question,
-        reply=tuple(token for one in reply for token in one.tokens),
+        reply=told,
+        asked=tuple(words(question)),
+        replied=tuple(words(told)),
         answer=answer,
         question_items=unit.items,
         reply_items=tuple(dict.fromkeys(item for one in reply for item in one.items)),

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.notes.english.cues import Cue, cues
-from pipeline.notes.english.wording import words
 from pipeline.notes.extract.exchanges import Exchange, Passage
 from pipeline.notes.extract.placing import Found
 from pipeline.types import Role
@@ -33,7 +32,7 @@ def hinted(passages: Iterable[Passage]) -> list[Hinted]:
     examining = False
     for passage in passages:
         if isinstance(passage, Exchange):
-            own, question = tuple(words(passage.reply)), tuple(words(passage.question))
+            own, question = passage.replied, passage.asked
         else:
             own, question = passage.words, ()
         asked = cues(question)

@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.notes.english.cues import Cue, cues
 from pipeline.notes.english.questions import lead_length
 from pipeline.notes.english.vocabulary import word_set
-from pipeline.notes.english.wording import SIDES, words
+from pipeline.notes.english.wording import SIDES
 from pipeline.notes.extract.exchanges import Answer, Exchange, Passage
 from pipeline.notes.extract.placing import EXAM_FROM, FIRST_PERSON, Found, Place, has
 from pipeline.notes.note import Topic
@@ -91,9 +91,9 @@ def _past(passage: Passage, found: Found) -> Place | None:
 
 def _only_asks_of_allergies(passage: Passage) -> bool:
     """Whether a question names allergies beside what it asks for: "any shortness of breath with the allergies"."""
-    if not isinstance(passage, Exchange) or cues(words(passage.reply))[Cue.ALLERGY]:
+    if not isinstance(passage, Exchange) or cues(passage.replied)[Cue.ALLERGY]:
         return False
-    return cues(words(passage.question))[Cue.SYMPTOM] > 0
+    return cues(passage.asked)[Cue.SYMPTOM] > 0
 
 
 def _present(passage: Passage, found: Found, before: Topic | None) -> Place | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -41,6 +41,7 @@ OF_SECOND = 0.6  # share of the second round in the score
 SUREST = 30.0  # log-odds; beyond it 32 bits hold no more
 # Rows of a product: more at once wake the threads of OpenBLAS, whose waiting takes more processor time than they save.
 ROWS_AT_ONCE = 64
+NOWHERE = -1  # the place of a term without weights
 ARRAYS: Final = (
     "idf", "own", "asked", "before", "signs", "bias", "second", "second_bias", "snippet_said", "snippet_doctors",
     "snippet_bias",
@@ -112,18 +113,18 @@ class SectionWeights:
         """The places of the terms of these words among those that have weights."""
         if not said:
             return frozenset()
-        index = self.terms
-        return frozenset(map(index.__getitem__, index.keys() & terms(said)))
+        return frozenset(map(self.terms.get, terms(said), repeat(NOWHERE))).difference((NOWHERE,))
 
     def vectors(
         self, found: Sequence[frozenset[int]], known: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], Matrix]:
         """The terms among the first `known` ones: row, column, and value of each, every row of length 1."""
         counts = [len(each) for each in found]
-        columns = np.fromiter(chain.from_iterable(map(sorted, found)), dtype=np.int64, count=sum(counts))
+        columns = np.fromiter(chain.from_iterable(found), dtype=np.int64, count=sum(counts))
         rows = np.repeat(np.arange(len(found)), counts)
         kept = columns < known
-        rows, columns = rows[kept], columns[kept]
+        width = len(self.idf)
+        rows, columns = np.divmod(np.sort(rows[kept] * width + columns[kept]), width)
         values = self.idf[columns]
         length = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(found)))
         return rows, columns, (values / length[rows]).astype(np.float32)

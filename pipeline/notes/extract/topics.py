@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeline.notes.english.cues import Cue, cues
 from pipeline.notes.english.units import Unit
-from pipeline.notes.english.wording import negations, words
+from pipeline.notes.english.wording import negations
 from pipeline.notes.extract.deciding import SURE, decided
 from pipeline.notes.extract.dictation import heading
 from pipeline.notes.extract.exchanges import Exchange, Passage
@@ -121,7 +121,7 @@ def _with_complaint(placed: list[Placed]) -> list[Placed]:
     for index, one in enumerate(placed):
         if one.passage.position > COMPLAINT_BY:
             break
-        aside = isinstance(one.passage, Exchange) and not cues(words(one.passage.question))[Cue.OPENING]
+        aside = isinstance(one.passage, Exchange) and not cues(one.passage.asked)[Cue.OPENING]
         if one.topic is Topic.HISTORY and one.told >= COMPLAINT_SCORE and not aside:
             placed[index] = replace(one, topic=Topic.COMPLAINT)
             break
