@@ -111,7 +111,7 @@ def heard(item: Utterance, lexicon: Lexicon) -> Claims:
     def said(tokens: Sequence[str]) -> Claims:
         key = tuple(tokens)
         if key not in read:
-            read[key] = _claims(key, lexicon)
+            read[key] = _claims(list(key), lexicon)
         return read[key]
 
     told: list[Claims] = []

@@ -70,7 +70,7 @@ def _heading(tokens: Sequence[str], lexicon: Lexicon) -> int:
 def _supposes(tokens: Sequence[str], at: int, lexicon: Lexicon) -> bool:
     """Whether what follows is only supposed: "if you …", "we could …"."""
     if tokens[at] in lexicon.conditions:
-        return tokens[at + 1 : at + 2] == [] or tokens[at + 1] not in lexicon.first_person
+        return at + 1 == len(tokens) or tokens[at + 1] not in lexicon.first_person
     return at > 0 and (tokens[at - 1], tokens[at]) in SUPPOSING
 
 

@@ -333,6 +333,13 @@ def test_a_question_that_is_asked_again_is_read_with_the_reply_that_it_then_has(
     assert checker.faults(sentence("Reports a cough.", item.id))[:1] == ("polarity",)
 
 
+def test_a_condition_that_breaks_off_supposes_nothing() -> None:
+    (item,) = talk("P: I take aspirin two times. I have a cough if")
+    checker = Checker([item])
+    assert checker.faults(sentence("Reports a cough.", item.id)) == ()
+    assert checker.faults(sentence("Takes aspirin twice.", item.id)) == ()
+
+
 def test_control_characters_and_line_breaks_leave_a_sentence() -> None:
     left = checked(sentence("Sore\nthroat\x00 for \u202e3 days.", "1"))
     assert left.section is not None

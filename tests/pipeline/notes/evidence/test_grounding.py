@@ -46,13 +46,13 @@ def test_no_fewer_items_would_do(held: list[list[str]]) -> None:
     cited = cite(sentence, items)
     all_held = content(" ".join(item.text for item in items)) & content(sentence)
     enough = [
-        [item.id for item in chosen]
+        count
         for count in range(5)
         for chosen in combinations(items, count)
         if all_held <= content(" ".join(item.text for item in chosen))
     ]
     if enough:
-        assert list(cited) == enough[0]
+        assert len(cited) == enough[0]
 
 
 def test_never_more_than_four_items_are_cited() -> None:
