@@ -19,6 +19,7 @@ from pipeline.types import Role
 REACH = 6  # passages since the relative was spoken of
 HE: Final = word_set("father dad brother husband son uncle grandfather grandpa boyfriend nephew")
 SHE: Final = word_set("mother mom mum sister wife daughter aunt grandmother grandma girlfriend niece")
+RELATIVES: Final = HE | SHE
 # Others whom "he" or "she" may mean.
 OTHERS: Final = word_set(
     """
@@ -50,9 +51,11 @@ def with_antecedents(passages: Iterable[Passage]) -> Iterator[Passage]:
             named = []
         if meant is not None:
             named = [replace(one, at=at) if one is meant else one for one in named]
+        if RELATIVES.isdisjoint(said):
+            continue
         owner = ("my",) if passage.role is Role.PATIENT and not isinstance(passage, Exchange) else ("my", "your")
         for place, word in enumerate(said[1:]):
-            if word in HE | SHE and said[place] in owner:
+            if word in RELATIVES and said[place] in owner:
                 named = [one for one in named if one.word != word]
                 named.append(_Named(word, passage.items, at) if meant is None else replace(meant, at=at))
 
@@ -60,6 +63,8 @@ def with_antecedents(passages: Iterable[Passage]) -> Iterator[Passage]:
 def _resolved(passage: Passage, named: list[_Named]) -> tuple[Passage, _Named | None]:
     """A passage with its relative named, and who that is."""
     if isinstance(passage, Exchange) or passage.role is not Role.PATIENT:
+        return passage, None
+    if not named or SUBJECTS.keys().isdisjoint(passage.words):
         return passage, None
     lead = lead_length(passage.words)
     subject = passage.words[lead] if lead < len(passage.words) else ""

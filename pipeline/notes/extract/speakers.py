@@ -38,11 +38,14 @@ def _log_odds(units: Sequence[Unit]) -> list[float]:
     """log P(doctor) / P(patient) of each unit by itself."""
     wording = role_wording()
     known = {Role.DOCTOR: DECLARED, Role.PATIENT: -DECLARED}
-    texts = [" ".join(unit.tokens) for unit in units]
-    return [
-        known.get(unit.role) or wording.log_odds(text, before)
-        for unit, text, before in zip(units, texts, ["", *texts], strict=False)
-    ]
+    odds: list[float] = []
+    for at, unit in enumerate(units):
+        if unit.role in known:
+            odds.append(known[unit.role])
+        else:
+            before = " ".join(units[at - 1].tokens) if at else ""
+            odds.append(wording.log_odds(" ".join(unit.tokens), before))
+    return odds
 
 
 def _cost_of_change(unit: Unit, following: Unit) -> float:

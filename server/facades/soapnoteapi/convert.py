@@ -19,7 +19,7 @@ from pipeline.transcript import chronological
 from pipeline.typed import Turn, read_turns
 from pipeline.types import Role, Utterance
 from server.domain import EncounterOptions, EncounterRow, EncounterView, Failure, State, StoredNote, StreamSpec
-from server.errors import BadRequest, NotFound
+from server.errors import MODEL_AWAY, BadRequest, NotFound
 from server.facades.soapnoteapi import schema
 from server.facades.soapnoteapi.specialties import STANDARD, Specialties
 from server.http import decode
@@ -483,6 +483,7 @@ UNAVAILABLE = (503, "SERVICE_UNAVAILABLE")
 ERRORS: Mapping[str, tuple[int, str]] = {
     "bad_request": VALIDATION,
     "language_unsupported": VALIDATION,
+    **dict.fromkeys(MODEL_AWAY, UNAVAILABLE),
     "note_language_unsupported": VALIDATION,
     "unsupported_audio": VALIDATION,
     "unauthorized": (401, "AUTHENTICATION_ERROR"),
