@@ -94,6 +94,7 @@ def test_a_note_is_a_file_in_the_form_that_is_liked_best(api: httpx.Client, note
     assert text.headers["content-disposition"].endswith('-1.txt"')
     marked = read(api, f"{note}/document?format=markdown", Accept="text/plain")
     assert marked.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert "An extract of what was said" in marked.text
     for section in version["sections"]:
         assert f"\n{section['title']}\n{section['text']}\n" in text.text
         assert f"\n## {section['title']}\n" in marked.text

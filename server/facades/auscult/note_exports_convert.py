@@ -21,6 +21,12 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {  # the first is what is given where a 
 SUFFIXES: Final[Mapping[str, str]] = {JSON: "json", TEXT: "txt", MARKDOWN: "md", FHIR: "fhir.json"}
 DRAFT: Final = "Draft: a clinician must review it."
 APPROVED: Final = "Approved by a clinician."
+MODEL: Final = "model:"
+BY: Final = {
+    "": "",
+    "embedded-extractive": "An extract of what was said, made by a program.",
+    "provider": "Edited by a clinician.",
+}  # who wrote it
 
 
 def document_format(asked: str | None, accept: str | None) -> str:
@@ -60,7 +66,9 @@ def file_name(encounter: str, version: int, form: str) -> str:
 
 def about(version: NoteVersion) -> str:
     """What whoever reads a version must know of it."""
-    return APPROVED if version.stored.review is Review.APPROVED else DRAFT
+    generator = "" if version.stored.note is None else version.stored.note.generator
+    written = BY.get(generator, f"Written by a language model, {generator.removeprefix(MODEL)}.")
+    return f"{APPROVED if version.stored.review is Review.APPROVED else DRAFT} {written}".strip()
 
 
 def the_note(version: NoteVersion) -> Note:
