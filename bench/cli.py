@@ -11,8 +11,7 @@ from rich.console import Console
 
 from bench import cli_capacity, cli_promises, cli_quality
 from bench.commands import Model, Recogniser, Recording, Speed, out
-from pipeline.errors import AuscultError
-from server.errors import first
+from pipeline.errors import AuscultError, first
 
 KNOWN = (AuscultError, OSError, ModuleNotFoundError)  # what is one line, not a traceback
 

@@ -21,6 +21,7 @@ AuscultError
 │   ├── UnknownTemplate
 │   ├── InvalidTemplate      a template file is wrong; names the file
 │   ├── InvalidPrompt        a prompt file is wrong; names the file
+│   ├── NoteUnsupported      nothing that the model wrote was said
 │   └── ModelError           the language model wrote no note; the embedded writer can
 │       ├── ModelUnavailable     it cannot be reached, or answers with an error of its own (retryable)
 │       │   └── ModelBusy            too many requests; says when to come back (retryable)
@@ -34,6 +35,10 @@ AuscultError
 └── Overloaded               no capacity; retry later
 No message ever carries what was said, nor a person's name.
 """
+
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class AuscultError(Exception):
@@ -257,3 +262,9 @@ class Overloaded(AuscultError):
     def __init__(self, *, retry_after_s: int = 10) -> None:
         super().__init__(f"There is no capacity for another session now: try again in {retry_after_s} seconds.")
         self.retry_after_s = retry_after_s
+
+
+def first(group: BaseExceptionGroup[E]) -> E:
+    """The first error in a group of them, of which each may be another group."""
+    head = group.exceptions[0]
+    return first(head) if isinstance(head, BaseExceptionGroup) else head

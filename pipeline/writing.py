@@ -11,7 +11,15 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from pipeline.errors import ModelBrokenAnswer, ModelBusy, ModelError, ModelTimeout, ModelTooLong, TranscriptTooShort
+from pipeline.errors import (
+    ModelBrokenAnswer,
+    ModelBusy,
+    ModelError,
+    ModelTimeout,
+    ModelTooLong,
+    TranscriptTooShort,
+    first,
+)
 from pipeline.notes.asking.answering import Answer, AnsweredSection
 from pipeline.notes.asking.merging import Merging
 from pipeline.notes.asking.portions import (
@@ -25,7 +33,7 @@ from pipeline.notes.asking.portions import (
 )
 from pipeline.notes.asking.prompt_file import Prompt
 from pipeline.notes.asking.prompting import Asked, Line, ask, numbered
-from pipeline.notes.note import Note, NoteSection, NoteSentence, Style
+from pipeline.notes.note import MODEL, Note, NoteSection, NoteSentence, Style
 from pipeline.notes.problems import told_by_problem
 from pipeline.notes.proposals import Proposal, System
 from pipeline.notes.request import Background, NoteRequest, NoteUpdate
@@ -127,7 +135,6 @@ class ModelWriter:
 
     async def _answer_all(self, task: "_Task", numbers: Sequence[int]) -> None:
         """Have these portions answered, at the same time as far as requests may be."""
-        failures: list[ModelError] = []
 
         async def answer(number: int) -> None:
             async with aclosing(self._answer(task, number)) as steps:
@@ -139,9 +146,10 @@ class ModelWriter:
                 for number in numbers:
                     group.start_soon(answer, number)
         except* ModelError as errors:
-            failures += [error for error in _flat(errors) if isinstance(error, ModelError)]
-        if failures:
-            raise failures[0]
+            failure = first(errors)
+        else:
+            return
+        raise failure
 
     async def _answer(self, task: "_Task", number: int) -> AsyncGenerator[None]:
         """Have a portion answered; stops whenever a section has come. Raises `ModelError` when it is given up."""
@@ -285,7 +293,7 @@ class _Task:
             title=title or request.template.in_language(request.template.title, request.language),
             language=request.language,
             sections=sections,
-            generator=f"model:{model}",
+            generator=f"{MODEL}{model}",
             proposals=tuple(self.proposals),
         )
 
@@ -328,11 +336,3 @@ def _with_wishes_for(template: Template, known: Background) -> Background:
 
 def _size(asked: Asked) -> int:
     return sum(tokens(message.text) for message in asked.messages)
-
-
-def _flat(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _flat(error)
-        else:
-            yield error

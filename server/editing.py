@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.events import SpeakerRenamed
-from pipeline.notes.note import Note, NoteSection
+from pipeline.notes.note import PROVIDER, Note, NoteSection
 from pipeline.notes.templates import Template
 from pipeline.speakers import Speaker, speakers
 from pipeline.types import Role, Utterance
@@ -47,7 +47,6 @@ Corrections: TypeAlias = Callable[[Sequence[Utterance]], Mapping[str, Role]]
 
 ANY = "*"
 MOST_AT_ONCE = 3  # notes of one encounter that are asked for: one is written, the others wait
-PROVIDER = "provider"  # who made a note that was edited
 SWAPPED = {Role.DOCTOR: Role.PATIENT, Role.PATIENT: Role.DOCTOR}
 
 

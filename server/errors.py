@@ -32,11 +32,7 @@ ServerError (pipeline's AuscultError)
 └── Conflict             the data directory or the database is in use
 """
 
-from typing import TypeVar
-
 from pipeline.errors import AuscultError, Overloaded
-
-E = TypeVar("E", bound=BaseException)
 
 
 class ServerError(AuscultError):
@@ -247,9 +243,3 @@ class Conflict(ServerError):
 
 FULL = (Overloaded, RateLimited, StreamsExceeded)
 """Nothing is wrong with the request; there is no room for it at present."""
-
-
-def first(group: BaseExceptionGroup[E]) -> E:
-    """The first error in a group of them, of which each may be another group."""
-    head = group.exceptions[0]
-    return first(head) if isinstance(head, BaseExceptionGroup) else head

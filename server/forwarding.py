@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from server.errors import first
+from pipeline.errors import first
 from server.executors import Executors, HeldElsewhere
 from server.metrics import Metrics
 from server.store.executors import Executor

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from pipeline.batching import Batcher
 from pipeline.conversation import Conversation, ConversationOptions
-from pipeline.errors import AuscultError, UndecodableAudio
+from pipeline.errors import AuscultError, UndecodableAudio, first
 from pipeline.events import BleedDropped, Event, Guarded, Partial, RoleDoubted, SegmentLost, SpeakerRenamed
 from pipeline.ports import AudioDecoder, VoiceActivityModel
 from pipeline.runner import Stream, open_stream
@@ -41,7 +41,7 @@ from pipeline.voicing import Voicing
 from server.attendance import Attendance, Attendances
 from server.chunk_log import Channel, ChunkLog, NewChunk
 from server.domain import EncounterRow, Stage, StreamSpec, StreamState
-from server.errors import AlreadyFinal, EpochLost, Erased, SessionTooLong, first
+from server.errors import AlreadyFinal, EpochLost, Erased, SessionTooLong
 from server.following import LiveTranscript, doubt
 from server.languages import knows
 from server.metrics import Metrics

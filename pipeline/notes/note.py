@@ -4,8 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
+from typing import Final
 
 from pipeline.notes.proposals import Proposal
+
+# Who wrote a note: the values of `Note.generator`.
+EXTRACT: Final = "embedded-extractive"
+MODEL: Final = "model:"  # and the model's name behind it
+PROVIDER: Final = "provider"
 
 
 class Topic(StrEnum):
@@ -84,7 +90,7 @@ class Note:
     title: str  # the complaint in a few words where one was named, else the template's title
     language: str  # of the sentences, as asked for ("en-US")
     sections: tuple[NoteSection, ...]
-    generator: str = "embedded-extractive"
+    generator: str = EXTRACT
     fallback: str = ""  # code of the error for which the embedded writer wrote it, and not the model; empty: none
     left_out: int = 0  # sentences that a writer wrote and that were dropped, because their items did not bear them out
     proposals: tuple[Proposal, ...] = ()  # billing codes that a model returned with it

@@ -8,8 +8,8 @@ import anyio
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pipeline.errors import AuscultError
-from server.errors import TooLarge, first
+from pipeline.errors import AuscultError, first
+from server.errors import TooLarge
 from server.wire import reading_json
 
 Inbound = TypeVar("Inbound")

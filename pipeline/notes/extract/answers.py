@@ -10,7 +10,7 @@ from pipeline.notes.english.verbs import ADVERBS, BASE_VERBS, PAST_FORMS, third_
 from pipeline.notes.english.vocabulary import word_set
 from pipeline.notes.english.wording import MARKS, content_words, join, negations, split, stem, words
 from pipeline.notes.extract.exchanges import NO, YES, Answer, Exchange
-from pipeline.notes.extract.phrasing import FACULTIES, PERSONAL, keeps_meaning, tidy, trimmed
+from pipeline.notes.extract.phrasing import FACULTIES, PERSONAL, keeps_meaning, tidy, trimmed, unmarked
 from pipeline.notes.extract.placing import has
 
 LONGEST_TOPIC = 12  # words of a question that become "Denies …"
@@ -87,7 +87,7 @@ _UNLABELLED: Final = frozenset(
 
 def answered(exchange: Exchange) -> str:
     """An exchange as a sentence: "Denies chest pain.", "Duration: 3 weeks.", or the question with the quoted reply."""
-    question = join(_unmarked(exchange.question)).lower()
+    question = join(unmarked(exchange.question)).lower()
     if exchange.answer is not Answer.OTHER and (text := _decided(question, exchange.answer)):
         return tidy(text)
     reply = trimmed(exchange.reply)
@@ -107,7 +107,7 @@ def as_spoken(exchange: Exchange) -> str:
 
 def _told(reply: Sequence[str]) -> str:
     """A reply in the third person, or in quotation marks where that would not say the same for certain."""
-    tokens = _unmarked(trimmed(reply))
+    tokens = unmarked(trimmed(reply))
     said = words(reply)
     if said[0] in YES and len(said) > 1 and words(tokens)[:1] != said[:1]:
         tokens = (reply[0], ",", *tokens[1 if tokens[0] in MARKS else 0 :])  # else it would seem left open
@@ -154,15 +154,8 @@ def _indirect(question: str) -> str:
     return ""
 
 
-def _unmarked(tokens: Sequence[str]) -> Sequence[str]:
-    end = len(tokens)
-    while end and tokens[end - 1] in MARKS:
-        end -= 1
-    return tokens[:end]
-
-
 def _quoted(tokens: Sequence[str]) -> str:
-    return f'"{join(_unmarked(tokens))}"'
+    return f'"{join(unmarked(tokens))}"'
 
 
 def _decided(question: str, answer: Answer) -> str:

@@ -186,7 +186,7 @@ def _without_asides(tokens: Sequence[str]) -> tuple[str, ...]:
 
 def quotation(role: Role, tokens: Sequence[str]) -> str:
     """The words as they were said."""
-    return f'{SPEAKERS[role]}"{_spelled(join(_unmarked(tokens)))}".'
+    return f'{SPEAKERS[role]}"{_spelled(join(unmarked(tokens)))}".'
 
 
 def tidy(text: str) -> str:
@@ -209,7 +209,8 @@ def _spelled_word(word: str) -> str:
     return word.replace(bare, written) if written else word
 
 
-def _unmarked(tokens: Sequence[str]) -> Sequence[str]:
+def unmarked(tokens: Sequence[str]) -> Sequence[str]:
+    """Tokens without the marks at their end."""
     end = len(tokens)
     while end and tokens[end - 1] in MARKS:
         end -= 1

@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.notes.beside.coding import Code, Coding
 from pipeline.notes.beside.diagnoses import Abstention
 from pipeline.notes.beside.summary import patient_summary
-from pipeline.notes.note import Note
+from pipeline.notes.note import EXTRACT, MODEL, PROVIDER, Note
 from server.domain import NoteVersion, Review
 from server.errors import BadRequest, Conflict
 from server.facades.auscult import schema
@@ -21,11 +21,10 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {  # the first is what is given where a 
 SUFFIXES: Final[Mapping[str, str]] = {JSON: "json", TEXT: "txt", MARKDOWN: "md", FHIR: "fhir.json"}
 DRAFT: Final = "Draft: a clinician must review it."
 APPROVED: Final = "Approved by a clinician."
-MODEL: Final = "model:"
 BY: Final = {
     "": "",
-    "embedded-extractive": "An extract of what was said, made by a program.",
-    "provider": "Edited by a clinician.",
+    EXTRACT: "An extract of what was said, made by a program.",
+    PROVIDER: "Edited by a clinician.",
 }  # who wrote it
 
 
