@@ -22,9 +22,15 @@ class Scope(StrEnum):
     """What a credential may be used for."""
 
     ALL = "all"  # an API key: everything of its tenant
+    CONSOLE = "console"  # open sessions, and reach all that its key, or any token of it, opened
     STREAM = "stream"  # open sessions, and reach only those that it opened
     ENCOUNTER = "encounter"  # reach the one that it names
     FOLLOW = "follow"  # only read the one that it names
+
+    @property
+    def names_one(self) -> bool:
+        """Whether a credential of this scope names the one encounter that it is for."""
+        return self in (Scope.ENCOUNTER, Scope.FOLLOW)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +50,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         match self.scope:
             case Scope.ALL:
                 return True
+            case Scope.CONSOLE:
+                return row.key_id == self.key_id
             case Scope.STREAM:
                 return row.token_id == self.token_id
             case Scope.ENCOUNTER | Scope.FOLLOW:

@@ -92,7 +92,7 @@ class Signing:
             claims = msgspec.convert(content, _Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError, RecursionError):  # the last: a deeply nested header
             raise Unauthorized from None
-        if claims.scope is Scope.ALL or bool(claims.encounter) is (claims.scope is Scope.STREAM):
+        if claims.scope is Scope.ALL or bool(claims.encounter) is not claims.scope.names_one:
             raise Unauthorized
         if self._now() >= claims.exp:
             raise TokenExpired
@@ -133,7 +133,7 @@ class Tokens:
     async def issue(
         self, caller: Caller, scope: Scope, encounter: str = "", *, expires_in_s: int | None = None
     ) -> Issued:
-        """A token for `scope`; all but `STREAM` name an encounter, which `caller` may reach: that is known.
+        """A token for `scope`, with the encounter that it names, if it does; that `caller` may reach it is known.
 
         What a token makes does not outlive it. Raises `BadRequest` for a lifetime out of range.
         """

@@ -38,6 +38,8 @@ def _reached(caller: Caller) -> Select[tuple[object, ...]]:
     match caller.scope:
         case Scope.ALL:
             return query
+        case Scope.CONSOLE:
+            return query.where(c.key_id == caller.key_id)
         case Scope.STREAM:
             return query.where(c.token_id == caller.token_id)
         case Scope.ENCOUNTER | Scope.FOLLOW:

@@ -22,6 +22,7 @@ from server.store.database import open_engine
 from server.store.key_sources import KeyFile
 from server.store.seal import KeyRing
 from server.tokens import ALGORITHM, token_secret
+from tests.acceptance import live
 from tests.acceptance.conftest import client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
 from tests.acceptance.nabla import CONFIG, END, dialled, finals, pcm, play, read, say
@@ -30,6 +31,7 @@ from tests.preforked import auscult
 
 USER = "/v1/copilot-api/user/listen-ws"
 STREAM = {"scope": "stream"}
+CONSOLE = {"scope": "console"}
 
 
 def make(api: httpx.Client, **body: Any) -> httpx.Response:
@@ -146,7 +148,55 @@ def test_a_token_of_a_stream_reaches_only_what_it_opened_itself(
         assert post(page, chunk(b"", own, final=True)).status_code == 200
 
 
-@pytest.mark.parametrize("scope", ["stream", "encounter"])
+def test_a_console_reaches_what_its_key_opened_and_nothing_of_another(
+    scripted_server: RunningServer, headache: Recording
+) -> None:
+    keys = [make_key(scripted_server, "with a console") for _ in range(2)]
+    with client(scripted_server.base_url, keys[0]) as own, client(scripted_server.base_url, keys[1]) as other:
+        with client(scripted_server.base_url, token(own)) as page:
+            opened = [post(each, chunk(wav(headache, 2), final=True)).json()["task_id"] for each in (own, page)]
+        foreign = post(other, chunk(wav(headache, 2), final=True)).json()["task_id"]
+        with client(scripted_server.base_url, token(own, **CONSOLE)) as console:
+            opened.append(post(console, chunk(wav(headache, 2), final=True)).json()["task_id"])
+            listed = console.get("/api/encounters").json()["encounters"]
+            assert [each["encounter_id"] for each in listed] == opened[::-1]
+            for encounter in opened:
+                assert console.get(f"/api/encounters/{encounter}").status_code == 200
+                assert console.delete(f"/api/encounters/{encounter}").status_code == 204
+            assert console.get(f"/api/encounters/{foreign}").status_code == 404
+            assert console.delete(f"/api/encounters/{foreign}").status_code == 404
+            assert console.get("/metrics").status_code == 403
+        assert other.get(f"/api/encounters/{foreign}").status_code == 200
+
+
+async def test_a_newer_console_token_goes_on_with_a_live_session(
+    scripted_server: RunningServer, api: httpx.Client
+) -> None:
+    first, second, third = (["auscult-live", f"jwt-{token(api, **CONSOLE)}"] for _ in range(3))
+    chunks = live.recorded("headache", 6)
+    async with live.dialled(scripted_server, subprotocols=first) as socket:
+        await say(socket, live.HELLO | {"role": "doctor", "note": False})
+        session = await live.hear(socket, "session")
+        await socket.send(chunks[0])
+        while (await live.hear(socket, "ack"))["chunks"] < 1:
+            pass
+    async with live.dialled(scripted_server, subprotocols=second) as socket:
+        await say(socket, live.HELLO | {"resume_token": session["resume_token"]})
+        resumed = await live.hear(socket, "session")
+        assert (resumed["encounter_id"], resumed["chunks"]) == (session["encounter_id"], 1)
+        await socket.send(chunks[1])
+        while (await live.hear(socket, "ack"))["chunks"] < 2:
+            pass
+    async with live.dialled(scripted_server, subprotocols=third) as socket:
+        await say(socket, live.HELLO | {"encounter_id": session["encounter_id"], "role": "doctor"})
+        assert (await live.hear(socket, "session"))["chunks"] == 2
+        for part in chunks[2:]:
+            await socket.send(part)
+        await say(socket, live.END)
+        assert live.of(await live.rest(socket), "final")
+
+
+@pytest.mark.parametrize("scope", ["console", "stream", "encounter"])
 def test_a_token_makes_no_token(
     scripted_server: RunningServer, api: httpx.Client, headache: Recording, scope: str
 ) -> None:
@@ -168,6 +218,7 @@ def test_a_token_makes_no_token(
         ({"scope": "encounter"}, "encounter_id"),
         ({"scope": "encounter", "encounter_id": ""}, "encounter_id"),
         ({"scope": "stream", "encounter_id": "e"}, "leave it out"),
+        ({"scope": "console", "encounter_id": "e"}, "leave it out"),
         ({"scope": "stream", "expires_in_s": 0}, "from 1 to 43200 seconds"),
         ({"scope": "stream", "expires_in_s": 43_201}, "from 1 to 43200 seconds"),
         ({"scope": "stream", "expires_in_s": "60"}, "expires_in_s"),

@@ -97,8 +97,9 @@ async def test_another_tenant_and_a_token_reach_nothing(opened: Opened, caller: 
         for use in (patients.get, patients.delete):
             with pytest.raises(PatientUnknown):
                 await use(stranger, stored.id)
-            with pytest.raises(Forbidden):
-                await use(msgspec.structs.replace(caller, scope=Scope.STREAM), stored.id)
+            for scope in (Scope.STREAM, Scope.CONSOLE):
+                with pytest.raises(Forbidden):
+                    await use(msgspec.structs.replace(caller, scope=scope), stored.id)
         with pytest.raises(Forbidden):
             await patients.put(msgspec.structs.replace(caller, scope=Scope.ENCOUNTER), ANNA)
         await patients.delete(caller, stored.id)

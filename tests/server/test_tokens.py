@@ -63,6 +63,7 @@ def forged(claims: dict[str, Any], secret: bytes = SECRET, algorithm: str = ALGO
         Caller(
             tenant_id="t", key_id="k", scope=Scope.ENCOUNTER, encounter="e", token_id="j", expires_at=1_800_000_001.0
         ),
+        Caller(tenant_id="t", key_id="k", scope=Scope.CONSOLE, token_id="j", expires_at=1_800_000_001.0),
     ],
 )
 def test_a_token_says_who_what_for_and_until_when(caller: Caller) -> None:
@@ -99,6 +100,7 @@ def test_a_token_without_one_of_its_claims_is_none(claim: str) -> None:
         {"scope": "everything"},
         {"scope": "encounter"},  # without naming one
         {"encounter": "e"},  # with a scope that names none
+        {"scope": "console", "encounter": "e"},
         {"exp": "1800000060"},
         {"exp": 1e400},
         {"exp": None},

@@ -30,7 +30,7 @@ Tellable: TypeAlias = (
 """What followers are told while a session lasts."""
 
 API = "auscult"  # of recordings: in this dialect their result is told
-SCOPES = (Scope.STREAM, Scope.ENCOUNTER, Scope.FOLLOW)  # of tokens
+SCOPES = tuple(scope for scope in Scope if scope is not Scope.ALL)  # of tokens
 SUB_PROTOCOL = "auscult-live"
 JWT_PREFIX = "jwt-"
 ENCODINGS = ("container", "pcm_s16le")
@@ -52,9 +52,9 @@ def token_scope(request: schema.TokenRequest) -> tuple[Scope, str]:
     if request.scope not in SCOPES:
         raise BadRequest(f"scope must be of: {', '.join(SCOPES)}.")
     scope = Scope(request.scope)
-    if scope is not Scope.STREAM and not request.encounter_id:
+    if scope.names_one and not request.encounter_id:
         raise BadRequest(f"The scope {scope} needs encounter_id.")
-    if scope is Scope.STREAM and request.encounter_id is not None:
+    if not scope.names_one and request.encounter_id is not None:
         raise BadRequest("encounter_id belongs to the scopes encounter and follow: leave it out, or ask for one.")
     return scope, request.encounter_id or ""
 

@@ -26,7 +26,7 @@ class Error(Struct, kw_only=True):
 class TokenRequest(Struct, kw_only=True):
     """`POST /api/tokens`."""
 
-    scope: str  # stream | encounter | follow
+    scope: str  # console | stream | encounter | follow
     encounter_id: str | None = None  # with the scopes "encounter" and "follow"
     expires_in_s: int | None = None
 
