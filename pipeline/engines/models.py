@@ -185,6 +185,11 @@ def _missing(model: str) -> RecogniserUnavailable:
     return RecogniserUnavailable(f"The Whisper model {model} is not on this machine: auscult models fetch {model}")
 
 
+def shown(model: str) -> str:
+    """What a model is called before clients: of one that is named by its place only the last part of that."""
+    return os.path.basename(os.path.abspath(Path(model).expanduser())) if _is_path(model) else model
+
+
 def _is_path(model: str) -> bool:
     """Whether a model is named by its place: `./small`, `/models/small`, or a directory that is there."""
     return model.startswith((".", "/", "~")) or Path(model).is_dir()

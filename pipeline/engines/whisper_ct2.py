@@ -14,7 +14,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from pipeline.engines.models import LocalModel
+from pipeline.engines.models import LocalModel, shown
 from pipeline.engines.whisper_decode import Answer, Decoder
 from pipeline.engines.whisper_model import ModelOptions, Placement, find, load
 from pipeline.engines.whisper_window import EncoderWindow
@@ -56,7 +56,7 @@ class WhisperRecogniser:
         trained without prompts. `download_root`: a directory of models instead of the hub's cache.
         Raises: `ValueError` for an encoder window that there is not.
         """
-        self.model = model
+        self.model = shown(model)
         self.languages: frozenset[str] = frozenset()  # known once the model is loaded, as are …
         self.capacity = 1
         self.max_batch = 1

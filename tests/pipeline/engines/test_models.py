@@ -12,7 +12,18 @@ import faster_whisper
 import pytest
 
 from bench.random_model import write_model
-from pipeline.engines.models import REPOSITORIES, LocalModel, available, choose, decide, fetch, hub_cache, locate
+from pipeline.engines.models import (
+    REPOSITORIES,
+    LocalModel,
+    available,
+    choose,
+    decide,
+    fetch,
+    hub_cache,
+    locate,
+    shown,
+)
+from pipeline.engines.whisper_ct2 import WhisperRecogniser
 from pipeline.errors import RecogniserUnavailable
 from tests.hub import REVISION, hub
 
@@ -157,6 +168,19 @@ def test_automatic_falls_back_where_the_configured_model_was_not_fetched() -> No
 def test_automatic_takes_a_configured_directory(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
     assert choose("auto", str(folder), tmp_path / "cache").model == str(folder)
+
+
+def test_clients_are_told_a_models_name_and_never_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_model(tmp_path / "our-model")
+    for place in (str(folder), f"{folder}/", "~/models/our-model", "../our-model", "./our-model/."):
+        assert shown(place) == WhisperRecogniser(place).model == "our-model"
+    monkeypatch.chdir(tmp_path)
+    assert shown("our-model") == "our-model"
+    monkeypatch.chdir(folder)
+    assert shown(".") == "our-model"
+    assert [shown(name) for name in ("small.en", "Systran/faster-whisper-tiny")] == [
+        "small.en", "Systran/faster-whisper-tiny"
+    ]  # fmt: skip
 
 
 def test_a_configured_directory_that_is_no_model_is_an_error_even_for_automatic(tmp_path: Path) -> None:
