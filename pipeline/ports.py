@@ -168,6 +168,7 @@ class NoteWriter(Protocol):
     """Writes notes. Shared by all encounters; whoever asked checks what it writes (`notes.evidence.checking`)."""
 
     name: str  # "embedded", "model"
+    generator: str  # what its notes say of who wrote them: see `Note.generator`
 
     def write(self, request: NoteRequest, items: Sequence[Utterance]) -> AsyncGenerator[NoteUpdate]:
         """Sections of a note in the template's order, each as soon as it is written, and at last the whole note.

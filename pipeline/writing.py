@@ -77,6 +77,7 @@ class ModelWriter:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`jitter`: from 0 to 1, so that not all who were sent away come back at once."""
+        self.generator = f"{MODEL}{model.name}"
         self._model = model
         self._prompt = prompt
         self._options = options
@@ -106,7 +107,7 @@ class ModelWriter:
                     yield section
         for section in task.ready():
             yield section
-        yield task.note(self._model.name)
+        yield task.note(self.generator)
 
     async def aclose(self) -> None:
         """End connections."""
@@ -281,7 +282,7 @@ class _Task:
         for key, sentences in self.merging.ready():
             yield self._section(key, sentences)
 
-    def note(self, model: str) -> Note:
+    def note(self, generator: str) -> Note:
         """The whole note. Raises `ModelBrokenAnswer` where nothing was written."""
         request = self.request
         sections = tuple(self._section(key, sentences) for key, sentences in self.merging.sections())
@@ -293,7 +294,7 @@ class _Task:
             title=title or request.template.in_language(request.template.title, request.language),
             language=request.language,
             sections=sections,
-            generator=f"{MODEL}{model}",
+            generator=generator,
             proposals=tuple(self.proposals),
         )
 

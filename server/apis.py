@@ -7,6 +7,7 @@ import anyio
 from starlette.routing import BaseRoute
 
 from server.auth import Authenticator
+from server.capabilities import Capabilities
 from server.catalogue import Catalogue
 from server.computing import Computing
 from server.connections import Connections
@@ -15,6 +16,7 @@ from server.editing import Editing
 from server.encounters import Encounters
 from server.endpoints import Endpoint, routes
 from server.facades.auscult.audio import AudioRoutes
+from server.facades.auscult.capabilities import CapabilityRoutes
 from server.facades.auscult.editing import EditingRoutes
 from server.facades.auscult.encounters import EncounterRoutes
 from server.facades.auscult.events import EventRoutes
@@ -67,6 +69,7 @@ class Apis:
     telling: Telling
     whip_sessions: WhipSessions
     authenticator: Authenticator
+    capabilities: Capabilities
     tokens: Tokens
     procedures: Mapping[str, str]  # the operator's CPT codes
     computing: Computing
@@ -107,6 +110,7 @@ class Apis:
         )
         exports = NoteExports(self.encounters, self.editing, self.procedures, self.computing)
         return [
+            *CapabilityRoutes(self.capabilities, reception, version=self.version).endpoints(),
             *TokenRoutes(self.encounters, self.tokens, reception).endpoints(),
             *events.endpoints(),
             *RecordingRoutes(self.encounters, self.recordings, self.transcripts, reception).endpoints(),

@@ -24,6 +24,7 @@ from server import ops
 from server.admission import Limits
 from server.apis import Apis
 from server.auth import Authenticator
+from server.capabilities import Capabilities, Ceilings
 from server.catalogue import Catalogue
 from server.closing import Closing
 from server.computing import Computing
@@ -277,6 +278,13 @@ class Server:
             telling=self._telling,
             whip_sessions=self._whip_sessions,
             authenticator=authenticator,
+            capabilities=Capabilities(
+                self._batcher.recogniser,
+                self._encounters.notes,
+                self._tenants,
+                retention(settings),
+                ceilings(settings),
+            ),
             tokens=tokens,
             procedures=self._procedures,
             computing=self._computing,
@@ -468,6 +476,21 @@ def retention(settings: Settings) -> Retention:
         live_audio=settings.retention.live_audio_hours,
         results=settings.tasks.expire_hours,
         patient_contexts=settings.retention.patient_context_hours,
+    )
+
+
+def ceilings(settings: Settings) -> Ceilings:
+    """How much clients may send, and how long they may wait."""
+    limits = settings.limits
+    return Ceilings(
+        max_recording_bytes=limits.max_recording_bytes,
+        max_recording_minutes=limits.max_recording_minutes,
+        max_recording_files=limits.max_recording_files,
+        max_session_minutes=limits.max_session_minutes,
+        max_streams_per_session=limits.max_streams_per_session,
+        max_chunk_bytes=limits.max_chunk_bytes,
+        reconnect_timeout_s=limits.reconnect_timeout_s,
+        max_token_s=settings.tokens.max_expires_s,
     )
 
 

@@ -103,6 +103,16 @@ class Notes:
         """Raises `UnknownTemplate`, naming those there are."""
         choose_template(self.templates, template)
 
+    @property
+    def generator(self) -> str:
+        """Who writes notes that nobody asks another writer for, as they say it."""
+        return self._embedded.generator if self._model is None else self._model.generator
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """In which languages notes can be written (ISO 639-1); none: in any."""
+        return self._embedded.languages if self._model is None else ()
+
     def check_language(self, options: EncounterOptions) -> None:
         """Raises `NoteLanguageUnsupported` where no note can be written in this language."""
         if self._model is None:

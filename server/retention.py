@@ -23,7 +23,7 @@ LEFT_S = HOUR_S  # a blob that nothing refers to for so long belongs to nothing:
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    """Hours that are kept where a tenant has no settings of its own."""
+    """Hours for which is kept: where a tenant has no settings of its own, or of one with them (`kept`)."""
 
     upload_audio: float  # files of recordings, after completion
     live_audio: float  # audio of live sessions, after completion
@@ -41,29 +41,39 @@ class Cutoffs:
     patient_contexts: float
 
 
+def kept(retention: Retention, tenant: TenantSettings) -> Retention:
+    """How long is kept for one tenant: its own settings come first."""
+
+    def hours(own: float | None, all_others: float) -> float:
+        return all_others if own is None else own
+
+    return Retention(
+        upload_audio=hours(tenant.upload_audio_hours, retention.upload_audio),
+        live_audio=hours(tenant.live_audio_hours, retention.live_audio),
+        results=hours(tenant.result_hours, retention.results),
+        patient_contexts=hours(tenant.patient_context_hours, retention.patient_contexts),
+    )
+
+
 def cutoffs(retention: Retention, tenant: TenantSettings, now: float) -> Cutoffs:
-    """What is due for one tenant: its own settings come first."""
-
-    def before(own: float | None, all_others: float) -> float:
-        return now - HOUR_S * (all_others if own is None else own)
-
+    """What is due for one tenant."""
+    own = kept(retention, tenant)
     return Cutoffs(
-        upload_audio=before(tenant.upload_audio_hours, retention.upload_audio),
-        live_audio=before(tenant.live_audio_hours, retention.live_audio),
-        results=before(tenant.result_hours, retention.results),
-        patient_contexts=before(tenant.patient_context_hours, retention.patient_contexts),
+        upload_audio=now - HOUR_S * own.upload_audio,
+        live_audio=now - HOUR_S * own.live_audio,
+        results=now - HOUR_S * own.results,
+        patient_contexts=now - HOUR_S * own.patient_contexts,
     )
 
 
 def expires_at(retention: Retention, tenant: TenantSettings, completed_at: float) -> float:
     """When what was completed then goes."""
-    return completed_at + HOUR_S * (retention.results if tenant.result_hours is None else tenant.result_hours)
+    return completed_at + HOUR_S * kept(retention, tenant).results
 
 
 def keeps_files(retention: Retention, tenant: TenantSettings) -> bool:
     """Whether the files of a tenant's recordings outlive their transcription."""
-    own = tenant.upload_audio_hours
-    return (retention.upload_audio if own is None else own) > 0
+    return kept(retention, tenant).upload_audio > 0
 
 
 class HeldTime:

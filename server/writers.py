@@ -6,7 +6,8 @@ from functools import partial
 import anyio.from_thread
 import anyio.to_thread
 
-from pipeline.notes.extract.extractive import check_language, write_note
+from pipeline.notes.extract.extractive import LANGUAGE, check_language, write_note
+from pipeline.notes.note import EXTRACT
 from pipeline.notes.request import NoteRequest, NoteUpdate
 from pipeline.types import Utterance
 
@@ -19,6 +20,8 @@ class EmbeddedWriter:
     """Always there. Writes English."""
 
     name = "embedded"
+    generator = EXTRACT
+    languages = (LANGUAGE,)
 
     def __init__(self) -> None:
         self._pressing = anyio.CapacityLimiter(PRESSING)

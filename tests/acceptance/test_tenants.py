@@ -58,6 +58,29 @@ def refusals(api: httpx.Client, quota: str) -> float:
     )
 
 
+def test_whoever_asks_is_told_what_the_server_can_do_for_its_tenant(
+    scripted_server: RunningServer, headache: Recording
+) -> None:
+    with api_of(scripted_server, "with its own hours", "live_audio_hours=1.5", "result_hours=48") as practice:
+        encounter = post(practice, chunk(wav(headache, 2), final=True)).json()["task_id"]
+        told = practice.get("/api/capabilities", params={"language": "fr-CH"}).raise_for_status().json()
+        assert told["retention"] == {"upload_audio_hours": 0, "live_audio_hours": 1.5, "result_hours": 48}
+        assert (told["recogniser"]["kind"], told["writer"]) == ("scripted", "embedded-extractive")
+        titles = {each["name"]: each["title"] for each in told["templates"]}
+        assert titles[told["default_template"]] == "Note SOAP"
+        for asked in (
+            {"scope": "console"},
+            {"scope": "stream"},
+            {"scope": "encounter", "encounter_id": encounter},
+            {"scope": "follow", "encounter_id": encounter},
+        ):
+            token = practice.post("/api/tokens", json=asked).json()["token"]
+            with client(scripted_server.base_url, token) as page:
+                assert page.get("/api/capabilities", params={"language": "fr"}).json() == told
+        refused = practice.get("/api/capabilities", params={"language": "no language"})
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+
+
 async def test_live_streams_are_bounded_by_tenant_until_one_ends(
     scripted_server: RunningServer, api: httpx.Client, headache: Recording
 ) -> None:

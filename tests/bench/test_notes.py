@@ -85,6 +85,7 @@ class Invented:
     """A writer whose every note says what nobody said."""
 
     name = "invented"
+    generator = "invented"
 
     async def write(self, request: NoteRequest, items: Sequence[Utterance]) -> AsyncGenerator[NoteUpdate]:
         sentences = (

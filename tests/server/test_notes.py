@@ -45,6 +45,7 @@ class Model:
     """Writes one section, then goes on, or breaks."""
 
     name = "model"
+    generator = "model:small"
 
     def __init__(self, breaks: Exception | None = None, *invented: str) -> None:
         self._breaks = breaks

@@ -534,6 +534,57 @@ class NotePatch(Struct, kw_only=True):
     review_status: str | None = None
 
 
+class Recogniser(Struct, kw_only=True):
+    """What turns speech into words."""
+
+    kind: str  # whisper | sphinx | remote (worker processes recognise) | scripted (made-up words, for tests)
+    model: str  # for people
+    languages: list[str]  # that it takes, ISO 639-1; empty: any, or it is still loading
+
+
+class NoteTemplate(Struct, kw_only=True):
+    """What a note may look like."""
+
+    name: str  # to ask for it by
+    title: str  # of the note
+    languages: list[str]  # in which it has titles; in any other they are those of the first
+
+
+class KeptHours(Struct, kw_only=True):
+    """For how many hours what is kept, from the end of an encounter on; then it is erased."""
+
+    upload_audio_hours: float  # files, when they are transcribed; 0: they are not kept
+    live_audio_hours: float  # audio of live sessions
+    result_hours: float  # transcript, note and all else
+
+
+class Limits(Struct, kw_only=True):
+    """How much may be sent, and how long may be waited."""
+
+    max_recording_bytes: int  # of all files together
+    max_recording_minutes: int
+    max_recording_files: int
+    max_session_minutes: int
+    max_streams_per_session: int
+    max_chunk_bytes: int  # of live audio, in one message
+    reconnect_timeout_s: float  # a live session without any connection ends after this time
+    max_token_s: int  # how long a token can hold
+
+
+class Capabilities(Struct, kw_only=True):
+    """`GET /api/capabilities`: what this server can do for whoever asks."""
+
+    version: str
+    recogniser: Recogniser
+    writer: str  # of notes, as they say it: embedded-extractive | model:NAME
+    note_languages: list[str]  # in which notes can be written, ISO 639-1; empty: in any
+    templates: list[NoteTemplate]
+    default_template: str
+    default_style: str  # auto | paragraphs | bullet_points
+    retention: KeptHours
+    limits: Limits
+
+
 class Notification(Struct, kw_only=True):
     """What a webhook or callback gets when an encounter is over."""
 
