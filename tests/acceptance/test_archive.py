@@ -292,6 +292,34 @@ def test_what_is_known_of_a_recording_comes_with_it(api: httpx.Client, headache:
     refused(wrong, 400, "bad_request")
 
 
+async def test_consent_comes_with_the_hello_of_a_live_session(server: RunningServer) -> None:
+    async with dialled(server) as socket:
+        await say(socket, HELLO | {"note": False, "consent": CONSENT})
+        encounter = (await hear(socket, "session"))["encounter_id"]
+        with client(server.base_url, server.key) as own:
+            path = f"/api/encounters/{encounter}/consent"
+            live = own.get(path)
+            assert live.json() == {"consent": CONSENT}
+            written = CONSENT | {"method": "form"}
+            assert own.put(path, json=written, headers={"If-Match": live.headers["etag"]}).json() == {
+                "consent": written
+            }
+            await say(socket, END)
+            await rest(socket)
+            assert own.get(path).json() == {"consent": written}
+
+
+async def test_a_hello_whose_consent_says_nothing_opens_no_session(
+    server: RunningServer, stranger: httpx.Client
+) -> None:
+    known = listed(stranger)
+    async with dialled(server) as socket:
+        await say(socket, HELLO | {"consent": CONSENT | {"given_by": ""}})
+        (refusal,) = await rest(socket)
+    assert (refusal["code"], socket.close_code) == ("bad_request", 1008)
+    assert listed(stranger) == known
+
+
 # Notes
 
 

@@ -338,7 +338,7 @@ def typed(wanted: schema.TypedRequest) -> tuple[EncounterOptions, list[Turn]]:
 
 def intake(wanted: schema.Hello | schema.TypedRequest | schema.RecordingRequest) -> Intake:
     """What the client knows of the encounter. Raises `BadRequest`."""
-    patient, consent = wanted.patient, None if isinstance(wanted, schema.Hello) else wanted.consent
+    patient, consent = wanted.patient, wanted.consent
     return Intake(
         patient=Patient() if patient is None else msgspec.convert(msgspec.structs.asdict(patient), Patient),
         context=wanted.context,

@@ -50,6 +50,14 @@ class PatientInfo(Struct, kw_only=True):
     allergies: list[str] = []
 
 
+class Consent(Struct, kw_only=True):
+    """That the patient agreed to be recorded, as the platform has it."""
+
+    given_by: str
+    at: str  # ISO 8601
+    method: str  # such as "spoken" or "form"
+
+
 class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     """`/api/live`: the first message, once."""
 
@@ -72,6 +80,7 @@ class Hello(Struct, kw_only=True, tag_field="type", tag="hello"):
     patient: PatientInfo | None = None  # who is treated, for a model that writes the note
     context: str = ""  # what else is known, for the same
     instructions: str = ""  # wishes of the provider, for the same
+    consent: Consent | None = None  # of the patient; kept with a session that is opened
     after: int = 0  # finals that the client already has
     drafts: bool = False  # whether drafts of the note are wanted, too
 
@@ -253,14 +262,6 @@ Event: TypeAlias = (
 
 
 # Recordings and encounters over HTTP
-
-
-class Consent(Struct, kw_only=True):
-    """That the patient agreed to be recorded, as the platform has it."""
-
-    given_by: str
-    at: str  # ISO 8601
-    method: str  # such as "spoken" or "form"
 
 
 class RecordingRequest(Struct, kw_only=True):
