@@ -11,6 +11,7 @@ from server.capabilities import Capabilities
 from server.catalogue import Catalogue
 from server.computing import Computing
 from server.connections import Connections
+from server.console.serving import Console, read_files
 from server.described import Described
 from server.editing import Editing
 from server.encounters import Encounters
@@ -88,6 +89,7 @@ class Apis:
             *self._nabla(),
             *self._auscult(),
             *self._openai(),
+            *Console(operations[0].facade, read_files()).endpoints(),
         ]
         described = Described(endpoints, [*live.sockets(), *nabla.sockets()], self.version, operations[0].facade)
         return [*routes(described.endpoints()), *nabla.routes(), *live.routes()]

@@ -130,7 +130,7 @@ def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
 
 def _spelled(path: str) -> tuple[str, ...]:
     """A path, and without the slash at its end. A redirect would name an address of the client's making (`Host`)."""
-    return (path, path.rstrip("/")) if path.endswith("/") else (path,)
+    return (path, bare) if (bare := path.rstrip("/")) not in (path, "") else (path,)
 
 
 class _Methods:

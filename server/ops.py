@@ -116,7 +116,7 @@ def _refuse(exc: AuscultError) -> Response:
     return _json(ErrorBody(error=Error(code=exc.code, message=str(exc))), _STATUS.get(exc.code, 503), retry_after(exc))
 
 
-_STATUS = {"unauthorized": 401, "token_expired": 401, "forbidden": 403, "method_not_allowed": 405}
+_STATUS = {"unauthorized": 401, "token_expired": 401, "forbidden": 403, "not_found": 404, "method_not_allowed": 405}
 
 
 def _json(body: Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

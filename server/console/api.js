@@ -1,0 +1,132 @@
+// The server's own API. The key is exchanged at once for a short-lived token; it stays in memory, to renew that, and the
+// token in the tab's session storage, so that a reload comes back in.
+
+const KEPT = "auscult.token";
+const RENEW_AT = 0.7; // of a token's life
+const SOONEST_MS = 1000; // between two renewals that failed
+
+/** What the server, or the way to it, said instead of an answer. `code` is the server's; `offline`: nobody answered. */
+export class Problem extends Error {
+  constructor(status, code, detail = "") {
+    super(detail || code);
+    Object.assign(this, { status, code, detail });
+  }
+}
+
+export class Api {
+  #key = null;
+  #token = null;
+  #expires = 0; // epoch, ms
+  #life = 0; // ms
+  #timer = null;
+  #asking = null; // a promise, while somebody is asked to sign in again
+
+  /** root: URL of the server; onexpired: asks to sign in again, and resolves when that was done. */
+  constructor(root, onexpired) {
+    Object.assign(this, { root, onexpired });
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    if (kept) [this.#token, this.#expires] = [kept.token, kept.expires];
+  }
+
+  get signedIn() {
+    return this.#token !== null && Date.now() < this.#expires;
+  }
+
+  /** Exchange the key for a token. Raises `Problem`. */
+  async signIn(key) {
+    await this.#exchange(key);
+    this.#key = key;
+  }
+
+  signOut() {
+    clearTimeout(this.#timer);
+    this.#key = this.#token = null;
+    sessionStorage.removeItem(KEPT);
+  }
+
+  /** A token that holds: whoever waits for it, waits until somebody has signed in. */
+  async token() {
+    if (!this.signedIn) await this.#renew();
+    return this.#token;
+  }
+
+  /** The server did not take the token, whatever this machine's clock says. */
+  doubt() {
+    this.#expires = 0;
+  }
+
+  url(path) {
+    return new URL(path, this.root);
+  }
+
+  /** The answer. A token that is not taken any more is renewed, and the request repeated. Raises `Problem`. */
+  async ask(path, { headers = {}, json, ...options } = {}) {
+    const body = json === undefined ? options.body : JSON.stringify(json);
+    for (let again = true; ; again = false) {
+      const bearer = { ...headers, Authorization: `Bearer ${await this.token()}` };
+      if (json !== undefined) bearer["Content-Type"] = "application/json";
+      const answer = await reach(this.url(path), { ...options, body, headers: bearer });
+      if (answer.ok) return answer;
+      if (answer.status !== 401 || !again) throw await problemOf(answer);
+      this.doubt();
+    }
+  }
+
+  /** What is answered, as an object. Raises `Problem`. */
+  async json(path, options) {
+    return (await this.ask(path, options)).json();
+  }
+
+  async #renew() {
+    if (this.#key) {
+      try {
+        return await this.#exchange(this.#key);
+      } catch (problem) {
+        if (problem.status !== 401) throw problem;
+        this.#key = null; // revoked
+      }
+    }
+    this.#asking ??= this.onexpired().finally(() => (this.#asking = null));
+    await this.#asking;
+  }
+
+  async #exchange(key) {
+    const answer = await reach(this.url("api/tokens"), {
+      method: "POST",
+      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+      body: '{"scope": "console"}',
+    });
+    if (!answer.ok) throw await problemOf(answer);
+    const { token, expires_at } = await answer.json();
+    this.#token = token;
+    this.#expires = Date.parse(expires_at);
+    this.#life = this.#expires - Date.now();
+    sessionStorage.setItem(KEPT, JSON.stringify({ token, expires: this.#expires }));
+    this.#renewIn(this.#life * RENEW_AT);
+  }
+
+  #renewIn(ms) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      try {
+        if (this.#key) await this.#exchange(this.#key);
+      } catch {
+        if (this.signedIn) this.#renewIn(Math.max(SOONEST_MS, this.#life * (1 - RENEW_AT) / 5)); // else when it is needed
+      }
+    }, ms);
+  }
+}
+
+async function reach(url, options) {
+  try {
+    return await fetch(url, { ...options, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "offline");
+  }
+}
+
+async function problemOf(answer) {
+  const { code = `http_${answer.status}`, detail = "" } = await answer.json().catch(() => ({}));
+  return new Problem(answer.status, code, detail);
+}

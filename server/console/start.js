@@ -1,0 +1,123 @@
+// The form before a consultation: where its words come from, who agreed to be recorded, and what is to become of it.
+
+import { $, fill } from "./dom.js";
+import { canRecord } from "./recorder.js";
+import { languageName, t } from "./texts.js";
+
+export class StartForm {
+  #form = $("start-form");
+  #limits = null;
+
+  /** onstart: gets what was filled in. */
+  constructor(onstart) {
+    this.#form.addEventListener("change", () => this.#adapt());
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#check()) onstart(this.#filledIn());
+    });
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#offerMicrophones());
+  }
+
+  /** What the server can do: see `GET /api/capabilities`. */
+  offer(capabilities) {
+    this.#limits = capabilities.limits;
+    const known = capabilities.recogniser.languages;
+    const languages = known.length ? known : ["en", "de", "fr", "it", "es"];
+    const preferred = navigator.languages.find((tag) => languages.includes(tag.split("-")[0]))?.split("-")[0];
+    fill($("spoken"), languages.map((tag) => [tag, languageName(tag)]), preferred ?? languages[0]);
+    fill($("template"), capabilities.templates.map(({ name, title }) => [name, title || name]), capabilities.default_template);
+    this.#form.elements.style.value = capabilities.default_style;
+    this.show();
+  }
+
+  show() {
+    this.#offerMicrophones();
+    this.#explainWhatIsMissing();
+    this.#adapt();
+  }
+
+  busy(whether) {
+    for (const button of this.#form.querySelectorAll("button")) button.disabled = whether;
+  }
+
+  get #source() {
+    return this.#form.elements.source.value;
+  }
+
+  #adapt() {
+    const source = this.#source;
+    for (const part of this.#form.querySelectorAll("[data-for]")) part.hidden = !part.dataset.for.split(" ").includes(source);
+    for (const [name, other] of [["given_by", "given_by_other"], ["method", "method_other"]]) {
+      this.#form.elements[other].hidden = this.#form.elements[name].value !== "other";
+    }
+    $("start").querySelector("[type=submit]").textContent = t(`start.go.${source}`);
+  }
+
+  #explainWhatIsMissing() {
+    const media = navigator.mediaDevices;
+    const missing = !isSecureContext ? "start.insecure" : !media || !canRecord() ? "start.unsupported" : "";
+    for (const source of ["microphone", "tab"]) {
+      const able = !missing && (source === "microphone" || "getDisplayMedia" in media);
+      const choice = this.#form.querySelector(`[name=source][value=${source}]`);
+      choice.disabled = !able;
+      if (!able && choice.checked) this.#form.querySelector("[name=source][value=file]").checked = true;
+    }
+    $("start-missing").hidden = !missing;
+    $("start-missing").textContent = missing ? t(missing) : "";
+  }
+
+  async #offerMicrophones() {
+    const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+    const named = devices.filter(({ kind, label }) => kind === "audioinput" && label);
+    $("microphone-choice").hidden = named.length < 2;
+    fill($("device"), named.map(({ deviceId, label }) => [deviceId, label]));
+  }
+
+  /** Says what is missing, at the field where it is. */
+  #check() {
+    const { elements } = this.#form;
+    const source = this.#source;
+    for (const each of elements) each.setCustomValidity?.("");
+    const files = [...elements.files.files];
+    if (source === "file" && !files.length) elements.files.setCustomValidity(t("start.no_file"));
+    const bytes = files.reduce((sum, file) => sum + file.size, 0);
+    if (source === "file" && bytes > this.#limits.max_recording_bytes) {
+      elements.files.setCustomValidity(t("start.too_large", { most: Math.floor(this.#limits.max_recording_bytes / 2 ** 20) }));
+    }
+    if (source === "typed" && !elements.typed.value.trim()) elements.typed.setCustomValidity(t("start.no_text"));
+    if (source !== "typed") {
+      for (const name of ["given_by", "method"]) {
+        const missing = elements[name].value === "other" && !elements[`${name}_other`].value.trim();
+        elements[`${name}_other`].setCustomValidity(missing ? t("start.no_consent") : "");
+        elements[name].setCustomValidity(elements[name].value ? "" : t("start.no_consent"));
+      }
+    }
+    return this.#form.reportValidity();
+  }
+
+  #filledIn() {
+    const { elements } = this.#form;
+    const said = (name) => (elements[name].value === "other" ? elements[`${name}_other`].value.trim() : elements[name].value);
+    const consent = { given_by: said("given_by"), method: said("method"), at: new Date().toISOString() };
+    const options = { language: elements.language.value, template: elements.template.value, style: elements.style.value };
+    const people = Number(elements.people.value);
+    return {
+      source: this.#source,
+      consent: this.#source === "typed" ? null : consent,
+      options: people ? { ...options, expected_speakers: people } : options,
+      device: elements.device.value,
+      own: elements.own.checked,
+      files: [...elements.files.files],
+      typed: elements.typed.value,
+      way: elements.way.value,
+    };
+  }
+
+  /** Empty what was about one patient. */
+  clear() {
+    const { elements } = this.#form;
+    elements.typed.value = elements.files.value = elements.given_by.value = elements.method.value = "";
+    elements.given_by_other.value = elements.method_other.value = "";
+    this.#adapt();
+  }
+}

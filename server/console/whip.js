@@ -1,0 +1,134 @@
+// Audio by WebRTC: WHIP (RFC 9725) with trickled candidates. Events are read elsewhere: see events.js.
+
+import { Problem } from "./api.js";
+
+const LOOK_MS = 500; // between two looks at what the server answers
+const UNANSWERED = 8; // checks of the way to it (STUN), which follow each other faster while none is answered: about 4 s
+
+export class WhipPeer {
+  onlost = () => {}; // the way is broken: once
+  encounter = null;
+  #peer = new RTCPeerConnection();
+  #resource = null;
+  #looking = null; // timer
+  #connected = false;
+  #over = false;
+
+  /** query: language, template, roles, …; encounter: go on with this one. */
+  constructor(api, tracks, query, encounter) {
+    Object.assign(this, { api, tracks, query, encounter });
+  }
+
+  /** Offer the tracks; resolves when sound flows. Raises `Problem`, `Problem` with the code `webrtc_blocked`. */
+  async connect(withinMs, onopened = async () => {}) {
+    const peer = this.#peer;
+    for (const track of this.tracks) peer.addTrack(track, new MediaStream([track]));
+    const flowing = this.#flowing();
+    const candidates = [];
+    let trickle = () => {}; // nobody to tell before the server has answered
+    peer.onicecandidate = ({ candidate }) => {
+      candidates.push(candidate ? `a=${candidate.candidate}` : "a=end-of-candidates");
+      trickle();
+    };
+    await peer.setLocalDescription();
+    const { sdp } = peer.localDescription;
+    const query = new URLSearchParams({ ...this.query, ...(this.encounter && { encounter_id: this.encounter }) });
+    const headers = { "Content-Type": "application/sdp" };
+    const answer = await this.api.ask(`whip?${query}`, { method: "POST", headers, body: sdp });
+    this.#resource = answer.headers.get("Location").replace(/^\//, "");
+    this.encounter = answer.headers.get("Auscult-Encounter");
+    await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+    trickle = this.#trickling(candidates, sdp, answer.headers.get("ETag"));
+    trickle();
+    await onopened(this.encounter);
+    await within(withinMs, flowing);
+    this.#connected = true;
+    this.#look();
+  }
+
+  /** Another track takes the place of one. */
+  replace(from, to) {
+    return this.#peer.getSenders().find((sender) => sender.track === from)?.replaceTrack(to);
+  }
+
+  /** Hang up: the consultation is over. Raises `Problem`. */
+  async end() {
+    this.#over = true;
+    clearInterval(this.#looking);
+    try {
+      await this.api.ask(this.#resource, { method: "DELETE" });
+    } catch (problem) {
+      if (problem.status !== 404) throw problem; // else it is over already
+    }
+    this.close();
+  }
+
+  close() {
+    this.#over = true;
+    clearInterval(this.#looking);
+    this.#peer.onconnectionstatechange = null;
+    this.#peer.close();
+  }
+
+  #trickling(candidates, sdp, etag) {
+    let telling = Promise.resolve(); // one PATCH at a time, so that candidates arrive in order
+    return () => {
+      telling = telling.then(async () => {
+        const lines = candidates.splice(0);
+        const headers = { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": etag };
+        if (lines.length) await this.api.ask(this.#resource, { method: "PATCH", headers, body: fragment(sdp, lines) });
+      }).catch(() => {}); // without it the connection may still stand; if not, that is noticed
+    };
+  }
+
+  /** Resolves when the way to the server stands; raises `Problem` where there is none. */
+  #flowing() {
+    const flowing = new Promise((resolve, reject) => {
+      this.#peer.onconnectionstatechange = () => {
+        if (this.#peer.connectionState === "connected") resolve();
+        if (this.#peer.connectionState !== "failed") return;
+        reject(new Problem(0, "webrtc_blocked"));
+        this.#lose();
+      };
+    });
+    flowing.catch(() => {}); // it may fail before anybody waits for it
+    return flowing;
+  }
+
+  /** The browser itself takes 5 s more to call a connection broken. */
+  #look() {
+    let [answered, asked] = [0, 0]; // answers so far, and questions when the last one came
+    this.#looking = setInterval(async () => {
+      const pairs = [...(await this.#peer.getStats()).values()].filter(({ type }) => type === "candidate-pair");
+      const total = (count) => pairs.reduce((sum, pair) => sum + (pair[count] ?? 0), 0);
+      if (total("responsesReceived") !== answered) [answered, asked] = [total("responsesReceived"), total("requestsSent")];
+      if (total("requestsSent") - asked >= UNANSWERED || this.#peer.connectionState === "disconnected") this.#lose();
+    }, LOOK_MS);
+  }
+
+  #lose() {
+    clearInterval(this.#looking);
+    if (this.#over || !this.#connected) return;
+    this.#over = true;
+    this.onlost();
+  }
+}
+
+/** What a promise resolves with; raises `Problem` where that takes longer. */
+async function within(ms, promise) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Problem(0, "webrtc_blocked")), ms)));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** RFC 8840: which m-line, whose ICE, which candidates. All media share one transport, so the first m-line is enough. */
+function fragment(sdp, candidates) {
+  const lines = sdp.split("\r\n");
+  const first = (start) => lines.find((line) => line.startsWith(start));
+  const head = ["a=group:BUNDLE", "m=", "a=mid:", "a=ice-ufrag:", "a=ice-pwd:"].map(first);
+  return [...head, ...candidates, ""].join("\r\n");
+}
