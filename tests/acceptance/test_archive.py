@@ -68,6 +68,10 @@ def listed(api: httpx.Client, /, **query: Any) -> list[str]:
         query["cursor"] = page["next_cursor"]
 
 
+def token(api: httpx.Client, **asked: str) -> str:
+    return str(api.post("/api/tokens", json=asked).raise_for_status().json()["token"])
+
+
 def refused(answer: httpx.Response, status: int, code: str) -> str:
     """Problem details as RFC 9457 has them; what they say."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
@@ -113,13 +117,26 @@ def test_a_list_holds_what_the_caller_may_reach(
     first, second = typed(api), typed(api)
     assert not {first, second} & set(listed(stranger))
     for scope in ("encounter", "follow"):
-        made = api.post("/api/tokens", json={"scope": scope, "encounter_id": first})
-        with client(server.base_url, made.json()["token"]) as page:
+        with client(server.base_url, token(api, scope=scope, encounter_id=first)) as page:
             assert listed(page) == [first]
-    with client(server.base_url, api.post("/api/tokens", json={"scope": "stream"}).json()["token"]) as page:
+    with client(server.base_url, token(api, scope="stream")) as page:
         assert listed(page) == []
         own = typed(page)
         assert listed(page) == [own]
+
+
+def test_a_console_lists_the_encounters_of_its_key_page_by_page_and_filtered(
+    server: RunningServer, api: httpx.Client
+) -> None:
+    made = [typed(api), typed(api, language="de-CH")]
+    with client(server.base_url, token(api, scope="stream")) as page:
+        made.append(typed(page))
+    with client(server.base_url, token(api, scope="console")) as console:
+        made.append(typed(console))
+        assert listed(console) == listed(console, limit=1) == listed(console, limit=3) == made[::-1]
+        assert listed(console, language="de", limit=1) == [made[1]]
+        assert listed(console, status="live,gathering,queued,working,closing,failed") == []
+        assert listed(console, status="done", api="auscult", created_from="2026-01-01", limit=2) == made[::-1]
 
 
 @pytest.mark.parametrize(
@@ -176,9 +193,9 @@ def test_text_without_times_is_no_captions(api: httpx.Client) -> None:
 
 def test_a_page_may_read_a_transcript_with_its_token_in_the_address(server: RunningServer, api: httpx.Client) -> None:
     encounter = typed(api)
-    token = api.post("/api/tokens", json={"scope": "follow", "encounter_id": encounter}).json()["token"]
+    made = token(api, scope="follow", encounter_id=encounter)
     path = f"{server.base_url}/api/encounters/{encounter}/transcript"
-    assert "headache" in httpx.get(path, params={"format": "text", "token": token}).text
+    assert "headache" in httpx.get(path, params={"format": "text", "token": made}).text
     assert httpx.get(path, params={"token": api.headers["authorization"].split()[1]}).status_code == 401
 
 
@@ -434,6 +451,53 @@ async def test_a_note_of_a_session_that_goes_on_is_neither_written_nor_edited(se
 # Everything
 
 
+async def test_a_console_does_all_that_a_page_needs_with_its_token(
+    server: RunningServer, api: httpx.Client, stranger: httpx.Client
+) -> None:
+    encounter, made = typed(api), token(api, scope="console")
+    path = f"/api/encounters/{encounter}"
+    requests: list[tuple[str, str, Any]] = [
+        ("GET", "", None), ("GET", "/transcript", None), ("GET", "/speakers", None), ("GET", "/notes", None),
+        ("PATCH", "/speakers", {"swap": True}), ("PUT", "/consent", CONSENT),
+        ("POST", "/notes", {"template": "GENERAL_MEDICINE"}), ("GET", "/notes/2/document?format=text", None),
+        ("DELETE", "", None),
+    ]  # fmt: skip
+    with client(server.base_url, made) as console:
+        seen = console.get(f"{path}/notes/1")
+        assert console.head(f"{path}/notes/1").headers["etag"] == seen.headers["etag"]
+        approved = console.patch(
+            f"{path}/notes/1", json={"review_status": "approved"}, headers={"If-Match": seen.headers["etag"]}
+        )
+        assert approved.json()["review_status"] == "approved"
+        foreign = path.replace(encounter, typed(stranger))
+        for method, place, sent_json in requests:
+            body = {} if sent_json is None else {"json": sent_json}
+            refused(console.request(method, foreign + place, **body), 404, "not_found")
+            assert console.request(method, path + place, **body).is_success, place
+        async with dialled(server, subprotocols=["auscult-live", f"jwt-{made}"]) as socket:
+            await say(socket, HELLO | {"note": False})
+            encounter = (await hear(socket, "session"))["encounter_id"]
+            for part in recorded("headache", 5):
+                await socket.send(part)
+            await say(socket, END)
+            await rest(socket)
+        heard = console.get(f"/api/encounters/{encounter}/audio", params={"from_ms": 500, "to_ms": 1500})
+        assert (heard.status_code, heard.headers["content-type"]) == (200, "audio/ogg; codecs=opus")
+        assert console.head(f"/api/encounters/{encounter}/audio").status_code == 200
+
+
+async def test_a_console_erases_a_session_while_somebody_talks(server: RunningServer, api: httpx.Client) -> None:
+    made = token(api, scope="console")
+    async with dialled(server, subprotocols=["auscult-live", f"jwt-{made}"]) as socket:
+        await say(socket, HELLO | {"note": False})
+        path = f"/api/encounters/{(await hear(socket, 'session'))['encounter_id']}"
+        with client(server.base_url, made) as console:
+            assert console.delete(path).status_code == 204
+            refused(console.get(path), 404, "not_found")
+        events = await rest(socket)
+    assert [event["code"] for event in of(events, "error")] == ["erased"]
+
+
 def test_another_tenant_finds_nothing_and_a_follower_changes_nothing(
     server: RunningServer, api: httpx.Client, stranger: httpx.Client
 ) -> None:
@@ -444,8 +508,7 @@ def test_another_tenant_finds_nothing_and_a_follower_changes_nothing(
         ("PATCH", "speakers", {"swap": True}), ("PUT", "consent", CONSENT), ("POST", "notes", {}),
         ("PUT", "notes/1", {"title": "x", "sections": WRITTEN}), ("PATCH", "notes/1", {"title": "x"}),
     ]  # fmt: skip
-    follower = api.post("/api/tokens", json={"scope": "follow", "encounter_id": encounter}).json()["token"]
-    with client(server.base_url, follower) as reader:
+    with client(server.base_url, token(api, scope="follow", encounter_id=encounter)) as reader:
         for method, path, sent_json in requests:
             body = {} if sent_json is None else {"json": sent_json}
             headers = {} if sent_json is None else {"If-Match": "*"}
