@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -95,6 +96,9 @@ def test_a_list_is_newest_first_and_its_pages_stay_where_they_are_while_others_c
     (shown,) = api.get("/api/encounters", params={"limit": 1}).json()["encounters"]
     assert (shown["api"], shown["status"], shown["language"], shown["template"]) == ("auscult", "done", "en", "SOAP")
     assert "headache" not in api.get("/api/encounters").text
+    single = api.get(f"/api/encounters/{newer}").json()
+    assert shown == {name: single[name] for name in shown}
+    assert datetime.fromisoformat(single["expires_at"]) > datetime.fromisoformat(single["completed_at"])
 
 
 def test_a_list_is_filtered(api: httpx.Client) -> None:

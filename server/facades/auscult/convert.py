@@ -371,13 +371,17 @@ def encounter(view: EncounterView) -> schema.Encounter:
     absence = None if stored is None else stored.absence
     return schema.Encounter(
         encounter_id=row.id,
+        api=row.options.api,
         status=row.state,
         percentage=row.percentage,
         stage=row.stage,
         stages={stage: timestamp(at) for stage, at in row.stages.items()},
         created_at=timestamp(row.created_at),
         completed_at=None if row.completed_at is None else timestamp(row.completed_at),
+        expires_at=None if view.expires_at is None else timestamp(view.expires_at),
         language=row.options.language,
+        template=row.options.template,
+        audio_ms=row.audio_ms,
         warnings=list(row.warnings),
         error=stored_error(row.failure) if row.state is State.FAILED else None,
         items=[final(item) for item in view.items],

@@ -329,13 +329,17 @@ class Encounter(Struct, kw_only=True, omit_defaults=True):
     """How far an encounter is, and what is known of it."""
 
     encounter_id: str
+    api: str  # by which it came
     status: str  # live | gathering | queued | working | closing | done | failed
     percentage: int
     stage: str
     stages: dict[str, str]  # when each was reached
     created_at: str
     completed_at: str | None = None
+    expires_at: str | None = None  # when it is erased, once it is over
     language: str = ""
+    template: str = ""  # asked for; of each version of the note: `NoteVersion`
+    audio_ms: int = 0  # heard, of all streams together
     warnings: list[str] = []
     error: Error | None = None
     items: list[Final] = []
