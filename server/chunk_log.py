@@ -10,7 +10,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from sqlalchemy import Connection
 
 from pipeline.containers import Container, sniff
+from pipeline.pcm import encoding_of
 from pipeline.runner import Stream
+from pipeline.types import SAMPLE_RATE
 from server.domain import StoredChunk, StreamSpec, StreamState
 from server.errors import ServerError
 from server.store import encounters as sql
@@ -81,6 +83,19 @@ class Channel:
     def __post_init__(self) -> None:
         self.to_decode, self.logged = anyio.create_memory_object_stream[bytes](FEED_AHEAD)
 
+    @property
+    def reached(self) -> int:
+        """How far the stream was heard, in samples of the encounter's time line.
+
+        Of raw audio that is where the next byte belongs, whether or not the decoder and the log have come so far;
+        only the bytes of a container do not tell, so there it is how far they were decoded.
+        """
+        restart, spec = self.state.restart, self.spec
+        if spec.encoding == "container":
+            return self.state.checkpoint.position if self.stream is None else self.stream.duration
+        frames = (self.heard - restart.offset) // (encoding_of(spec.encoding).sample_bytes * spec.channels)
+        return restart.position + frames * SAMPLE_RATE // spec.sample_rate
+
     def is_repeat(self, body: bytes) -> bool:
         """Whether a chunk is the last one again.
 
@@ -121,8 +136,8 @@ class Channel:
         taken, self.gathered = self.gathered, []
         if len(taken) < 2 or self.spec.encoding == "container":
             return taken
-        first, last = taken[0].numbers, taken[-1].numbers
-        numbers = (first[0], last[1]) if first is not None and last is not None else None
+        counted = [heard.numbers for heard in taken if heard.numbers is not None]  # a peer before it does not count
+        numbers = (counted[0][0], counted[-1][1]) if counted else None
         return [Heard(body=b"".join(heard.body for heard in taken), numbers=numbers)]
 
 

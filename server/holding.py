@@ -157,7 +157,7 @@ class Holding:
         for ordinal, spec in enumerate(row.options.streams):
             channel = Channel(ordinal=ordinal, spec=spec, state=states[ordinal])
             if (end := ends.get(ordinal)) is not None:
-                numbers = read_numbers(end.client_key) if row.options.attended else None  # else a client's own words
+                numbers = await self._numbers(row, ordinal, end) if row.options.attended else None
                 channel.seq, channel.offset = end.seq, end.offset
                 channel.heard = channel.inherited = end.offset
                 channel.next_number = numbers[1] + 1 if numbers else 0
@@ -173,6 +173,11 @@ class Holding:
             conversation=await read(partial(sql.get_conversation, seal=seal, encounter=row.id)),
             parts=parts,
         )
+
+    async def _numbers(self, row: EncounterRow, stream: int, end: sql.LogEnd) -> tuple[int, int] | None:
+        """Of the chunks that connections counted last: a peer, which counts none, may have fed the stream since."""
+        last_key = partial(sql.last_key, encounter=row.id, stream=stream)
+        return read_numbers(end.client_key or await self._studio.reader.read(last_key))
 
     async def _parts(self, row: EncounterRow, seal: Seal) -> Parts:
         known = await self._studio.reader.read(partial(recordings.parts, seal=seal, encounter=row.id))

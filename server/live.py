@@ -26,6 +26,7 @@ from pipeline.runner import Stream, open_stream
 from pipeline.session import SessionOptions
 from pipeline.stereo import StereoSession
 from pipeline.types import (
+    SAMPLE_RATE,
     WINDOW,
     AudioFormat,
     Checkpoint,
@@ -215,6 +216,7 @@ class LiveEncounter:
         if self._began is None:
             self._began = self._studio.steady()
         channel.gather(body, number)
+        self._began -= max(0.0, channel.reached / SAMPLE_RATE - self.elapsed_s())
         self._gathering.set()
         self.active.set()
         taken()
@@ -235,8 +237,15 @@ class LiveEncounter:
         listening = self._channels[stream].stream
         return 0 if listening is None else listening.duration
 
+    def reached_by(self, stream: int) -> int:
+        """How far a stream was heard: see `Channel.reached`. Units: samples of the encounter's time line."""
+        return self._channels[stream].reached
+
     def elapsed_s(self) -> float:
-        """Seconds since its first audio was heard (after a takeover: since it was opened); 0 before."""
+        """Seconds of its time line so far: since its first audio was heard (after a takeover: since it was opened).
+
+        0 before. Where a client sends what it had recorded before, it is at least as long as that.
+        """
         return 0.0 if self._began is None else self._studio.steady() - self._began
 
     async def log_heard(self) -> None:

@@ -214,6 +214,14 @@ def log_ends(connection: Connection, encounter: str) -> dict[int, LogEnd]:
     }
 
 
+def last_key(connection: Connection, encounter: str, stream: int) -> str | None:
+    """The client key of the last chunk of a stream that has one: others may be behind it."""
+    c = t.chunks.c
+    query = select(c.client_key).where(c.encounter_id == encounter, c.stream == stream, c.client_key.is_not(None))
+    key: str | None = connection.execute(query.order_by(c.seq.desc()).limit(1)).scalar()
+    return key
+
+
 def newest_entries(connection: Connection, encounter: str, stream: int, *, most: int) -> list[LogEntry]:
     """The last entries of a stream's log, newest first."""
     c = t.chunks.c

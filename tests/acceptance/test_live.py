@@ -60,8 +60,8 @@ async def test_a_session_begins_with_its_name_and_every_chunk_is_acknowledged(sc
     events, code = await told(scripted_server, chunks)
     assert code == 1000
     session = events[0]
-    assert set(session) == {"type", "encounter_id", "resume_token", "chunks"}
-    assert session["chunks"] == 0
+    assert set(session) == {"type", "encounter_id", "resume_token", "chunks", "heard_ms"}
+    assert (session["chunks"], session["heard_ms"]) == (0, 0)
     acknowledged = [event["chunks"] for event in of(events, "ack")]
     assert acknowledged == sorted(set(acknowledged))
     assert acknowledged[-1] == len(chunks)

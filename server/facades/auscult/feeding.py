@@ -72,6 +72,7 @@ class Feeding:
         while not self.ended:
             try:
                 frame = await self._socket.receive_any()
+                self._check_place()
                 if isinstance(frame, bytes):
                     await self._take(frame)
                 elif isinstance(frame, schema.End):
@@ -102,6 +103,7 @@ class Feeding:
         self.silence.heard("")
         self._metrics.audio_bytes.inc(len(body))
         await self._spend()
+        self._check_place()
         if self._live.stream_failed(self._stream) and begins_file(body):
             await self._replace()
         missing = number - self._next
@@ -114,6 +116,11 @@ class Feeding:
             await self._live.hear(self._stream, body, number, taken=taken)
         if missing > 0:
             raise BadRequest(f"{missing} chunks before number {number} never came: what they held is missing.")
+
+    def _check_place(self) -> None:
+        """Whoever has taken our place was told what was heard: nothing may come behind. Raises `Displaced`."""
+        if self._attendance.displaced.is_set():
+            raise Displaced
 
     async def _replace(self) -> None:
         """A stream whose decoder gave up cannot go on: another one takes its place, with the next file."""

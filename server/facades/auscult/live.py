@@ -174,6 +174,7 @@ class LiveRoutes:
                 encounter_id=seat.encounter,
                 resume_token=seat.resume_token,
                 chunks=seat.chunks,
+                heard_ms=seat.heard_ms,
                 warnings=list(seat.live.row.warnings) if seat.live is not None else [],
             )
         )

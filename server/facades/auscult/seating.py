@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.types import to_samples
+from pipeline.types import SAMPLE_RATE, to_samples
 from server.connections import Connections
 from server.domain import Caller, StreamSpec
 from server.encounters import Encounters
@@ -37,6 +37,14 @@ class Seat:
         streams = self.live.row.options.streams
         same = (number for number, spec in enumerate(streams) if spec.role is streams[self.stream].role)
         return max(self.live.next_number(number) for number in same)
+
+    @property
+    def heard_ms(self) -> float:
+        """Where the audio of that chunk begins. Exact for raw audio, also between milliseconds: a sample is 1/16 ms.
+
+        Of a container it is what was decoded so far, which may be behind the chunks that were taken.
+        """
+        return 0.0 if self.live is None else self.live.reached_by(self.stream) * 1000 / SAMPLE_RATE
 
 
 class Seating:

@@ -11,6 +11,7 @@ from anyio.abc import TaskStatus
 
 from pipeline.errors import AuscultError
 from pipeline.types import SAMPLE_RATE
+from server.attendance import Attendance
 from server.domain import Caller
 from server.errors import ServerError, SessionTooLong
 from server.facades.auscult.telling import Telling
@@ -56,7 +57,7 @@ class WhipSession:
         self.ice_session = secrets.token_hex(8)
         self.peer = peer
         self.part = part
-        self.dismissed = anyio.Event()  # by its client, or because another session feeds one of its streams
+        self.dismissed = anyio.Event()  # by its client, or because it is as long as it may be
         self.silent = anyio.Event()  # it feeds no stream any more
         self._telling = telling
         self._metrics = metrics
@@ -67,15 +68,20 @@ class WhipSession:
         self._listened = not peer.split  # whether a stereo track has two channels is known
         self._aligned = False  # what was missed before this session is silence
         self._interrupted: set[int] = set()
-        self._fed_bytes: dict[int, int] = {}  # of each stream, when this session fell silent
+        self._attendance = Attendance(streams=part.streams)  # of the encounter, once it runs
 
     @property
     def encounter(self) -> str:
         """The id of the encounter that it feeds."""
         return self.part.live.id
 
+    @property
+    def over(self) -> bool:
+        """Whether its client has no more to say here: it was dismissed, or a newer connection feeds its streams."""
+        return self.dismissed.is_set() or self._attendance.displaced.is_set()
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Feed the streams until the peer is gone, another session takes one of them, or `end` is called.
+        """Feed the streams until the peer is gone, a newer connection takes one of them, or `end` is called.
 
         A session whose peer is gone can still be ended by its client, until the encounter goes on without it.
         """
@@ -91,6 +97,7 @@ class WhipSession:
             await self.peer.aclose()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_after, self.part.live.gone, tasks.cancel_scope)
+            tasks.start_soon(_cancel_after, self._attendance.displaced, tasks.cancel_scope)
             await self.dismissed.wait()
             tasks.cancel_scope.cancel()
 
@@ -112,40 +119,41 @@ class WhipSession:
     async def _attend(self, task_status: TaskStatus[None]) -> None:
         live = self.part.live
         try:
-            with live.attend(*self.part.streams) as attendance:
+            with live.attend(*self.part.streams) as self._attendance:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._step_back_after, attendance.displaced)
+                    tasks.start_soon(self._stop_after, self._attendance.displaced)
                     task_status.started()
                     too_long = await self._hear()
                     tasks.cancel_scope.cancel()
         finally:
-            if not (self.dismissed.is_set() or live.ended):
+            if not (self.over or live.ended):
                 for stream in set(self.part.streams) - self._interrupted:
                     self._interrupt(stream)
             with anyio.CancelScope(shield=True), suppress(AuscultError):
                 await live.log_heard()  # also when the server stops
-            self._fed_bytes = {stream: live.heard_bytes(stream) for stream in self.part.streams}
             self.silent.set()
         if too_long:
             self.dismissed.set()
             await self._leave()
 
-    async def _step_back_after(self, displaced: anyio.Event) -> None:
-        """Another session feeds one of the streams now."""
+    async def _stop_after(self, displaced: anyio.Event) -> None:
         await displaced.wait()
-        self.dismissed.set()
         self._stop()
 
     async def _leave(self) -> None:
-        """Those streams are over that nobody else has fed since."""
-        for stream, fed_bytes in self._fed_bytes.items():
-            if self.part.live.heard_bytes(stream) == fed_bytes:
+        """Those streams are over that nobody else feeds."""
+        for stream in self.part.streams:
+            if stream in self._attendance.kept:  # at this moment, not before the last one was left
                 await self.part.leave(stream)
 
     async def _hear(self) -> bool:
-        """Take what comes until it is over; returns whether the encounter is as long as it may be."""
+        """Take what comes until it is over; returns whether the encounter is as long as it may be.
+
+        Whoever took our place was told what had been heard by then, and goes on there: what the peer still has is left.
+        """
+        displaced = self._attendance.displaced
         try:
-            while not self.part.live.ended and (event := await self._next()) is not None:
+            while not self.part.live.ended and (event := await self._next()) is not None and not displaced.is_set():
                 await self._take(event)
         except SessionTooLong as exc:
             self._metrics.rejected.labels(code=exc.code).inc()
@@ -178,7 +186,7 @@ class WhipSession:
                 if not self._listened:
                     self._listen_for_two_channels()
                 self._metrics.audio_bytes.inc(len(event.pcm))
-                await self.part.live.hear(stream, event.pcm)
+                await self._hand_on(stream, event.pcm)
             case Interrupted():
                 self._interrupt(stream)
             case Resumed():
@@ -196,13 +204,16 @@ class WhipSession:
         """Streams begin where the consultation is: what they missed of it is silence."""
         live, elapsed_s = self.part.live, self.part.live.elapsed_s()
         for stream in self.part.streams:
-            heard_bytes = live.heard_bytes(stream)
-            # A stream that was added later begins there, not at 0, and what waits to be decoded is in its bytes alone.
-            silence = missed_bytes(max(heard_bytes, live.duration(stream) * SAMPLE_BYTES), elapsed_s)
-            if heard_bytes:
+            silence = missed_bytes(live.reached_by(stream) * SAMPLE_BYTES, elapsed_s)
+            if live.heard_bytes(stream) and not self._attendance.displaced.is_set():
                 live.transcript.resume(self._name(stream))
             for at in range(0, silence, PIECE_BYTES):
-                await live.hear(stream, bytes(min(PIECE_BYTES, silence - at)))
+                await self._hand_on(stream, bytes(min(PIECE_BYTES, silence - at)))
+
+    async def _hand_on(self, stream: int, pcm: bytes) -> None:
+        """Audio to the encounter; also in the middle of a long silence not behind what a newer connection was told."""
+        if not self._attendance.displaced.is_set():
+            await self.part.live.hear(stream, pcm)
 
     def _interrupt(self, stream: int) -> None:
         self._interrupted.add(stream)

@@ -89,7 +89,6 @@ class WhipSessions:
                 process=self._encounters.process,
                 send_timeout_s=self._send_timeout_s,
             )
-            self._dismiss_former(part)
             assert self._tasks is not None, "WhipSessions is not running"
             await self._tasks.start(self._run, session, name=f"whip {part.live.id}")
         except BaseException:
@@ -102,7 +101,7 @@ class WhipSessions:
         session = self._sessions.get(session_id)
         if session is None:
             await self._encounters.check_process(process_of(session_id))
-        if session is None or session.dismissed.is_set():
+        if session is None or session.over:
             raise NotFound("There is no such WHIP session any more: make a new one, with encounter_id to go on.")
         await self._encounters.fed(caller, session.encounter)
         return session
@@ -151,16 +150,6 @@ class WhipSessions:
                     await self._connections.leave(caller, encounter, added)
             raise
         return tuple(joined)
-
-    def _dismiss_former(self, part: Part) -> None:
-        """Sessions whose peer is gone are over when another one feeds their streams: their DELETE would end it."""
-        for former in self._sessions.values():
-            if (
-                former.part.live is part.live
-                and former.silent.is_set()
-                and set(former.part.streams) & set(part.streams)
-            ):
-                former.dismissed.set()
 
     async def _run(self, session: WhipSession, *, task_status: TaskStatus[None]) -> None:
         """The end of the line for anything that goes wrong in one session: no other one notices."""

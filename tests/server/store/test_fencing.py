@@ -60,6 +60,13 @@ def test_a_former_owner_appends_nothing(engine: Engine, encounter: str) -> None:
         assert sql.log_ends(connection, encounter)[0].seq == 2
 
 
+def test_the_last_key_of_a_stream_is_found_behind_chunks_that_have_none(engine: Engine, encounter: str) -> None:
+    append(engine, encounter, 1, chunk(0, "n:0-3"), chunk(1, "n:4-4"), chunk(2), chunk(0, stream=1))
+    with engine.connect() as connection:
+        assert sql.last_key(connection, encounter, 0) == "n:4-4"
+        assert sql.last_key(connection, encounter, 1) is None
+
+
 def test_with_a_known_key_among_them_no_chunk_is_appended(engine: Engine, encounter: str) -> None:
     append(engine, encounter, 1, chunk(0, "a"), chunk(0, "b", stream=1))
     with engine.begin() as connection, pytest.raises(sql.DuplicateChunk):  # its group goes on, and is committed
