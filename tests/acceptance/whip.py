@@ -23,6 +23,7 @@ from bench.recordings import Recording
 from bench.server import RunningServer
 from server.ingest import aiortc_patches
 from tests.acceptance.following import events
+from tests.acceptance.udp_relay import Relays
 
 Event = dict[str, Any]
 
@@ -163,9 +164,14 @@ async def caller(server: RunningServer, key: str | None = None) -> AsyncIterator
 
 @asynccontextmanager
 async def calling(
-    http: httpx.AsyncClient, *voices: Voice, channel: bool = False, trickle: bool = False, **query: str
+    http: httpx.AsyncClient,
+    *voices: Voice,
+    channel: bool = False,
+    trickle: bool = False,
+    relays: Relays | None = None,
+    **query: str,
 ) -> AsyncIterator[Call]:
-    """A session whose answer is applied; its peer is closed behind the block."""
+    """A session whose answer is applied, over `relays` where there are some; its peer is closed behind the block."""
     peer = new_peer()
     end_connecting = aiortc_patches.end_connecting(peer)
     try:
@@ -175,12 +181,13 @@ async def calling(
         sdp = await offer(peer)
         if trickle:
             sdp = without_candidates(sdp)
-        answer = await post(http, sdp, **query)
+        answer = await post(http, sdp if relays is None else await relays.outward(sdp), **query)
         assert answer.status_code == 201, answer.text
         call = Call(http, peer, answer)
         if results is not None:
             call.listen(results)
-        await peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        answered = answer.text if relays is None else await relays.inward(answer.text)
+        await peer.setRemoteDescription(RTCSessionDescription(answered, "answer"))
         yield call
     finally:
         await peer.close()
