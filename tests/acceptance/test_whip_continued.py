@@ -24,6 +24,7 @@ SECONDS = 12.5
 CUT_S = 4.5  # in the middle of a sentence
 CHUNK_BYTES = 6_400  # 200 ms
 BYTES_PER_MS = 32
+WINDOW_MS = 32  # streams begin at a multiple of it
 
 
 def s16le(pcm: Pcm) -> bytes:
@@ -87,19 +88,22 @@ async def test_no_word_is_lost_or_repeated_when_a_socket_takes_the_place_of_a_pe
 
 
 @pytest.mark.usefixtures("whip_keeps_nothing")
+@pytest.mark.parametrize("tracks", [1, 2])
 async def test_each_of_two_sockets_goes_on_where_a_peer_was_that_still_speaks_and_the_last_ends_it(
-    whip_server: RunningServer, headache: Recording
+    whip_server: RunningServer, headache: Recording, tracks: int
 ) -> None:
-    doctor_says, patient_says = (s16le(voice[:32_000]) for voice in headache.channels())
-    voice = Voice(*headache.channels(), seconds=1)
-    async with caller(whip_server) as http, calling(http, voice, roles="doctor,patient") as call:
+    spoken = headache.channels()
+    doctor_says, patient_says = (s16le(voice[:32_000]) for voice in spoken)
+    voices = [Voice(*spoken, seconds=1)] if tracks == 1 else [Voice(each, seconds=1) for each in spoken]
+    async with caller(whip_server) as http, calling(http, *voices, roles="doctor,patient") as call:
         await call.connected()
-        await voice.played.wait()
+        for voice in voices:
+            await voice.played.wait()
         async with (
             continuing(whip_server, call.encounter, "doctor") as doctor,
             continuing(whip_server, call.encounter, "patient") as patient,
         ):
-            assert doctor.heard_ms == patient.heard_ms > 0
+            assert min(doctor.heard_ms, patient.heard_ms) > 0
             await doctor.send(doctor_says)
             await call.closed()
             assert (await call.hang_up()).status_code == 404
@@ -109,8 +113,8 @@ async def test_each_of_two_sockets_goes_on_where_a_peer_was_that_still_speaks_an
             told_doctor = await rest(doctor.socket)
     assert told_doctor[-1] == told_patient[-1] == {"type": "done", "outcome": "done"}
     stored = stored_bytes(whip_server.data_dir, call.encounter)
-    assert [len(stream) - patient.heard_bytes for stream in stored] == [len(doctor_says), len(patient_says)]
-    assert [stream[patient.heard_bytes :] for stream in stored] == [doctor_says, patient_says]
+    assert stored[0][doctor.heard_bytes :] == doctor_says
+    assert stored[1][patient.heard_bytes :] == patient_says
 
 
 @pytest.mark.usefixtures("whip_keeps_nothing")
@@ -153,6 +157,20 @@ async def test_what_was_recorded_while_a_peer_never_connected_is_heard_from_its_
         assert stored_bytes(tmp_path, encounter) == [pcm]
     assert events[-1] == {"type": "done", "outcome": "done"}
     assert abs(finals_of(events)[0]["start_ms"] - headache.items[0].start_ms) < 500
+
+
+@pytest.mark.usefixtures("whip_keeps_nothing")
+async def test_who_joins_one_that_sent_what_it_had_recorded_before_begins_where_that_one_is(
+    whip_server: RunningServer,
+) -> None:
+    async with caller(whip_server) as http:
+        encounter = await never_connected(http)
+        async with continuing(whip_server, encounter) as page:
+            await page.send(bytes(4_000 * BYTES_PER_MS))  # in an instant
+            async with continuing(whip_server, encounter, "patient") as patient:
+                assert patient.heard_ms >= 4_000 - WINDOW_MS
+                await say(patient.socket, END)
+                assert (await page.end())[-1]["type"] == "done"
 
 
 async def never_connected(http: httpx.AsyncClient) -> str:
