@@ -76,6 +76,7 @@ COMMANDS = (
     cli_promises.durability,
     cli_promises.polls,
     cli_promises.turnaround,
+    cli_promises.console,
     cli_capacity.peers,
 )
 for command in COMMANDS:

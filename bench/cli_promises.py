@@ -85,3 +85,19 @@ def turnaround(
     write(report, json)
     if not report.held:
         raise typer.Exit(1)
+
+
+def console(
+    recogniser: Annotated[str, typer.Option(help="scripted (made-up words), sphinx or whisper.")] = "scripted",
+    model: Model = "",
+    minutes: Annotated[float, typer.Option(min=1, max=240, help="Of the session that the page follows.")] = 30,
+    json: Json = None,
+) -> None:
+    """Measure the console: its size, first paint, how soon a final stands on it, memory over a session, scrolling."""
+    from bench.console import measure, show
+
+    report = anyio.run(partial(measure, minutes=minutes, recogniser=recogniser, model=model))
+    show(report, out)
+    write(report, json)
+    if not report.held:
+        raise typer.Exit(1)

@@ -5,6 +5,8 @@ const LEVEL_MS = 100; // between two looks at the level
 const SIGNAL_DB = -65; // RMS below it is no signal: an open microphone in a quiet room is louder
 const SILENT_MS = 20_000; // after which somebody should look
 const FRAME_MS = 100; // of PCM
+const JUMP_MS = 1000; // between the frames and the clock
+const FOLLOWED = 0.02; // of what a frame is late or early
 const RING_MS = 120_000; // kept while all is well: the browser notices a broken connection within seconds
 
 /** A microphone, by its id or as the browser thinks best. Raises DOMException. */
@@ -134,9 +136,10 @@ export class Ring {
   #ends = 0; // epoch in ms, of the newest frame's end
 
   add(frame) {
-    // Frames come in bursts; samples do not. What lags behind the clock for long (a machine that slept) begins anew.
+    // Frames come in bursts; samples do not: the clock is followed slowly. A machine that slept begins anew.
     const now = Date.now();
-    this.#ends = Math.abs(now - this.#ends - FRAME_MS) < 1000 ? this.#ends + FRAME_MS : now;
+    const late = now - this.#ends - FRAME_MS;
+    this.#ends = Math.abs(late) < JUMP_MS ? this.#ends + FRAME_MS + late * FOLLOWED : now;
     this.#frames.push(frame);
     if (this.#frames.length > RING_MS / FRAME_MS) this.#frames.shift();
     this.onframe?.(frame);

@@ -166,7 +166,7 @@ export class Recording {
     }
     for (const { recorder } of recorders) recorder.stop();
     this.way = "webrtc";
-    if (!again) this.began = Date.now();
+    if (!again) this.began = this.#peer.began;
     this.#peer.onlost = () => this.#overSockets();
     this.#stand(true);
     this.#recorded(this.#peer.encounter);

@@ -11,6 +11,7 @@ export class Transcript {
   #partials = $("partials");
   #view = $("transcript-view");
   #follows = true;
+  #moving = false; // to the end, with the next picture
   #bubbles = new Map(); // by id
   #found = [];
   #at = -1; // in what was found
@@ -154,8 +155,14 @@ export class Transcript {
     $("newest").hidden = this.#follows;
   }
 
+  /** Once for all that came since the last picture: asking for a height lays the whole page out. */
   #keepUp() {
-    if (this.#follows) this.#view.scrollTop = this.#view.scrollHeight;
+    if (!this.#follows || this.#moving) return;
+    this.#moving = true;
+    requestAnimationFrame(() => {
+      this.#moving = false;
+      if (this.#follows) this.#view.scrollTop = this.#view.scrollHeight;
+    });
   }
 
   #toEnd() {

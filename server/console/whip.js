@@ -1,13 +1,17 @@
 // Audio by WebRTC: WHIP (RFC 9725) with trickled candidates. Events are read elsewhere: see events.js.
 
 import { Problem } from "./api.js";
+import { sleep } from "./pauses.js";
 
 const LOOK_MS = 500; // between two looks at what the server answers
+const PACKET_MS = 20; // of Opus, as browsers send it
+const PACKET_TRIES = 50;
 const UNANSWERED = 8; // checks of the way to it (STUN), which follow each other faster while none is answered: about 4 s
 
 export class WhipPeer {
   onlost = () => {}; // the way is broken: once
   encounter = null;
+  began = null; // epoch in ms: when the first packet was sent, where the server's time line of it begins
   #peer = new RTCPeerConnection();
   #resource = null;
   #looking = null; // timer
@@ -43,6 +47,7 @@ export class WhipPeer {
     await onopened(this.encounter);
     await within(withinMs, flowing);
     this.#connected = true;
+    this.began = await this.#sending();
     this.#look();
   }
 
@@ -93,6 +98,16 @@ export class WhipPeer {
     });
     flowing.catch(() => {}); // it may fail before anybody waits for it
     return flowing;
+  }
+
+  /** When the first packet was sent, from how many there are. */
+  async #sending() {
+    for (let tries = 0; tries < PACKET_TRIES; tries++) {
+      const sent = [...(await this.#peer.getStats()).values()].find(({ type, packetsSent }) => type === "outbound-rtp" && packetsSent);
+      if (sent) return Date.now() - sent.packetsSent * PACKET_MS;
+      await sleep(PACKET_MS);
+    }
+    return Date.now();
   }
 
   /** The browser itself takes 5 s more to call a connection broken. */
