@@ -1,7 +1,7 @@
 // The line at the foot: does the connection stand, how soon is text there, what recognises and writes, what is kept.
 
 import { $ } from "./dom.js";
-import { hours, t } from "./texts.js";
+import { hours, t, tenths } from "./texts.js";
 
 const REMEMBERED = 9; // delays, of which the median is shown
 const LATE_MS = 15_000; // what came later than that was told again, or belongs to an interruption
@@ -29,7 +29,7 @@ export class Foot {
     if (delay < 0 || delay > LATE_MS) return;
     this.#delays = [...this.#delays, delay].slice(-REMEMBERED);
     const middle = [...this.#delays].sort((one, other) => one - other)[this.#delays.length >> 1];
-    $("foot-delay").textContent = t("foot.delay", { seconds: (middle / 1000).toFixed(1) });
+    $("foot-delay").textContent = t("foot.delay", { seconds: tenths(middle / 1000) });
     $("foot-delay").dataset.ms = middle;
   }
 

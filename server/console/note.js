@@ -1,5 +1,6 @@
 // The note: as it grows, and each of its versions. What a sentence rests on lights up in the transcript, and is played.
 
+import { Problem } from "./api.js";
 import { Editor } from "./editor.js";
 import { $, fill, h, showOnly } from "./dom.js";
 import { lines } from "./note_text.js";
@@ -185,8 +186,11 @@ export class NoteView {
   async #copy() {
     await this.#trying(async () => {
       const text = await (await this.#document("text")).text();
-      if (!navigator.clipboard) throw new DOMException("", "NoClipboard");
-      await navigator.clipboard.writeText(text);
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        throw new DOMException("", "NoClipboard"); // the page is not secure, or the browser does not let it
+      }
       this.notify(t("note.copied"));
     });
   }
@@ -241,7 +245,10 @@ export class NoteView {
   }
 
   #fill(note) {
-    if (note.note_absence) return this.#body.replaceChildren(h("p", { class: "quiet" }, t("note.none", { why: note.note_absence.message })));
+    if (note.note_absence) {
+      const why = explain(new Problem(0, note.note_absence.code, note.note_absence.message));
+      return this.#body.replaceChildren(h("p", { class: "quiet" }, t("note.none", { why })));
+    }
     if (!note.sections.length) return this.#body.replaceChildren(h("p", { class: "quiet" }, t(this.#live ? "note.later" : "note.empty")));
     const known = new Map([...this.#body.querySelectorAll("section")].map((each) => [each.dataset.key, each]));
     const sections = note.sections.map((section) => {

@@ -80,6 +80,9 @@ export class StartForm {
     for (const each of elements) each.setCustomValidity?.("");
     const files = [...elements.files.files];
     if (source === "file" && !files.length) elements.files.setCustomValidity(t("start.no_file"));
+    if (source === "file" && files.length > this.#limits.max_recording_files) {
+      elements.files.setCustomValidity(t("start.too_many", { most: this.#limits.max_recording_files }));
+    }
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
     if (source === "file" && bytes > this.#limits.max_recording_bytes) {
       elements.files.setCustomValidity(t("start.too_large", { most: Math.floor(this.#limits.max_recording_bytes / 2 ** 20) }));
@@ -107,7 +110,7 @@ export class StartForm {
       options: people ? { ...options, expected_speakers: people } : options,
       device: elements.device.value,
       own: elements.own.checked,
-      files: [...elements.files.files],
+      files: [...elements.files.files].sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true })),
       typed: elements.typed.value,
       way: elements.way.value,
     };

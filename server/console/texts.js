@@ -71,3 +71,8 @@ export function hours(number) {
   const [count, unit] = number >= 48 && number % 24 === 0 ? [number / 24, "day"] : [number, "hour"];
   return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }
+
+/** 0.44 → "0.4", or "0,4". */
+export function tenths(number) {
+  return new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(number);
+}
