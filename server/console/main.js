@@ -23,8 +23,8 @@ const root = new URL("../", location.href);
 const api = new Api(root, signInAgain);
 const foot = new Foot();
 const bar = new RecordingBar({ onstop: finish, onproblem: tell, onshow: () => go(`c/${recording.encounter}`), oncome: comeBack, onleave: leaveIt });
-const transcript = new Transcript(correct);
 const player = new Player(api);
+const transcript = new Transcript({ oncorrect: correct, onplay: (item) => player.play(shown.consultation.encounter, [item]) });
 const note = new NoteView(api, { onevidence: evidence, ask, notify });
 const past = new Past(api, { onopen: (encounter) => go(`c/${encounter}`), onerase: erase });
 const start = new StartForm(begin);
@@ -248,6 +248,7 @@ async function openConsultation(encounter) {
   consultation.show({ onfinal: (item) => mine && foot.heard(recording ? recording.began + item.end_ms : NaN), onerror: warned, ondone: () => ended(consultation) });
   note.show(consultation, { live: mine, template: mine ? recording.template : null });
   show("session");
+  showPanel(mine ? "transcript" : "note");
   if (!mine) describe(consultation);
   const onstate = (state) => state !== "over" && !recording && foot.connection(state === "told");
   try {
@@ -267,8 +268,10 @@ async function openConsultation(encounter) {
 async function describe(consultation) {
   const { following } = shown;
   try {
+    const { consent } = await api.json(`api/encounters/${consultation.encounter}/consent`);
     await progress(api, consultation.encounter, following.signal, (view) => {
       const facts = [moment(view.created_at), t(`status.${view.status}`)];
+      if (consent) facts.push(t("consent.given", { who: consentWord(consent.given_by), how: consentWord(consent.method) }));
       if (["queued", "working"].includes(view.status)) facts.push(`${view.percentage} %`);
       $("consultation-state").textContent = facts.join(" · ");
       if (view.error) $("consultation-state").textContent += ` · ${explain(new Problem(0, view.error.code, view.error.message))}`;
@@ -276,6 +279,12 @@ async function describe(consultation) {
   } catch {
     // what follows the consultation says so
   }
+}
+
+/** What the form stores, in the reader's language; what somebody typed, as it is. */
+function consentWord(stored) {
+  const option = [...document.querySelectorAll(".consent option")].find(({ value }) => value === stored);
+  return option?.textContent ?? stored;
 }
 
 function ended(consultation) {

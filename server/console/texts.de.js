@@ -55,6 +55,7 @@ export default {
 
   consent: "Einwilligung in die Aufnahme",
   "consent.about": "Sie wird mit dem Gespräch gespeichert. Wird sie nicht erteilt, wählen Sie ein getipptes Transkript.",
+  "consent.given": "Einwilligung: {who}, {how}",
   "consent.who": "Erteilt von",
   "consent.how": "Wie",
   "consent.patient": "Patientin oder Patient",
@@ -63,7 +64,7 @@ export default {
   "consent.form": "Auf unterschriebenem Formular",
   "consent.electronic": "Auf elektronischem Formular",
 
-  "style.auto": "Wie für jeden Abschnitt üblich",
+  "style.auto": "Wie üblich",
   "style.paragraphs": "Fließtext",
   "style.bullet_points": "Stichpunkte",
   "way.auto": "Automatisch",
@@ -109,6 +110,7 @@ export default {
   "transcript.saying": "Was gerade gesagt wird",
   "transcript.newest": "Neuestes ↓",
   "transcript.swap": "Rollen tauschen",
+  "transcript.play": "Das abspielen",
   "transcript.change": "Angeben, wessen Stimme das ist",
   "transcript.who": "Wessen Stimme ist das?",
   "transcript.corrected": "Im ganzen Gespräch korrigiert. Eine schon geschriebene Notiz bleibt, wie sie ist: Drücken Sie „Neu schreiben“, um sie anzupassen.",
@@ -124,6 +126,7 @@ export default {
   "note.none": "Es wurde keine Notiz geschrieben. {why}",
   "note.growing": "Entsteht beim Sprechen",
   "note.writing": "Wird geschrieben …",
+  "note.other": "Eine andere Art von Notiz",
   "note.again": "Neu schreiben",
   "note.versions": "Version",
   "note.version": "Version {number}",

@@ -55,6 +55,7 @@ export default {
 
   consent: "Consent to be recorded",
   "consent.about": "It is stored with the consultation. If the patient declines, choose a typed transcript.",
+  "consent.given": "Consent: {who}, {how}",
   "consent.who": "Given by",
   "consent.how": "How",
   "consent.patient": "The patient",
@@ -63,7 +64,7 @@ export default {
   "consent.form": "On a signed form",
   "consent.electronic": "On an electronic form",
 
-  "style.auto": "As usual for each section",
+  "style.auto": "As usual",
   "style.paragraphs": "Paragraphs",
   "style.bullet_points": "Bullet points",
   "way.auto": "Automatic",
@@ -109,6 +110,7 @@ export default {
   "transcript.saying": "What is being said",
   "transcript.newest": "Newest ↓",
   "transcript.swap": "Swap doctor and patient",
+  "transcript.play": "Play this",
   "transcript.change": "Say whose voice this is",
   "transcript.who": "Whose voice is this?",
   "transcript.corrected": "Corrected in the whole consultation. A note that is already written stays as it is: press “Write again” to update it.",
@@ -124,6 +126,7 @@ export default {
   "note.none": "No note was written. {why}",
   "note.growing": "Growing while you talk",
   "note.writing": "Writing …",
+  "note.other": "Another kind of note",
   "note.again": "Write again",
   "note.versions": "Version",
   "note.version": "Version {number}",

@@ -55,6 +55,7 @@ export default {
 
   consent: "Consentement à l’enregistrement",
   "consent.about": "Il est conservé avec la consultation. Si le patient refuse, choisissez une transcription saisie au clavier.",
+  "consent.given": "Consentement : {who}, {how}",
   "consent.who": "Donné par",
   "consent.how": "Comment",
   "consent.patient": "Le patient ou la patiente",
@@ -63,7 +64,7 @@ export default {
   "consent.form": "Sur un formulaire signé",
   "consent.electronic": "Sur un formulaire électronique",
 
-  "style.auto": "Selon l’usage de chaque section",
+  "style.auto": "Selon l’usage",
   "style.paragraphs": "Paragraphes",
   "style.bullet_points": "Liste à puces",
   "way.auto": "Automatique",
@@ -109,6 +110,7 @@ export default {
   "transcript.saying": "Ce qui est en train d’être dit",
   "transcript.newest": "Le plus récent ↓",
   "transcript.swap": "Inverser médecin et patient",
+  "transcript.play": "Écouter ce passage",
   "transcript.change": "Indiquer de qui est cette voix",
   "transcript.who": "De qui est cette voix ?",
   "transcript.corrected": "Corrigé dans toute la consultation. Une note déjà rédigée reste telle quelle : appuyez sur « Rédiger à nouveau » pour la mettre à jour.",
@@ -124,6 +126,7 @@ export default {
   "note.none": "Aucune note n’a été rédigée. {why}",
   "note.growing": "Se construit pendant l’échange",
   "note.writing": "Rédaction …",
+  "note.other": "Un autre type de note",
   "note.again": "Rédiger à nouveau",
   "note.versions": "Version",
   "note.version": "Version {number}",

@@ -18,9 +18,9 @@ export class Transcript {
   #consultation = null;
   #timed = true;
 
-  /** oncorrect: gets {speakers} or {swap}, to be told to the server. */
-  constructor(oncorrect) {
-    this.oncorrect = oncorrect;
+  /** oncorrect: gets {speakers} or {swap}, to be told to the server; onplay: gets an item, to be heard again. */
+  constructor({ oncorrect, onplay }) {
+    Object.assign(this, { oncorrect, onplay });
     this.#view.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     $("newest").addEventListener("click", () => this.#toEnd());
     $("swap").addEventListener("click", () => oncorrect({ swap: true }));
@@ -97,9 +97,11 @@ export class Transcript {
     return this.#label(bubble, item);
   }
 
-  #time({ start_ms, end_ms }) {
+  #time(item) {
+    const { start_ms, end_ms } = item;
     if (end_ms - start_ms < 2) return null; // it was typed
-    return h("time", { class: "when", datetime: `PT${(start_ms / 1000).toFixed(1)}S` }, clock(start_ms));
+    const when = h("time", { datetime: `PT${(start_ms / 1000).toFixed(1)}S` }, clock(start_ms));
+    return h("button", { class: "when", type: "button", title: t("transcript.play"), onclick: () => this.onplay(item) }, when);
   }
 
   #label(bubble, { speaker, overlap }) {
