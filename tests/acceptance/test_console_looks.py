@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance.browser import listening, write_wav
-from tests.acceptance.spoken import Recording
 
 pytestmark = pytest.mark.slow
 
