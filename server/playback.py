@@ -37,7 +37,8 @@ AT_ONCE = 4  # of these are made at the same time in a process; more wait
 OF_A_TENANT = 3  # of these: whoever listens slowly holds up nobody else's tenant
 PATIENCE_S = 5.0  # of who waits for a turn: how long others take is up to who listens
 THREADS = 2  # that encode
-MAX_LIVE_BYTES = 32 << 20  # of a session that goes on: an hour and a half of a browser's recorder
+MAX_LIVE_BYTES = 32 << 20  # read of a session that goes on: an hour and a half of a browser's recorder
+BEHIND = SAMPLE_RATE  # samples read behind a part of raw audio: a resampler holds some back
 GONE = "The audio of this encounter is no longer kept."
 
 
@@ -67,7 +68,7 @@ class _Source:
     """One stream's bytes, and how they are heard."""
 
     spec: StreamSpec
-    begin: int  # sample of its first one
+    start: RestartPoint  # where `pieces` begin
     side: str  # left | right; empty: both
     pieces: Callable[[], AsyncIterator[tuple[bytes, bool]]]  # with whether another file begins
     parts: Parts | None = None
@@ -109,7 +110,7 @@ class Playback:
         if row.options.recording:
             sources: tuple[_Source, ...] = (await self._files(row, seal, side),)
         else:
-            sources = await self._logged(row, seal, chosen, side)
+            sources = await self._logged(row, seal, chosen, side, span)
         at = self._studio.now()
         await self._studio.writer.write(
             partial(record, caller=caller, action=Action.LISTEN, encounter=encounter, at=at)
@@ -154,39 +155,57 @@ class Playback:
             async for piece in surveyed.replay(RestartPoint()):
                 yield piece.body, piece.new_file and piece.offset > 0
 
-        return _Source(spec=row.options.streams[0], begin=0, side=side, pieces=pieces, parts=surveyed)
+        return _Source(spec=row.options.streams[0], start=RestartPoint(), side=side, pieces=pieces, parts=surveyed)
 
-    async def _logged(self, row: EncounterRow, seal: Seal, chosen: range, side: str) -> tuple[_Source, ...]:
+    async def _logged(self, row: EncounterRow, seal: Seal, chosen: range, side: str, span: Span) -> tuple[_Source, ...]:
         def query(connection: Connection) -> tuple[Mapping[int, str], Mapping[int, int], list[StreamState]]:
             ends = {stream: end.offset for stream, end in sql.log_ends(connection, row.id).items()}
             return sql.blobs_of(connection, row.id), ends, sql.stream_states(connection, seal, row.id)
 
         archived, ends, states = await self._studio.reader.read(query)
-        if sum(ends.values()) > MAX_LIVE_BYTES:
-            raise Conflict("The session is long by now: its audio can be heard when it is over.")
-        sources = []
+        sources, live_bytes = [], 0
         for stream in chosen:
+            spec = row.options.streams[stream]
+            start, stop = await self._section(spec, begins(spec, states[stream]), span)
             if stream in archived:
-                pieces = partial(self._archive, archived[stream], seal)
+                pieces = partial(self._archive, archived[stream], seal, start.offset)
             elif stream in ends:
-                pieces = partial(self._log, row.id, seal, stream, ends[stream])
+                end = ends[stream] if stop is None else min(ends[stream], stop)
+                live_bytes += max(0, end - start.offset)
+                pieces = partial(self._log, row.id, seal, stream, start.offset, end)
             else:
                 continue
-            spec = row.options.streams[stream]
-            sources.append(_Source(spec=spec, begin=begins(spec, states[stream]), side=side, pieces=pieces))
+            sources.append(_Source(spec=spec, start=start, side=side, pieces=pieces))
+        if live_bytes > MAX_LIVE_BYTES:
+            raise Conflict("The session is long by now: hear a shorter part of it, or all of it when it is over.")
         if not sources:
             raise NotFound("No audio has come yet.") if row.state is State.LIVE else AudioGone(GONE)
         return tuple(sources)
 
-    async def _archive(self, key: str, seal: Seal, begin: int = 0) -> AsyncIterator[tuple[bytes, bool]]:
+    async def _section(self, spec: StreamSpec, begin: int, span: Span) -> tuple[RestartPoint, int | None]:
+        """Which of a stream's bytes are read, whose first sample lies at `begin`: from there, up to there (None: all).
+
+        Raw audio is entered anywhere. A container is read from its start: nobody kept where its parts lie.
+        """
+        first = RestartPoint(position=begin)
+        if spec.encoding == "container":
+            return first, None
+        decoder = self._studio.open_decoder(spec.format, restart=first)
+        start = decoder.restart_point(to_samples(span.from_ms))
+        stop = None if span.to_ms is None else decoder.restart_point(to_samples(span.to_ms) + BEHIND).offset
+        await decoder.aclose()
+        return start, stop
+
+    async def _archive(self, key: str, seal: Seal, begin: int) -> AsyncIterator[tuple[bytes, bool]]:
         with await anyio.to_thread.run_sync(self._blobs.open, key, seal) as file:
             await anyio.to_thread.run_sync(file.seek, begin)
             while body := await anyio.to_thread.run_sync(file.read, PIECE_BYTES):
                 yield body, False
 
-    async def _log(self, encounter: str, seal: Seal, stream: int, end: int) -> AsyncIterator[tuple[bytes, bool]]:
+    async def _log(
+        self, encounter: str, seal: Seal, stream: int, begin: int, end: int
+    ) -> AsyncIterator[tuple[bytes, bool]]:
         read = partial(sql.read_log, seal=seal, encounter=encounter, stream=stream, end=end)
-        begin = 0
         while begin < end:
             chunks = await self._studio.reader.read(partial(read, begin=begin))
             if not chunks:  # the session is over, and its audio has moved meanwhile
@@ -197,7 +216,7 @@ class Playback:
                     yield piece
                 return
             for chunk in chunks:
-                yield chunk.body, False
+                yield chunk.body[max(0, begin - chunk.offset) :], False
                 begin = chunk.offset + len(chunk.body)
 
     # What is made of them
@@ -243,7 +262,7 @@ class Playback:
         """A stream that breaks is heard up to there, as it was when it was transcribed."""
         decoder = self._studio.open_decoder(
             source.spec.format,
-            restart=RestartPoint(position=source.begin),
+            restart=source.start,
             whole=None if source.parts is None else source.parts.whole,
         )
 

@@ -11,6 +11,7 @@ import pytest
 from bench.recordings import Recording
 from bench.server import RunningServer
 from pipeline.types import SAMPLE_RATE, Pcm
+from server.playback import MAX_LIVE_BYTES
 from tests.acceptance.conftest import client, start
 from tests.acceptance.live import END, HELLO, dialled, hear, recorded, rest, say
 from tests.acceptance.recorded import finished, sent
@@ -89,6 +90,51 @@ async def test_a_session_is_heard_while_it_goes_on_and_when_it_is_over(server: R
         assert same(part, original[2 * SAMPLE_RATE : 4 * SAMPLE_RATE])
         wrong = await run(lambda: api.get(path, params={"stream": "stream9"}))
         assert "stream0" in refused(wrong, 400, "bad_request")
+
+
+@pytest.mark.parametrize(("rate", "channels", "repeats"), [(16_000, 1, 1), (44_100, 1, 1), (48_000, 2, 7)])
+async def test_a_part_of_a_raw_session_is_heard_without_what_comes_before_it(
+    server: RunningServer, rate: int, channels: int, repeats: int
+) -> None:
+    run = anyio.to_thread.run_sync
+    original = await run(decoded, b"".join(recorded("headache", 30)))
+    wanted = original[6 * SAMPLE_RATE : 9 * SAMPLE_RATE]
+    octets = raw(original, rate, channels) * repeats
+    period_ms = 1000 * len(octets) // repeats // (2 * channels * rate)
+    begin_ms = (repeats - 1) * period_ms + 6000  # of the last repeat
+
+    with client(server.base_url, server.key) as api:
+
+        def part(encounter: str) -> Pcm:
+            return decoded(played(api, encounter, from_ms=begin_ms, to_ms=begin_ms + 3000))
+
+        async with dialled(server) as socket:
+            form = {"encoding": "pcm_s16le", "sample_rate": rate, "channels": channels, "speaker_hints": ["doctor"]}
+            await say(socket, HELLO | form | {"note": False})
+            encounter = (await hear(socket, "session"))["encounter_id"]
+            path = f"/api/encounters/{encounter}/audio"
+            pieces = range(0, len(octets), 1 << 18)
+            for at in pieces:
+                await socket.send(octets[at : at + (1 << 18)])
+            while (await hear(socket, "ack"))["chunks"] < len(pieces):
+                pass
+            assert same(await run(part, encounter), wanted)
+            whole = await run(lambda: api.get(path))
+            if len(octets) > MAX_LIVE_BYTES:
+                assert "shorter" in refused(whole, 409, "conflict")
+            await say(socket, END)
+            await rest(socket)
+        assert same(await run(part, encounter), wanted)
+        late = await run(lambda: api.get(path, params={"from_ms": 3_000_000}))
+        assert "behind the end" in refused(late, 400, "bad_request")
+
+
+def raw(pcm: Pcm, rate: int, channels: int) -> bytes:
+    """The same in whole seconds of s16le, as somebody records it at another rate."""
+    seconds = len(pcm) // SAMPLE_RATE
+    at = np.arange(seconds * rate) * (SAMPLE_RATE / rate)
+    samples = np.interp(at, np.arange(len(pcm)), pcm)
+    return (np.repeat(samples, channels) * 32_767).astype("<i2").tobytes()
 
 
 def test_what_is_not_kept_is_gone_and_text_never_had_any(scripted_server: RunningServer, headache: Recording) -> None:
