@@ -7,10 +7,11 @@ from functools import partial
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.containers import begins_file
 from pipeline.errors import AudioTooLong, AudioTooShort, LanguageUnsupported, NoSpeech
 from pipeline.types import Utterance
 from server.deliveries.sending import Deliveries
-from server.domain import FINISHED, EncounterRow, EncounterView, Failure, Stage, StoredNote
+from server.domain import FINISHED, EncounterRow, EncounterView, Failure, Stage, StoredNote, StreamSpec
 from server.encounters import Encounters
 from server.errors import EpochLost, NotFound
 from server.executors import DELIVER, Executors
@@ -18,6 +19,7 @@ from server.live import Studio
 from server.notes import FAILED
 from server.store import encounters as sql
 from server.store.blobs import Blobs
+from server.store.encounters import Archived
 from server.store.seal import Seal
 
 
@@ -125,12 +127,12 @@ class Closing:
         row = await self._encounters.row(encounter)
         seal = self._encounters.seal(row)
         known = await self._studio.reader.read(partial(sql.blob_keys, encounter=encounter))
-        kept: list[tuple[int, str, int]] = []
-        for stream in range(len(row.options.streams)):
+        kept: list[Archived] = []
+        for stream, spec in enumerate(row.options.streams):
             if (key := f"{encounter}-{stream}") not in known:  # else the step ran before, and the log is gone
-                kept.append((stream, key, await self._archive(seal, encounter, stream, key)))
+                kept.append(await self._archive(seal, encounter, stream, spec, key))
         at = self._studio.now()
-        await self._studio.writer.write(partial(sql.drop_log, encounter=encounter, kept=kept, at=at))
+        await self._studio.writer.write(partial(sql.drop_log, seal=seal, encounter=encounter, kept=kept, at=at))
 
     def _failure(self, row: EncounterRow, items: Sequence[Utterance]) -> Failure | None:
         """Why nothing useful came out; None where something did, or where simply nothing was said."""
@@ -146,16 +148,19 @@ class Closing:
             return _too_short(row) or Failure(code=NoSpeech.code, message=str(NoSpeech()))
         return row.failure
 
-    async def _archive(self, seal: Seal, encounter: str, stream: int, key: str) -> int:
-        """Copy one stream's log into a blob; returns its size in bytes."""
+    async def _archive(self, seal: Seal, encounter: str, stream: int, spec: StreamSpec, key: str) -> Archived:
+        """Copy one stream's log into a blob, where the borders of its chunks are lost: those of its files are told."""
         read = partial(sql.read_log, seal=seal, encounter=encounter, stream=stream)
+        files: list[int] = []
         async with self._blobs.writer(key, seal) as blob:
             begin = 0
             while chunks := await self._studio.reader.read(partial(read, begin=begin)):
                 for chunk in chunks:
+                    if chunk.offset and spec.encoding == "container" and begins_file(chunk.body):
+                        files.append(chunk.offset)
                     await blob.write(chunk.body)
                 begin = chunks[-1].offset + len(chunks[-1].body)
-            return await blob.finish()
+            return Archived(stream=stream, key=key, size=await blob.finish(), files=tuple(files))
 
 
 def _too_short(row: EncounterRow) -> Failure | None:

@@ -190,6 +190,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)  # of the stream, or of its left channel
     right: Checkpoint | None = None  # of its right channel, where the two are two people
     restart: RestartPoint = msgspec.field(default_factory=RestartPoint)
+    begin: int | None = None  # sample of the session at which it begins; None: stored before that was kept
+    files: tuple[int, ...] = ()  # bytes at which other files begin in it, once its log is archived
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:

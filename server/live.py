@@ -323,7 +323,9 @@ class LiveEncounter:
         """
         position -= position % WINDOW
         state = StreamState(
-            checkpoint=Checkpoint(audio_from=position, position=position), restart=RestartPoint(position=position)
+            checkpoint=Checkpoint(audio_from=position, position=position),
+            restart=RestartPoint(position=position),
+            begin=position,
         )
         async with self._taking:
             if self.ended:

@@ -1,6 +1,6 @@
 """The use-case of hearing an encounter again, while its audio is kept: decoded, mixed, cut, and encoded as Ogg Opus."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -168,7 +168,7 @@ class Playback:
             spec = row.options.streams[stream]
             start, stop = await self._section(spec, begins(spec, states[stream]), span)
             if stream in archived:
-                pieces = partial(self._archive, archived[stream], seal, start.offset)
+                pieces = partial(self._archive, archived[stream], seal, start.offset, states[stream].files)
             elif stream in ends:
                 end = ends[stream] if stop is None else min(ends[stream], stop)
                 live_bytes += max(0, end - start.offset)
@@ -196,23 +196,31 @@ class Playback:
         await decoder.aclose()
         return start, stop
 
-    async def _archive(self, key: str, seal: Seal, begin: int) -> AsyncIterator[tuple[bytes, bool]]:
+    async def _archive(
+        self, key: str, seal: Seal, begin: int, files: Sequence[int]
+    ) -> AsyncIterator[tuple[bytes, bool]]:
         with await anyio.to_thread.run_sync(self._blobs.open, key, seal) as file:
-            await anyio.to_thread.run_sync(file.seek, begin)
-            while body := await anyio.to_thread.run_sync(file.read, PIECE_BYTES):
-                yield body, False
+            at = await anyio.to_thread.run_sync(file.seek, begin)
+            while body := await anyio.to_thread.run_sync(file.read, up_to_the_next(files, at)):
+                yield body, at in files
+                at += len(body)
 
     async def _log(
         self, encounter: str, seal: Seal, stream: int, begin: int, end: int
     ) -> AsyncIterator[tuple[bytes, bool]]:
         read = partial(sql.read_log, seal=seal, encounter=encounter, stream=stream, end=end)
+
+        def moved(connection: Connection) -> tuple[Mapping[int, str], list[tuple[int, ...]]]:
+            states = sql.stream_states(connection, seal, encounter)
+            return sql.blobs_of(connection, encounter), [state.files for state in states]
+
         while begin < end:
             chunks = await self._studio.reader.read(partial(read, begin=begin))
             if not chunks:  # the session is over, and its audio has moved meanwhile
-                archived = await self._studio.reader.read(partial(sql.blobs_of, encounter=encounter))
+                archived, files = await self._studio.reader.read(moved)
                 if stream not in archived:
                     raise AudioGone(GONE)
-                async for piece in self._archive(archived[stream], seal, begin):
+                async for piece in self._archive(archived[stream], seal, begin, files[stream]):
                     yield piece
                 return
             for chunk in chunks:
@@ -309,8 +317,11 @@ class Playing:
 def begins(spec: StreamSpec, state: StreamState) -> int:
     """The sample of the session at which a stream's first one lies; 0 where its container carries no times.
 
-    A stream begins with a window. Its progress says the same, but for what an encoder put before the first sound.
+    Where that was not kept, a stream begins with a window, and its progress says the same, but for what an encoder put
+    before the first sound, and for recorders that were started again.
     """
+    if state.begin is not None:
+        return state.begin
     restart = state.restart
     if not restart.offset:
         return restart.position
@@ -320,6 +331,11 @@ def begins(spec: StreamSpec, state: StreamState) -> int:
         frames = restart.offset // (ENCODINGS[spec.encoding].sample_bytes * spec.channels)
         first = restart.position - frames * SAMPLE_RATE / spec.sample_rate
     return max(0, int(first + ROUNDING) // WINDOW * WINDOW)
+
+
+def up_to_the_next(files: Sequence[int], at: int) -> int:
+    """How many bytes may be read at once from the byte `at` on, so that what begins a file begins a piece."""
+    return min([PIECE_BYTES, *(file - at for file in files if file > at)])
 
 
 def _chosen(row: EncounterRow, name: str) -> tuple[range, str]:

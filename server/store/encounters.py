@@ -75,6 +75,15 @@ class SealedChunk(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes
 
 
+class Archived(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream whose bytes lie in a blob."""
+
+    stream: int
+    key: str
+    size: int  # bytes
+    files: tuple[int, ...]  # bytes at which other files than the first begin
+
+
 class DuplicateChunk(AlreadyFinal):
     """This chunk was stored before."""
 
@@ -267,7 +276,7 @@ def stream_states(connection: Connection, seal: Seal, encounter: str) -> list[St
     """Progress of every stream, in their order."""
     query = select(t.streams.c.ordinal, t.streams.c.sealed).where(t.streams.c.encounter_id == encounter)
     return [
-        StreamState()
+        StreamState(begin=0)
         if row.sealed is None
         else msgspec.json.decode(seal.open(f"stream/{row.ordinal}", row.sealed), type=StreamState)
         for row in connection.execute(query.order_by(t.streams.c.ordinal))
@@ -286,6 +295,10 @@ def commit(
     """Store finals (with their ordinals) and the checkpoint behind them, together. Raises `EpochLost`."""
     own(connection, encounter, epoch)
     add_items(connection, seal, encounter, items)
+    _put_state(connection, seal, encounter, stream, state)
+
+
+def _put_state(connection: Connection, seal: Seal, encounter: str, stream: int, state: StreamState) -> None:
     connection.execute(
         update(t.streams)
         .where(t.streams.c.encounter_id == encounter, t.streams.c.ordinal == stream)
@@ -483,13 +496,18 @@ def get_note(connection: Connection, seal: Seal, encounter: str) -> StoredNote |
     return row and msgspec.json.decode(seal.open(f"note/{row.version}", row.sealed), type=StoredNote)
 
 
-def drop_log(connection: Connection, encounter: str, kept: Sequence[tuple[int, str, int]], at: float) -> None:
-    """The log's bytes now lie in blobs, (stream, key, size) each: remember them and delete the rows."""
+def drop_log(connection: Connection, seal: Seal, encounter: str, kept: Sequence[Archived], at: float) -> None:
+    """The log's bytes now lie in blobs: remember them and delete the rows."""
     known = set(blob_keys(connection, encounter))  # the closing job may have run up to here before
-    for stream, key, size in kept:
-        if key not in known:
-            values = {"encounter_id": encounter, "stream": stream, "key": key, "size": size, "created_at": at}
-            connection.execute(insert(t.blobs).values(**values))
+    states = stream_states(connection, seal, encounter)
+    for each in kept:
+        if each.key in known:
+            continue
+        values = {"encounter_id": encounter, "stream": each.stream, "key": each.key, "size": each.size}
+        connection.execute(insert(t.blobs).values(**values, created_at=at))
+        if each.files:
+            state = msgspec.structs.replace(states[each.stream], files=each.files)
+            _put_state(connection, seal, encounter, each.stream, state)
     connection.execute(delete(t.chunks).where(t.chunks.c.encounter_id == encounter))
 
 

@@ -14,6 +14,7 @@ from pipeline.types import SAMPLE_RATE, Pcm
 from server.playback import MAX_LIVE_BYTES
 from tests.acceptance.conftest import client, start
 from tests.acceptance.live import END, HELLO, dialled, hear, recorded, rest, say
+from tests.acceptance.nabla_c import archived
 from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_archive import refused, typed
 from tests.acceptance.test_haidy import encoded
@@ -127,6 +128,32 @@ async def test_a_part_of_a_raw_session_is_heard_without_what_comes_before_it(
         assert same(await run(part, encounter), wanted)
         late = await run(lambda: api.get(path, params={"from_ms": 3_000_000}))
         assert "behind the end" in refused(late, 400, "bad_request")
+
+
+async def test_a_recorder_that_was_started_again_in_between_is_heard_on_one_time_line(server: RunningServer) -> None:
+    run = anyio.to_thread.run_sync
+    first, second = recorded("headache", 12), recorded("cough", 12)
+    originals = [await run(decoded, b"".join(chunks)) for chunks in (first, second)]
+    with client(server.base_url, server.key) as api:
+
+        def compare(encounter: str) -> None:
+            for original, begin in zip(originals, (0, len(originals[0])), strict=True):
+                begin_ms = begin * 1000 // SAMPLE_RATE
+                part = decoded(played(api, encounter, from_ms=begin_ms + 2000, to_ms=begin_ms + 8000))
+                assert same(part, original[2 * SAMPLE_RATE : 8 * SAMPLE_RATE])
+
+        async with dialled(server) as socket:
+            await say(socket, HELLO | {"role": "doctor", "note": False})
+            encounter = (await hear(socket, "session"))["encounter_id"]
+            for chunk in [*first, *second]:
+                await socket.send(chunk)
+            while (await hear(socket, "ack"))["chunks"] < len(first) + len(second):
+                pass
+            await run(compare, encounter)
+            await say(socket, END)
+            await rest(socket)
+        assert await archived(server.data_dir, encounter) == [b"".join([*first, *second])]
+        await run(compare, encounter)
 
 
 def raw(pcm: Pcm, rate: int, channels: int) -> bytes:

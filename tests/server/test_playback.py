@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.types import WINDOW, RestartPoint
 from server.domain import StreamSpec, StreamState
-from server.playback import begins
+from server.playback import PIECE_BYTES, begins, up_to_the_next
 
 CONTAINER = StreamSpec(name="a")
 RAW = StreamSpec(name="b", encoding="pcm_s16le", sample_rate=48_000, channels=2)
@@ -25,3 +25,18 @@ RAW = StreamSpec(name="b", encoding="pcm_s16le", sample_rate=48_000, channels=2)
 )
 def test_a_stream_begins_where_it_joined(spec: StreamSpec, restart: RestartPoint, begin: int) -> None:
     assert begins(spec, StreamState(restart=restart)) == begin
+
+
+def test_where_a_stream_joined_is_kept_whatever_its_recorder_did_since() -> None:
+    started_again = RestartPoint(offset=9_000, position=400_000, origin=345_000.0)
+    assert begins(CONTAINER, StreamState(restart=started_again, begin=5 * WINDOW)) == 5 * WINDOW
+    assert begins(CONTAINER, StreamState(restart=started_again, begin=0)) == 0
+
+
+def test_an_archive_is_read_so_that_each_file_begins_a_piece() -> None:
+    files, at, read = (10, PIECE_BYTES + 11, PIECE_BYTES + 12), 0, []
+    while at < 3 * PIECE_BYTES:
+        read.append(at)
+        at += up_to_the_next(files, at)
+    assert read == [0, 10, PIECE_BYTES + 10, PIECE_BYTES + 11, PIECE_BYTES + 12, 2 * PIECE_BYTES + 12]
+    assert up_to_the_next((), 5) == PIECE_BYTES
