@@ -489,6 +489,7 @@ def ceilings(settings: Settings) -> Ceilings:
         max_session_minutes=limits.max_session_minutes,
         max_streams_per_session=limits.max_streams_per_session,
         max_chunk_bytes=limits.max_chunk_bytes,
+        stream_silence_timeout_s=limits.stream_silence_timeout_s,
         reconnect_timeout_s=limits.reconnect_timeout_s,
         max_token_s=settings.tokens.max_expires_s,
     )

@@ -19,6 +19,7 @@ class Ceilings(msgspec.Struct, frozen=True, kw_only=True):
     max_session_minutes: int
     max_streams_per_session: int
     max_chunk_bytes: int
+    stream_silence_timeout_s: float
     reconnect_timeout_s: float
     max_token_s: int
 

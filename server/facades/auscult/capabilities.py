@@ -82,6 +82,7 @@ def _limits(ceilings: Ceilings) -> schema.Limits:
         max_session_minutes=ceilings.max_session_minutes,
         max_streams_per_session=ceilings.max_streams_per_session,
         max_chunk_bytes=ceilings.max_chunk_bytes,
+        stream_silence_timeout_s=ceilings.stream_silence_timeout_s,
         reconnect_timeout_s=ceilings.reconnect_timeout_s,
         max_token_s=ceilings.max_token_s,
     )

@@ -573,6 +573,7 @@ class Limits(Struct, kw_only=True):
     max_session_minutes: int
     max_streams_per_session: int
     max_chunk_bytes: int  # of live audio, in one message
+    stream_silence_timeout_s: float  # a socket without audio for this time ends its stream: a pause is sent as silence
     reconnect_timeout_s: float  # a live session without any connection ends after this time
     max_token_s: int  # how long a token can hold
 
