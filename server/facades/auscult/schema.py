@@ -98,7 +98,7 @@ class Session(Struct, kw_only=True, tag_field="type", tag="session", omit_defaul
     encounter_id: str
     resume_token: str
     chunks: int  # number of the next chunk that the server wants
-    heard_ms: float  # where its audio begins: how far the server has heard this stream, on the encounter's time line
+    heard_ms: float  # where its audio begins: the end of this stream so far; of a container, of what was decoded of it
     warnings: list[str] = msgspec.field(default_factory=list)  # what was asked for and is not so
 
 
