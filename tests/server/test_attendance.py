@@ -18,10 +18,10 @@ def test_a_connection_that_has_ended_learns_that_a_newer_one_feeds_its_stream() 
     attendances = Attendances()
     with attendances.attend(0, 1) as former:
         pass
-    assert [*former.kept] == [0, 1]
+    assert list(former.kept) == [0, 1]
     with attendances.attend(1):
         assert former.displaced.is_set()
-    assert [*former.kept] == [0], "also when the newer one has ended"
+    assert list(former.kept) == [0], "also when the newer one has ended"
 
 
 def test_connections_of_different_streams_leave_each_other_alone() -> None:
