@@ -7,9 +7,12 @@ import { languageName, t } from "./texts.js";
 export class StartForm {
   #form = $("start-form");
   #limits = null;
+  #languages = { heard: [], typed: [] };
+  #spoken = null; // the language that somebody chose
 
   /** onstart: gets what was filled in. */
   constructor(onstart) {
+    $("spoken").addEventListener("change", ({ target }) => (this.#spoken = target.value));
     this.#form.addEventListener("change", () => this.#adapt());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -21,10 +24,7 @@ export class StartForm {
   /** What the server can do: see `GET /api/capabilities`. */
   offer(capabilities) {
     this.#limits = capabilities.limits;
-    const known = capabilities.recogniser.languages;
-    const languages = known.length ? known : ["en", "de", "fr", "it", "es"];
-    const preferred = navigator.languages.find((tag) => languages.includes(tag.split("-")[0]))?.split("-")[0];
-    fill($("spoken"), languages.map((tag) => [tag, languageName(tag)]), preferred ?? languages[0]);
+    this.#languages = { heard: capabilities.recogniser.languages, typed: capabilities.note_languages };
     fill($("template"), capabilities.templates.map(({ name, title }) => [name, title || name]), capabilities.default_template);
     this.#form.elements.style.value = capabilities.default_style;
     this.show();
@@ -50,7 +50,15 @@ export class StartForm {
     for (const [name, other] of [["given_by", "given_by_other"], ["method", "method_other"]]) {
       this.#form.elements[other].hidden = this.#form.elements[name].value !== "other";
     }
+    this.#offerLanguages(source === "typed" ? this.#languages.typed : this.#languages.heard);
     $("start").querySelector("[type=submit]").textContent = t(`start.go.${source}`);
+  }
+
+  /** What is typed needs no recogniser: only whoever writes the note has to know its language. None: any. */
+  #offerLanguages(known) {
+    const languages = known.length ? known : ["en", "de", "fr", "it", "es"];
+    const preferred = [this.#spoken, ...navigator.languages.map((tag) => tag.split("-")[0])].find((tag) => languages.includes(tag));
+    fill($("spoken"), languages.map((tag) => [tag, languageName(tag)]), preferred ?? languages[0]);
   }
 
   #explainWhatIsMissing() {
