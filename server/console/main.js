@@ -81,7 +81,7 @@ $("sign-out").addEventListener("click", async () => {
 /** Somebody has signed in. */
 async function enter() {
   try {
-    capabilities = await api.json("api/capabilities");
+    capabilities = await api.json(`api/capabilities?language=${language}`);
   } catch (problem) {
     $("sign-in-problem").textContent = explain(problem);
     return show("sign-in");
@@ -247,6 +247,7 @@ async function openConsultation(encounter) {
   $("consultation-state").textContent = t(mine ? "status.live" : "past.loading");
   consultation.show({ onfinal: (item) => mine && foot.heard(recording ? recording.began + item.end_ms : NaN), onerror: warned, ondone: () => ended(consultation) });
   note.show(consultation, { live: mine, template: mine ? recording.template : null });
+  spokenIn(mine ? recording.language : "");
   show("session");
   showPanel(mine ? "transcript" : "note");
   if (!mine) describe(consultation);
@@ -264,12 +265,18 @@ async function openConsultation(encounter) {
   }
 }
 
+/** So that a screen reader pronounces it. */
+function spokenIn(language) {
+  for (const id of ["items", "partials", "note-body"]) $(id).lang = language;
+}
+
 /** How far it is, until it is over. */
 async function describe(consultation) {
   const { following } = shown;
   try {
     const { consent } = await api.json(`api/encounters/${consultation.encounter}/consent`);
     await progress(api, consultation.encounter, following.signal, (view) => {
+      spokenIn(view.language ?? "");
       const facts = [moment(view.created_at), t(`status.${view.status}`)];
       if (consent) facts.push(t("consent.given", { who: consentWord(consent.given_by), how: consentWord(consent.method) }));
       if (["queued", "working"].includes(view.status)) facts.push(`${view.percentage} %`);

@@ -55,6 +55,11 @@ export class Recording {
     return this.#wanted.options.template;
   }
 
+  /** The tag of the language that is spoken. */
+  get language() {
+    return this.#wanted.options.language;
+  }
+
   get roles() {
     return this.#sources.map((source) => source.role);
   }

@@ -109,7 +109,7 @@ export default {
   "transcript.said": "Ce qui a été dit",
   "transcript.saying": "Ce qui est en train d’être dit",
   "transcript.newest": "Le plus récent ↓",
-  "transcript.swap": "Inverser médecin et patient",
+  "transcript.swap": "Inverser les rôles",
   "transcript.play": "Écouter ce passage",
   "transcript.change": "Indiquer de qui est cette voix",
   "transcript.who": "De qui est cette voix ?",
