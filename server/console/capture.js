@@ -4,10 +4,12 @@
 const LEVEL_MS = 100; // between two looks at the level
 const SIGNAL_DB = -65; // RMS below it is no signal: an open microphone in a quiet room is louder
 const SILENT_MS = 20_000; // after which somebody should look
-const FRAME_MS = 100; // of PCM
-const JUMP_MS = 1000; // between the frames and the clock
-const FOLLOWED = 0.02; // of what a frame is late or early
+const RATE = 16; // samples of PCM in a millisecond
+const FRAME = 1600; // samples in a frame of it
+const FRAME_MS = FRAME / RATE;
 const RING_MS = 120_000; // kept while all is well: the browser notices a broken connection within seconds
+const HELD_MS = 1_000_000; // kept while it is broken: 32 MB
+const LOOKS = 20; // at what was sent
 
 /** A microphone, by its id or as the browser thinks best. Raises DOMException. */
 export async function openMicrophone(deviceId) {
@@ -129,33 +131,41 @@ export class Source {
   }
 }
 
-/** The newest PCM, by the page's clock. */
+/** The newest PCM of a source, and where in it a stream began that is sent to the server meanwhile. Both count samples of
+ *  the same device, so that no clock is asked and none can drift. */
 export class Ring {
   onframe = null; // gets each new frame, once somebody wants all of them
+  #most = RING_MS / FRAME_MS;
   #frames = [];
-  #ends = 0; // epoch in ms, of the newest frame's end
+  #samples = 0; // that ever came
+  #zeros = []; // the sample with which the stream began, as the newest looks show it
 
   add(frame) {
-    // Frames come in bursts; samples do not: the clock is followed slowly. A machine that slept begins anew.
-    const now = Date.now();
-    const late = now - this.#ends - FRAME_MS;
-    this.#ends = Math.abs(late) < JUMP_MS ? this.#ends + FRAME_MS + late * FOLLOWED : now;
     this.#frames.push(frame);
-    if (this.#frames.length > RING_MS / FRAME_MS) this.#frames.shift();
+    this.#samples += FRAME;
+    if (this.#frames.length > this.#most) this.#frames.shift();
     this.onframe?.(frame);
   }
 
-  /** What was heard since then (epoch in ms), to the sample. */
-  since(when) {
-    const wanted = Math.max(0, Math.round((this.#ends - when) * 16)); // samples
-    const whole = Math.min(this.#frames.length, Math.ceil(wanted / 1600));
-    const frames = whole ? this.#frames.slice(-whole) : [];
-    const beyond = whole * 1600 - wanted;
-    if (frames.length && beyond > 0) frames[0] = frames[0].slice(beyond * 2);
-    return frames;
+  /** So much of the stream was sent by now. */
+  sent(ms) {
+    this.#zeros.push(this.#samples - ms * RATE);
+    if (this.#zeros.length > LOOKS) this.#zeros.shift();
   }
 
-  get running() {
-    return this.#frames.length > 0;
+  /** Nothing is sent any more: keep more of it. */
+  hold() {
+    this.#most = HELD_MS / FRAME_MS;
+  }
+
+  /** What was heard behind so much of the stream, to the sample; all that there is where no stream was sent. */
+  since(ms) {
+    const zero = Math.max(...this.#zeros); // frames come late and never early: the latest beginning is the truest
+    const wanted = Math.max(0, Math.round(this.#samples - zero - ms * RATE));
+    const whole = Math.min(this.#frames.length, Math.ceil(wanted / FRAME));
+    const frames = whole ? this.#frames.slice(-whole) : [];
+    const beyond = whole * FRAME - wanted;
+    if (frames.length && beyond > 0) frames[0] = frames[0].slice(beyond * 2);
+    return frames;
   }
 }

@@ -17,6 +17,7 @@ const BLOCKED = "auscult.webrtc_blocked"; // in this browser, on this network: t
 const DAMAGED = new Set(["undecodable_audio", "unsupported_audio", "invalid_audio"]); // what a recorder wrote
 const CONNECT_MS = 5000; // for WebRTC; meanwhile a recorder runs beside it
 const PCM = { encoding: "pcm_s16le", sample_rate: 16_000, channels: 1 };
+const PCM_BYTES_PER_MS = 32;
 
 export class Recording {
   onchange = () => {}; // state, way or connection are others
@@ -173,6 +174,9 @@ export class Recording {
     this.way = "webrtc";
     if (!again) this.began = this.#peer.began;
     this.#peer.onlost = () => this.#overSockets();
+    const before = this.#peer.began - this.began; // on the consultation's time line
+    this.#peer.onsent = (ms) => this.#sources.forEach(({ ring }) => ring.sent(before + ms));
+    this.#peer.watch();
     this.#stand(true);
     this.#recorded(this.#peer.encounter);
   }
@@ -233,18 +237,21 @@ export class Recording {
 
   // PCM
 
-  /** The peer is gone: its streams go on with what the server lacks of them. */
+  /** The peer is gone: its streams go on with what the server lacks of them. Of a page that was loaded again, and whose
+   *  peer never stood, that is all that it heard. */
   async #overSockets() {
     this.way = "socket";
     this.#stand(false);
     this.#peer?.close();
     this.#lines = this.#sources.map(() => ({ socket: null, early: [] }));
-    const reloaded = this.#peer === null;
-    this.#sources.forEach((source, at) => {
-      this.#plug(at, { encounter_id: this.encounter, role: source.role, ...PCM }, (session) => {
-        if (reloaded) this.began = Date.now() - session.heard_ms;
-        this.#lines[at].early = source.ring.since(this.began + session.heard_ms);
-        source.ring.onframe = (frame) => this.#lines[at].socket.push(frame);
+    this.#sources.forEach(({ role, ring }, at) => {
+      ring.hold();
+      this.#plug(at, { encounter_id: this.encounter, role, ...PCM }, ({ heard_ms }) => {
+        const line = this.#lines[at];
+        line.early = ring.since(heard_ms);
+        const bytes = line.early.reduce((sum, frame) => sum + frame.byteLength, 0);
+        this.began = Date.now() - heard_ms - bytes / PCM_BYTES_PER_MS;
+        ring.onframe = (frame) => line.socket.push(frame);
         this.#recorded(this.encounter);
       });
     });

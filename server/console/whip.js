@@ -10,6 +10,7 @@ const UNANSWERED = 8; // checks of the way to it (STUN), which follow each other
 
 export class WhipPeer {
   onlost = () => {}; // the way is broken: once
+  onsent = () => {}; // gets how many milliseconds of sound were sent so far, while the way stands
   encounter = null;
   began = null; // epoch in ms: when the first packet was sent, where the server's time line of it begins
   #peer = new RTCPeerConnection();
@@ -48,7 +49,6 @@ export class WhipPeer {
     await within(withinMs, flowing);
     this.#connected = true;
     this.began = await this.#sending();
-    this.#look();
   }
 
   /** Another track takes the place of one. */
@@ -110,15 +110,20 @@ export class WhipPeer {
     return Date.now();
   }
 
-  /** The browser itself takes 5 s more to call a connection broken. */
-  #look() {
+  /** Look whether the way stands: the browser itself takes 5 s more to call a connection broken. Also how much was sent. */
+  watch() {
     let [answered, asked] = [0, 0]; // answers so far, and questions when the last one came
-    this.#looking = setInterval(async () => {
-      const pairs = [...(await this.#peer.getStats()).values()].filter(({ type }) => type === "candidate-pair");
-      const total = (count) => pairs.reduce((sum, pair) => sum + (pair[count] ?? 0), 0);
-      if (total("responsesReceived") !== answered) [answered, asked] = [total("responsesReceived"), total("requestsSent")];
-      if (total("requestsSent") - asked >= UNANSWERED || this.#peer.connectionState === "disconnected") this.#lose();
-    }, LOOK_MS);
+    const look = async () => {
+      const stats = [...(await this.#peer.getStats()).values()];
+      const total = (kind, count) => stats.reduce((sum, each) => sum + (each.type === kind ? each[count] ?? 0 : 0), 0);
+      const [responses, requests] = ["responsesReceived", "requestsSent"].map((count) => total("candidate-pair", count));
+      if (responses !== answered) [answered, asked] = [responses, requests];
+      if (requests - asked >= UNANSWERED || this.#peer.connectionState === "disconnected") return this.#lose();
+      const sent = Math.max(...stats.map(({ type, packetsSent }) => (type === "outbound-rtp" ? packetsSent : 0)));
+      if (sent > 0 && requests - asked <= 1) this.onsent(sent * PACKET_MS);
+    };
+    this.#looking = setInterval(look, LOOK_MS);
+    return look();
   }
 
   #lose() {
