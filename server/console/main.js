@@ -265,6 +265,14 @@ async function openConsultation(encounter) {
   }
 }
 
+/** Again, in another language of the page. */
+function rewrite(consultation) {
+  transcript.write();
+  note.write();
+  if (recording?.encounter === consultation.encounter) $("consultation-state").textContent = t("status.live");
+  else if (consultation.outcome) describe(consultation); // else what asks how far it is says so soon
+}
+
 /** So that a screen reader pronounces it. */
 function spokenIn(language) {
   for (const id of ["items", "partials", "note-body"]) $(id).lang = language;
@@ -395,6 +403,7 @@ $("language").addEventListener("change", async ({ target }) => {
   bar.update();
   if (capabilities) start.show();
   if (location.hash === "#past") past.show();
+  if (shown) rewrite(shown.consultation);
 });
 
 await load();

@@ -60,6 +60,12 @@ export class NoteView {
     consultation.show(this);
   }
 
+  /** Again, in another language of the page. */
+  write() {
+    this.#body.replaceChildren();
+    this.#render();
+  }
+
   // What was told
 
   ondraft() {

@@ -66,6 +66,11 @@ export class Transcript {
     this.#keepUp();
   }
 
+  /** Again, in another language of the page. */
+  write() {
+    for (const item of this.#consultation.items) this.#label(this.#bubbles.get(item.id), item);
+  }
+
   onrenamed(items) {
     for (const item of items) this.#label(this.#bubbles.get(item.id), item);
     this.#offerSwap();
