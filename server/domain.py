@@ -10,7 +10,7 @@ from pipeline.notes.beside.coding import Coding
 from pipeline.notes.note import Note
 from pipeline.notes.request import SHORTEST_TRANSCRIPT
 from pipeline.speakers import Speaker
-from pipeline.types import AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
+from pipeline.types import SAMPLE_RATE, AudioFormat, Checkpoint, Ear, RestartPoint, Role, Utterance
 from server.intake import NOTHING, Intake
 from server.settings import Origins
 
@@ -184,6 +184,10 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     cors_origins: Origins | None = None
 
 
+ENTRY_SPACING = 60 * SAMPLE_RATE  # samples; a minute is decoded in a quarter of a second
+ENTRY_WARM_UP = SAMPLE_RATE  # samples behind an entry that a decoder needs to come to itself
+
+
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of a stream's progress: where its session and its decoder can go on."""
 
@@ -192,6 +196,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     restart: RestartPoint = msgspec.field(default_factory=RestartPoint)
     begin: int | None = None  # sample of the session at which it begins; None: stored before that was kept
     files: tuple[int, ...] = ()  # bytes at which other files begin in it, once its log is archived
+    entries: tuple[RestartPoint, ...] = ()  # where a container can be entered, about a minute apart
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -208,6 +213,19 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
         if checkpoint.ear is Ear.RIGHT:
             return msgspec.structs.replace(self, right=checkpoint)
         return msgspec.structs.replace(self, checkpoint=checkpoint)
+
+    def decoded_from(self, restart: RestartPoint, *, entered: bool) -> Self:
+        """Its decoder can go on from here; `entered`: whether such places are kept, for who wants to hear a part."""
+        last = self.entries[-1].position if self.entries else 0
+        kept = entered and restart.position >= last + ENTRY_SPACING
+        return msgspec.structs.replace(
+            self, restart=restart, entries=(*self.entries, restart) if kept else self.entries
+        )
+
+    def entry(self, position: int) -> RestartPoint | None:
+        """The last place from which the sample at `position` can be decoded; None: none is kept."""
+        ready = (each for each in reversed(self.entries) if each.position + ENTRY_WARM_UP <= position)
+        return next(ready, None)
 
 
 class StoredChunk(msgspec.Struct, frozen=True, kw_only=True):

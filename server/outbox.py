@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
-import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -189,7 +188,7 @@ class Outbox:
             earlier = [] if commit is None else commit.items
             commits[channel.ordinal] = _Commit(
                 channel=channel,
-                state=msgspec.structs.replace(state, restart=restart),
+                state=state.decoded_from(restart, entered=channel.spec.encoding == "container"),
                 items=earlier + list(enumerate(event.utterances, ordinal)),
             )
             ordinal += len(event.utterances)

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import RawIOBase
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -63,6 +63,10 @@ class Span:
     stream: str = ""  # its name, or that of one side of it ("stream0.left"); empty: all streams at once
 
 
+_Read: TypeAlias = Callable[[int, int | None], AsyncIterator[tuple[bytes, bool]]]
+"""The bytes of a stream from one on, up to another (None: to the last), with whether another file begins."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
     """One stream's bytes, and how they are heard."""
@@ -108,7 +112,7 @@ class Playback:
         chosen, side = _chosen(row, span.stream)
         seal = self._encounters.seal(row)
         if row.options.recording:
-            sources: tuple[_Source, ...] = (await self._files(row, seal, side),)
+            sources: tuple[_Source, ...] = (await self._files(row, seal, side, span),)
         else:
             sources = await self._logged(row, seal, chosen, side, span)
         at = self._studio.now()
@@ -142,20 +146,22 @@ class Playback:
 
     # Where the bytes are
 
-    async def _files(self, row: EncounterRow, seal: Seal, side: str) -> _Source:
+    async def _files(self, row: EncounterRow, seal: Seal, side: str, span: Span) -> _Source:
         parts = await self._studio.reader.read(partial(recordings.parts, seal=seal, encounter=row.id))
+        states = await self._studio.reader.read(partial(sql.stream_states, seal=seal, encounter=row.id))
         files: list[Callable[[], RawIOBase]] = [
             partial(self._blobs.open, part.blob, seal) for part in parts if part.blob is not None
         ]
         if not files:
             raise AudioGone(GONE)
         surveyed = await anyio.to_thread.run_sync(survey, files, self._studio.probe)
+        start = states[0].entry(to_samples(span.from_ms)) or RestartPoint()
 
         async def pieces() -> AsyncIterator[tuple[bytes, bool]]:
-            async for piece in surveyed.replay(RestartPoint()):
+            async for piece in surveyed.replay(start):
                 yield piece.body, piece.new_file and piece.offset > 0
 
-        return _Source(spec=row.options.streams[0], start=RestartPoint(), side=side, pieces=pieces, parts=surveyed)
+        return _Source(spec=row.options.streams[0], start=start, side=side, pieces=pieces, parts=surveyed)
 
     async def _logged(self, row: EncounterRow, seal: Seal, chosen: range, side: str, span: Span) -> tuple[_Source, ...]:
         def query(connection: Connection) -> tuple[Mapping[int, str], Mapping[int, int], list[StreamState]]:
@@ -166,15 +172,18 @@ class Playback:
         sources, live_bytes = [], 0
         for stream in chosen:
             spec = row.options.streams[stream]
-            start, stop = await self._section(spec, begins(spec, states[stream]), span)
+            start, stop = await self._section(spec, states[stream], span)
+            read: _Read
             if stream in archived:
-                pieces = partial(self._archive, archived[stream], seal, start.offset, states[stream].files)
+                end = stop
+                read = partial(self._archive, archived[stream], seal, states[stream].files)
             elif stream in ends:
                 end = ends[stream] if stop is None else min(ends[stream], stop)
                 live_bytes += max(0, end - start.offset)
-                pieces = partial(self._log, row.id, seal, stream, start.offset, end)
+                read = partial(self._log, row.id, seal, stream)
             else:
                 continue
+            pieces = partial(_entered, read, start, end)
             sources.append(_Source(spec=spec, start=start, side=side, pieces=pieces))
         if live_bytes > MAX_LIVE_BYTES:
             raise Conflict("The session is long by now: hear a shorter part of it, or all of it when it is over.")
@@ -182,14 +191,13 @@ class Playback:
             raise NotFound("No audio has come yet.") if row.state is State.LIVE else AudioGone(GONE)
         return tuple(sources)
 
-    async def _section(self, spec: StreamSpec, begin: int, span: Span) -> tuple[RestartPoint, int | None]:
-        """Which of a stream's bytes are read, whose first sample lies at `begin`: from there, up to there (None: all).
-
-        Raw audio is entered anywhere. A container is read from its start: nobody kept where its parts lie.
+    async def _section(self, spec: StreamSpec, state: StreamState, span: Span) -> tuple[RestartPoint, int | None]:
+        """Where a stream is entered, and the byte up to which it is read (None: its last). Raw audio has entries
+        everywhere.
         """
-        first = RestartPoint(position=begin)
+        first = RestartPoint(position=begins(spec, state))
         if spec.encoding == "container":
-            return first, None
+            return state.entry(to_samples(span.from_ms)) or first, None
         decoder = self._studio.open_decoder(spec.format, restart=first)
         start = decoder.restart_point(to_samples(span.from_ms))
         stop = None if span.to_ms is None else decoder.restart_point(to_samples(span.to_ms) + BEHIND).offset
@@ -197,17 +205,22 @@ class Playback:
         return start, stop
 
     async def _archive(
-        self, key: str, seal: Seal, begin: int, files: Sequence[int]
+        self, key: str, seal: Seal, files: Sequence[int], begin: int, end: int | None
     ) -> AsyncIterator[tuple[bytes, bool]]:
         with await anyio.to_thread.run_sync(self._blobs.open, key, seal) as file:
             at = await anyio.to_thread.run_sync(file.seek, begin)
-            while body := await anyio.to_thread.run_sync(file.read, up_to_the_next(files, at)):
+            borders = files if end is None else [*files, end]
+            while end is None or at < end:
+                body = await anyio.to_thread.run_sync(file.read, up_to_the_next(borders, at))
+                if not body:
+                    return
                 yield body, at in files
                 at += len(body)
 
     async def _log(
-        self, encounter: str, seal: Seal, stream: int, begin: int, end: int
+        self, encounter: str, seal: Seal, stream: int, begin: int, end: int | None
     ) -> AsyncIterator[tuple[bytes, bool]]:
+        assert end is not None
         read = partial(sql.read_log, seal=seal, encounter=encounter, stream=stream, end=end)
 
         def moved(connection: Connection) -> tuple[Mapping[int, str], list[tuple[int, ...]]]:
@@ -220,11 +233,11 @@ class Playback:
                 archived, files = await self._studio.reader.read(moved)
                 if stream not in archived:
                     raise AudioGone(GONE)
-                async for piece in self._archive(archived[stream], seal, begin, files[stream]):
+                async for piece in self._archive(archived[stream], seal, files[stream], begin, end):
                     yield piece
                 return
             for chunk in chunks:
-                yield chunk.body[max(0, begin - chunk.offset) :], False
+                yield chunk.body[max(0, begin - chunk.offset) : end - chunk.offset], False
                 begin = chunk.offset + len(chunk.body)
 
     # What is made of them
@@ -312,6 +325,14 @@ class Playing:
             if self.error is not None:
                 raise self.error from None
             return None
+
+
+async def _entered(read: _Read, start: RestartPoint, end: int | None) -> AsyncIterator[tuple[bytes, bool]]:
+    """What a decoder needs that begins there: the container's header, then everything from there on."""
+    for begin, until in (start.header, (start.offset, end)):
+        if begin != until:
+            async for piece in read(begin, until):
+                yield piece
 
 
 def begins(spec: StreamSpec, state: StreamState) -> int:

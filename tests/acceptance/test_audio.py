@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import anyio.to_thread
 import httpx
@@ -18,7 +19,7 @@ from tests.acceptance.nabla_c import archived
 from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_archive import refused, typed
 from tests.acceptance.test_haidy import encoded
-from tests.audio import likeness, wav
+from tests.audio import RECIPES, encode, likeness, wav
 from tests.listening import decoded
 
 pytestmark = pytest.mark.slow
@@ -64,6 +65,20 @@ def test_a_recording_is_heard_again_whole_and_in_parts(api: httpx.Client, headac
     assert same(end, original[20 * SAMPLE_RATE :])
     late = api.get(f"/api/encounters/{encounter}/audio", params={"from_ms": 3_000_000})
     assert "behind the end" in refused(late, 400, "bad_request")
+
+
+LONG = ("headache", "cough", "headache")  # a minute or more: it is entered in its middle
+
+
+@pytest.mark.parametrize("kind", ["webm", "finished mp3", "fragmented mp4"])
+def test_a_part_of_a_long_recording_is_heard_where_it_was_said(api: httpx.Client, kind: str) -> None:
+    octets = encode(np.concatenate([Recording.load(name).mono() for name in LONG]), replace(RECIPES[kind], rate=16_000))
+    encounter = sent(api, octets, note=False)
+    original = decoded(octets)
+    finished(api, encounter)
+    for begin in (20, 70, len(original) // SAMPLE_RATE - 4):
+        part = decoded(played(api, encounter, from_ms=begin * 1000, to_ms=(begin + 3) * 1000))
+        assert same(part, original[begin * SAMPLE_RATE : (begin + 3) * SAMPLE_RATE]), begin
 
 
 async def test_a_session_is_heard_while_it_goes_on_and_when_it_is_over(server: RunningServer) -> None:
@@ -132,27 +147,28 @@ async def test_a_part_of_a_raw_session_is_heard_without_what_comes_before_it(
 
 async def test_a_recorder_that_was_started_again_in_between_is_heard_on_one_time_line(server: RunningServer) -> None:
     run = anyio.to_thread.run_sync
-    first, second = recorded("headache", 12), recorded("cough", 12)
-    originals = [await run(decoded, b"".join(chunks)) for chunks in (first, second)]
+    files = [recorded(name, 60) for name in LONG]
+    originals = [await run(decoded, b"".join(chunks)) for chunks in files]
+    chunks = [chunk for file in files for chunk in file]
     with client(server.base_url, server.key) as api:
 
         def compare(encounter: str) -> None:
-            for original, begin in zip(originals, (0, len(originals[0])), strict=True):
-                begin_ms = begin * 1000 // SAMPLE_RATE
-                part = decoded(played(api, encounter, from_ms=begin_ms + 2000, to_ms=begin_ms + 8000))
-                assert same(part, original[2 * SAMPLE_RATE : 8 * SAMPLE_RATE])
+            said = np.concatenate(originals)
+            for begin in (5, 55, 80, len(said) // SAMPLE_RATE - 7):
+                part = decoded(played(api, encounter, from_ms=begin * 1000, to_ms=(begin + 6) * 1000))
+                assert same(part, said[begin * SAMPLE_RATE : (begin + 6) * SAMPLE_RATE]), begin
 
         async with dialled(server) as socket:
             await say(socket, HELLO | {"role": "doctor", "note": False})
             encounter = (await hear(socket, "session"))["encounter_id"]
-            for chunk in [*first, *second]:
+            for chunk in chunks:
                 await socket.send(chunk)
-            while (await hear(socket, "ack"))["chunks"] < len(first) + len(second):
+            while (await hear(socket, "ack"))["chunks"] < len(chunks):
                 pass
             await run(compare, encounter)
             await say(socket, END)
             await rest(socket)
-        assert await archived(server.data_dir, encounter) == [b"".join([*first, *second])]
+        assert await archived(server.data_dir, encounter) == [b"".join(chunks)]
         await run(compare, encounter)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.types import WINDOW, RestartPoint
+from pipeline.types import SAMPLE_RATE, WINDOW, RestartPoint
 from server.domain import StreamSpec, StreamState
 from server.playback import PIECE_BYTES, begins, up_to_the_next
 
@@ -31,6 +31,19 @@ def test_where_a_stream_joined_is_kept_whatever_its_recorder_did_since() -> None
     started_again = RestartPoint(offset=9_000, position=400_000, origin=345_000.0)
     assert begins(CONTAINER, StreamState(restart=started_again, begin=5 * WINDOW)) == 5 * WINDOW
     assert begins(CONTAINER, StreamState(restart=started_again, begin=0)) == 0
+
+
+def test_a_container_is_entered_about_once_a_minute_and_warmed_up() -> None:
+    state = StreamState(begin=0)
+    assert state.entry(10**9) is None
+    for second in range(0, 300, 7):
+        state = state.decoded_from(RestartPoint(offset=second, position=second * SAMPLE_RATE), entered=True)
+    assert [each.offset for each in state.entries] == [63, 126, 189, 252]
+    assert state.restart.offset == 294
+    assert [state.entry(second * SAMPLE_RATE) for second in (63, 64, 127, 1000)] == [
+        None, state.entries[0], state.entries[1], state.entries[3]
+    ]  # fmt: skip
+    assert state.decoded_from(RestartPoint(position=400 * SAMPLE_RATE), entered=False).entries == state.entries
 
 
 def test_an_archive_is_read_so_that_each_file_begins_a_piece() -> None:
