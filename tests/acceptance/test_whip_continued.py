@@ -12,6 +12,7 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from pipeline.types import Pcm
 from tests.acceptance.conftest import LOOPBACK
+from tests.acceptance.following import all_of
 from tests.acceptance.live import END, HELLO, Event, dialled, hear, rest, say
 from tests.acceptance.spoken import assert_heard_once, assert_times_hold, finals_of, said_before
 from tests.acceptance.test_kill import stored_bytes
@@ -153,7 +154,8 @@ async def test_what_was_recorded_while_a_peer_never_connected_is_heard_from_its_
         async with continuing(server, encounter) as page:
             assert (page.heard_ms, page.chunks) == (20 * 200, 20)
             await page.send(second)
-            events = await page.end()
+            await page.end()
+        events = [each.data for each in await all_of(server, encounter)]
         assert stored_bytes(tmp_path, encounter) == [pcm]
     assert events[-1] == {"type": "done", "outcome": "done"}
     assert abs(finals_of(events)[0]["start_ms"] - headache.items[0].start_ms) < 500
