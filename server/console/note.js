@@ -103,7 +103,8 @@ export class NoteView {
     });
   }
 
-  #take(version, tag) {
+  #take(told, tag) {
+    const version = { title: "", generator: "", sections: [], ...told }; // what is empty is not told
     const at = this.#versions.findIndex((each) => each.version === version.version);
     if (at < 0) this.#versions.push(version);
     else this.#versions[at] = version;
@@ -183,8 +184,7 @@ export class NoteView {
     const { versions } = await this.api.json(`api/encounters/${this.#consultation.encounter}/notes`);
     const answer = await this.api.ask(this.#path(versions.at(-1).version));
     this.#versions = versions;
-    this.#shown = await answer.json();
-    this.#tag = answer.headers.get("ETag");
+    this.#take(await answer.json(), answer.headers.get("ETag"));
   }
 
   // Taking it along
@@ -237,6 +237,7 @@ export class NoteView {
 
   #state(version) {
     if (version === null) return this.#consultation.draft.keys.length || this.#live ? t("note.growing") : "";
+    if (version.note_absence) return "";
     const by = version.generator.startsWith("model:") ? version.generator.slice(6) : t(`writer.${version.generator}`);
     const parts = [t(`review.${version.review_status}`), by, moment(version.edited_at ?? version.created_at)];
     if (version.fallback) parts.push(t("note.fallback"));

@@ -16,6 +16,7 @@ const KEPT = "auscult.recording";
 const BLOCKED = "auscult.webrtc_blocked"; // in this browser, on this network: the next recording does not try it
 const DAMAGED = new Set(["undecodable_audio", "unsupported_audio", "invalid_audio"]); // what a recorder wrote
 const CONNECT_MS = 5000; // for WebRTC; meanwhile a recorder runs beside it
+const PRESSES = ["pointerdown", "keydown"];
 const PCM = { encoding: "pcm_s16le", sample_rate: 16_000, channels: 1 };
 const PCM_BYTES_PER_MS = 32;
 
@@ -79,7 +80,8 @@ export class Recording {
   /** Begin, or go on with what was kept over a reload. Raises `Problem`, DOMException. */
   async start() {
     this.#context = new AudioContext();
-    this.#context.resume().catch(() => {}); // until somebody presses anything there is no level
+    this.#wake();
+    for (const press of PRESSES) addEventListener(press, this.#wake); // before one, behind a reload, some do not let it run
     await Promise.all(this.#sources.map((source) => source.listen(this.#context)));
     const { kept } = this.#wanted;
     if (kept?.paused) this.pause(); // and it stays so until somebody says otherwise
@@ -103,7 +105,6 @@ export class Recording {
   resume() {
     this.#let(true);
     this.#pauses = [this.#pauses[0] + Date.now() - this.#pauses[1], null];
-    this.#context.resume().catch(() => {});
     this.#change("recording");
     this.#save();
   }
@@ -148,10 +149,15 @@ export class Recording {
 
   #over() {
     sessionStorage.removeItem(KEPT);
+    for (const press of PRESSES) removeEventListener(press, this.#wake);
     this.#context?.close().catch(() => {});
     this.connected = false;
     this.#change("over");
   }
+
+  #wake = () => {
+    this.#context.resume().catch(() => {});
+  };
 
   // WebRTC
 
