@@ -17,6 +17,7 @@ import { explain, language, LANGUAGES, load, moment, t } from "./texts.js";
 import { Transcript } from "./transcript.js";
 import { progress, sendFiles, sendText } from "./upload.js";
 
+const NO_NOTE = new Set(["transcript_too_short", "no_speech", "note_language_unsupported"]); // the note says so itself
 const VIEWS = ["sign-in", "start", "session", "past"].map($);
 const root = new URL("../", location.href);
 
@@ -285,6 +286,7 @@ async function describe(consultation) {
     const { consent } = await api.json(`api/encounters/${consultation.encounter}/consent`);
     await progress(api, consultation.encounter, following.signal, (view) => {
       spokenIn(view.language ?? "");
+      if (shown?.consultation === consultation) note.goesOn(view.status === "live");
       const facts = [moment(view.created_at), t(`status.${view.status}`)];
       if (consent) facts.push(t("consent.given", { who: consentWord(consent.given_by), how: consentWord(consent.method) }));
       if (["queued", "working"].includes(view.status)) facts.push(`${view.percentage} %`);
@@ -308,13 +310,14 @@ function ended(consultation) {
 }
 
 function close() {
+  for (const said of $("notices").querySelectorAll(".problem")) said.remove(); // they were about what is left now
   shown?.following.abort();
   shown = null;
   player.stop();
 }
 
 function warned(event) {
-  if (shown?.consultation.outcome) return; // it is told where the consultation is described
+  if (shown?.consultation.outcome || NO_NOTE.has(event.code)) return; // it is told where the consultation is described
   notify(explain(new Problem(0, event.code, event.message)), event.type === "error" ? "problem" : "said");
 }
 

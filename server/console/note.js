@@ -66,6 +66,13 @@ export class NoteView {
     this.#render();
   }
 
+  /** Whether people still talk. */
+  goesOn(live) {
+    if (live === this.#live) return;
+    this.#live = live;
+    this.#render();
+  }
+
   // What was told
 
   ondraft() {

@@ -55,7 +55,7 @@ function share(words, others) {
 
 /** A key for a section that a provider adds: Latin capitals, as keys are. */
 export function keyOf(title, taken) {
-  const plain = title.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_+|_+$/g, "").toUpperCase().slice(0, 60) || "SECTION";
+  const plain = title.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_+|_+$/g, "").toUpperCase().slice(0, 60) || "SECTION";
   let key = plain;
   for (let number = 2; taken.has(key); number++) key = `${plain}_${number}`;
   return key;
