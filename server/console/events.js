@@ -5,6 +5,7 @@ import { Problem } from "./api.js";
 import { Pauses, sleep } from "./pauses.js";
 
 const DEAF_MS = 40_000; // the server says something every 15 s
+const BACK = ["online", "reconnected"]; // the network was away: what stood before may be dead, and nobody told us
 const PASSING = new Set(["session_lost", "token_expired"]); // errors of the connection, not of the consultation
 
 /** Follow an encounter until everything is told: `onevent` gets each event, `onstate` "told", "silent" or "over".
@@ -30,6 +31,7 @@ async function listen(api, encounter, told, { onevent, onstate, signal, heard })
   const connection = new AbortController();
   const abort = () => connection.abort();
   signal.addEventListener("abort", abort, { once: true });
+  for (const back of BACK) addEventListener(back, abort);
   let deaf;
   const waiting = () => (clearTimeout(deaf), (deaf = setTimeout(abort, DEAF_MS)));
   try {
@@ -50,6 +52,7 @@ async function listen(api, encounter, told, { onevent, onstate, signal, heard })
   } finally {
     clearTimeout(deaf);
     signal.removeEventListener("abort", abort);
+    for (const back of BACK) removeEventListener(back, abort);
     connection.abort();
   }
 }

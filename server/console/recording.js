@@ -310,6 +310,7 @@ export class Recording {
   }
 
   #stand(connected) {
+    if (connected && !this.connected) dispatchEvent(new Event("reconnected")); // for whoever follows what is said
     this.connected = connected;
     this.#change();
   }
