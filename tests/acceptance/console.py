@@ -118,7 +118,7 @@ class Console:
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 while not await self.page.evaluate(condition):
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(POLL_S)  # noqa: ASYNC110 - another process
         except TimeoutError:
             raise AssertionError(f"never: {condition}; the page says {await self.page.inner_text('body')!r}") from None
 

@@ -33,11 +33,12 @@ def with_pauses(
         at, silence = round(at_s * SAMPLE_RATE), np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
         channels = [np.concatenate([voice[:at], silence, voice[at:]]) for voice in channels]
         assert not any(item.start_ms < at_s * 1000 < item.end_ms for item in said)
-        said = [item if item.end_ms <= at_s * 1000 else _later(item, round(pause_s * 1000)) for item in said]
+        said = [item if item.end_ms <= at_s * 1000 else later(item, round(pause_s * 1000)) for item in said]
     return channels, said
 
 
-def _later(item: TruthItem, by_ms: int) -> TruthItem:
+def later(item: TruthItem, by_ms: int) -> TruthItem:
+    """The same, said so much later."""
     return msgspec.structs.replace(item, start_ms=item.start_ms + by_ms, end_ms=item.end_ms + by_ms)
 
 

@@ -1,0 +1,112 @@
+"""The console over a network that breaks, and over a reload: what was said is there once, whichever way it goes."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from bench.recordings import Recording
+from bench.server import RunningServer
+from tests.acceptance.browser import write_wav
+from tests.acceptance.console import NETWORK, Console, using
+from tests.acceptance.leaks import nothing_left_in
+from tests.acceptance.proxy import Network, proxied
+from tests.acceptance.spoken import assert_heard_once, assert_times_hold, later, with_pauses
+from tests.acceptance.udp_relay import Relays, relayed
+
+pytestmark = pytest.mark.slow
+
+STILL_S = 3  # at the beginning: the microphone plays while a call is set up
+SECONDS = 9.7
+CUT_S = 4.6  # in the middle of a sentence
+PAUSE_AT_S = 6.2  # nobody speaks there
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
+    with nothing_left_in(browsers_server):
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The network between the page and the server: TCP and UDP."""
+
+    tcp: Network
+    udp: Relays
+
+    def cut(self) -> None:
+        self.tcp.cut()
+        self.udp.cut()
+
+    def mend(self) -> None:
+        self.tcp.mend()
+        self.udp.mend()
+
+
+@asynccontextmanager
+async def over_a_network(
+    chromium: Path, server: RunningServer, microphone: Path
+) -> AsyncIterator[tuple[Console, Between]]:
+    async with (
+        proxied(server.base_url) as tcp,
+        relayed() as udp,
+        using(chromium, server, microphone=microphone, url=tcp.base_url, relays=udp) as console,
+    ):
+        console.provoked.append(NETWORK)
+        await console.sign_in(server.key)
+        yield console, Between(tcp, udp)
+
+
+@pytest.mark.parametrize("way", ["webrtc", "recorder"])
+async def test_nothing_is_lost_or_doubled_when_the_network_is_cut_and_when_it_forgets_connections(
+    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path, way: str
+) -> None:
+    still_s = STILL_S if way == "webrtc" else 0
+    channels, said = with_pauses(headache, {0.0: still_s}, SECONDS)
+    microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
+    async with over_a_network(chromium, browsers_server, microphone) as (console, network):
+        encounter = await console.start(way)
+        await console.play(still_s + CUT_S)
+        network.cut()
+        await console.sees("Recording. Connecting to the server again …")
+        await expect(console.page.locator("#foot-connection")).to_contain_text("Not connected: recording goes on")
+        network.mend()
+        await expect(console.page.locator("#recording-state")).to_have_text("Recording")
+        network.tcp.swallow()
+        await console.play(still_s + SECONDS)
+        await console.finish()
+        assert await console.opened() == encounter
+        finals = await console.said()
+    assert_heard_once(finals, said)
+    assert_times_hold(finals, said, still_s=still_s)
+
+
+@pytest.mark.parametrize("way", ["webrtc", "recorder"])
+async def test_a_page_that_is_loaded_again_comes_back_into_the_recording(
+    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path, way: str
+) -> None:
+    """The microphone plays its file from the beginning whenever it is opened."""
+    still_s = STILL_S if way == "webrtc" else 0.5
+    channels, said = with_pauses(headache, {0.0: still_s}, PAUSE_AT_S)
+    microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
+    async with using(chromium, browsers_server, microphone=microphone) as console:
+        await console.sign_in(browsers_server.key)
+        encounter = await console.start(way)
+        await console.play(still_s + PAUSE_AT_S)
+        await console.reload()
+        assert console.asked == ["beforeunload"]
+        assert await console.opened() == encounter
+        await expect(console.page.locator("#recording-state")).to_have_text("Recording")
+        await console.play(still_s + PAUSE_AT_S)
+        await console.button("Pause").click()
+        await console.reload()
+        await expect(console.page.locator("#recording-state")).to_have_text("Paused: nothing is recorded")
+        await console.play(still_s + PAUSE_AT_S - 2)  # to nobody
+        await console.finish()
+        finals = await console.said()
+    assert console.asked == ["beforeunload"] * 2
+    assert_heard_once(finals, [*said, *(later(item, 60_000) for item in said)])
