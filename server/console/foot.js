@@ -17,9 +17,9 @@ export class Foot {
     this.write();
   }
 
-  /** online: null before anything is known; way: of a recording, else null; waiting: bytes that the server lacks. */
-  connection(online, way = null, waiting = 0) {
-    this.#connection = { online, way, waiting };
+  /** online: null before anything is known; way: of a recording, else null. */
+  connection(online, way = null) {
+    this.#connection = { online, way };
     this.#writeConnection();
   }
 
@@ -55,11 +55,11 @@ export class Foot {
   }
 
   #writeConnection() {
-    const { online = null, way = null, waiting = 0 } = this.#connection ?? {};
+    const { online = null, way = null } = this.#connection ?? {};
     const stands = $("foot-connection");
     stands.className = online === null ? "" : online ? "online" : "offline";
     stands.textContent = online === null ? "" : t(online ? "foot.online" : "foot.offline");
     if (online && way) stands.textContent = t(`foot.way.${way}`);
-    if (!online && way) stands.textContent = t("foot.kept", { kilobytes: Math.ceil(waiting / 1024) });
+    if (!online && way) stands.textContent = t("foot.kept");
   }
 }

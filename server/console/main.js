@@ -176,7 +176,7 @@ async function record(made) {
 
 function recordingChanged(changed) {
   bar.update();
-  foot.connection(changed.connected, changed.state === "over" ? null : changed.way, changed.waitingBytes);
+  foot.connection(changed.connected, changed.state === "over" ? null : changed.way);
   if (changed.state !== "over" || changed !== recording) return;
   recording = null;
   bar.show(null);
@@ -396,7 +396,7 @@ const busy = () => recording !== null || uploading || note.unsaved;
 addEventListener("beforeunload", (event) => {
   if (busy() && !leaving) event.preventDefault();
 });
-addEventListener("offline", () => foot.connection(false, recording?.way ?? null, recording?.waitingBytes));
+addEventListener("offline", () => foot.connection(false, recording?.way ?? null));
 addEventListener("online", () => recording || foot.connection(true));
 
 fill($("language"), Object.entries(LANGUAGES));

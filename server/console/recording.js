@@ -72,11 +72,6 @@ export class Recording {
     return Date.now() - this.began - paused - (since ? Date.now() - since : 0);
   }
 
-  /** Bytes that the server does not have yet. */
-  get waitingBytes() {
-    return this.#lines.reduce((sum, { socket }) => sum + (socket?.keptBytes ?? 0), 0);
-  }
-
   /** Begin, or go on with what was kept over a reload. Raises `Problem`, DOMException. */
   async start() {
     this.#context = new AudioContext();

@@ -37,10 +37,6 @@ export class LiveSocket {
     this.#connect();
   }
 
-  get keptBytes() {
-    return this.#bytes;
-  }
-
   push(chunk) {
     if (this.#closed) return;
     this.#kept.push(chunk);

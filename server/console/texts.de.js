@@ -200,7 +200,7 @@ export default {
   foot: "Zustand des Servers",
   "foot.online": "Verbunden",
   "foot.offline": "Nicht verbunden: neuer Versuch läuft",
-  "foot.kept": "Nicht verbunden: Aufnahme läuft weiter, {kilobytes} kB warten hier",
+  "foot.kept": "Nicht verbunden: Aufnahme läuft weiter, ihr Ton wird hier aufgehoben",
   "foot.way.webrtc": "Verbunden (WebRTC)",
   "foot.way.recorder": "Verbunden (Rekorder)",
   "foot.way.socket": "Verbunden (WebSocket)",

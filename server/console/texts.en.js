@@ -200,7 +200,7 @@ export default {
   foot: "State of the server",
   "foot.online": "Connected",
   "foot.offline": "Not connected: trying again",
-  "foot.kept": "Not connected: recording goes on, {kilobytes} kB wait here",
+  "foot.kept": "Not connected: recording goes on, and its sound is kept here",
   "foot.way.webrtc": "Connected (WebRTC)",
   "foot.way.recorder": "Connected (recorder)",
   "foot.way.socket": "Connected (WebSocket)",

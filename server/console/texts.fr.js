@@ -200,7 +200,7 @@ export default {
   foot: "État du serveur",
   "foot.online": "Connecté",
   "foot.offline": "Non connecté : nouvel essai en cours",
-  "foot.kept": "Non connecté : l’enregistrement continue, {kilobytes} ko en attente ici",
+  "foot.kept": "Non connecté : l’enregistrement continue, et le son est gardé ici",
   "foot.way.webrtc": "Connecté (WebRTC)",
   "foot.way.recorder": "Connecté (enregistreur)",
   "foot.way.socket": "Connecté (WebSocket)",
