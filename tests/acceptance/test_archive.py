@@ -549,7 +549,6 @@ def test_errors_are_problem_details_wherever_nothing_of_a_vendor_is_asked_for(
     server: RunningServer, api: httpx.Client
 ) -> None:
     refused(api.get("/api/nothing"), 404, "not_found")
-    refused(api.get("/"), 404, "not_found")
     wrong = api.delete("/api/encounters")
     refused(wrong, 405, "method_not_allowed")
     assert wrong.headers["allow"] == "GET, HEAD, POST"
