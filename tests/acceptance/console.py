@@ -117,8 +117,8 @@ class Console:
         """Wait until this JavaScript is true. Asked from here: the page's policy lets nothing evaluate text in it."""
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                while not await self.page.evaluate(condition):
-                    await asyncio.sleep(POLL_S)  # noqa: ASYNC110 - another process
+                while not await self.page.evaluate(condition):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise AssertionError(f"never: {condition}; the page says {await self.page.inner_text('body')!r}") from None
 
