@@ -17,14 +17,16 @@ export class NoteView {
   #live = false;
   #drafting = ""; // another template, in which the draft is wanted
   #asking = false; // for such a draft
+  #writing = false; // a version more is being written
   #editor;
   #turn = 0; // counts consultations: what was asked for another one comes too late
+  #reads = 0; // counts what was asked for to be read: of two versions the one that was chosen last is shown
 
   /** onevidence: gets the ids that a sentence rests on; ask: asks a person, see `ask.js`; notify: says something. */
   constructor(api, { onevidence, ask, notify }) {
     Object.assign(this, { api, onevidence, ask, notify });
     this.#editor = new Editor($("note-edit"), (note) => this.#save(note), () => this.#render());
-    $("note-version").addEventListener("change", ({ target }) => this.#read(Number(target.value)));
+    $("note-version").addEventListener("change", ({ target }) => this.#trying(() => this.#read(Number(target.value))));
     $("note-again").addEventListener("click", () => this.#writeAgain());
     $("note-template").addEventListener("change", () => this.#live && this.#draftIn($("note-template").value));
     $("edit").addEventListener("click", () => this.#edit());
@@ -48,16 +50,22 @@ export class NoteView {
   }
 
   show(consultation, { live, template }) {
-    this.#turn += 1;
+    this.leave();
     this.#consultation = consultation;
     this.#versions = [];
     this.#shown = null;
     this.#live = live;
     this.#drafting = "";
     if (template) $("note-template").value = template;
-    this.#editor.close();
     this.#render();
     consultation.show(this);
+  }
+
+  /** The note is read no more: what is still on its way comes too late, what is not saved is lost. */
+  leave() {
+    this.#turn += 1;
+    this.#asking = this.#writing = false;
+    this.#editor.close();
   }
 
   /** Again, in another language of the page. */
@@ -90,24 +98,22 @@ export class NoteView {
 
   // Versions
 
-  async #load(number) {
-    const turn = this.#turn;
-    await this.#trying(async () => {
-      const { versions } = await this.api.json(`api/encounters/${this.#consultation.encounter}/notes`);
-      if (turn !== this.#turn) return;
+  async #load() {
+    await this.#trying(async (late) => {
+      const { versions } = await this.api.json(this.#notes());
+      if (late()) return;
       this.#versions = versions;
-      const wanted = number ?? versions.at(-1)?.version;
-      if (wanted) await this.#read(wanted);
+      if (versions.length) await this.#read(versions.at(-1).version);
       else this.#render();
     });
   }
 
+  /** Raises `Problem`. */
   async #read(number) {
-    const turn = this.#turn;
-    await this.#trying(async () => {
-      const answer = await this.api.ask(this.#path(number));
-      if (turn === this.#turn) this.#take(await answer.json(), answer.headers.get("ETag"));
-    });
+    const [turn, read] = [this.#turn, (this.#reads += 1)];
+    const answer = await this.api.ask(this.#path(number));
+    const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+    if (turn === this.#turn && read === this.#reads) this.#take(told, tag);
   }
 
   #take(told, tag) {
@@ -115,28 +121,32 @@ export class NoteView {
     const at = this.#versions.findIndex((each) => each.version === version.version);
     if (at < 0) this.#versions.push(version);
     else this.#versions[at] = version;
+    this.#reads += 1;
     this.#shown = version;
     this.#tag = tag;
     $("note-template").value = version.template;
     this.#render();
   }
 
+  #notes() {
+    return `api/encounters/${this.#consultation.encounter}/notes`;
+  }
+
   #path(number = this.#shown.version) {
-    return `api/encounters/${this.#consultation.encounter}/notes/${number}`;
+    return `${this.#notes()}/${number}`;
   }
 
   async #writeAgain() {
-    if (this.#live) return this.#draftIn($("note-template").value);
     const wishes = { template: $("note-template").value, style: $("note-style").value };
-    const turn = this.#turn;
-    $("note-again").disabled = true;
-    $("note-state").textContent = t("note.writing");
-    await this.#trying(async () => {
-      const answer = await this.api.ask(`api/encounters/${this.#consultation.encounter}/notes`, { method: "POST", json: wishes });
-      if (turn === this.#turn) this.#take(await answer.json(), answer.headers.get("ETag"));
-    });
-    $("note-again").disabled = false;
+    this.#writing = true;
     this.#render();
+    await this.#trying(async (late) => {
+      const answer = await this.api.ask(this.#notes(), { method: "POST", json: wishes });
+      const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+      if (late()) return;
+      this.#writing = false;
+      this.#take(told, tag);
+    }, () => (this.#writing = false));
   }
 
   /** While people talk: the note so far in another template, whenever there is more of it. */
@@ -148,21 +158,25 @@ export class NoteView {
   async #redraft() {
     if (this.#asking) return;
     this.#asking = true;
-    const turn = this.#turn;
-    await this.#trying(async () => {
+    await this.#trying(async (late) => {
       const query = new URLSearchParams({ template: this.#drafting, style: $("note-style").value });
-      const draft = await this.api.json(`api/encounters/${this.#consultation.encounter}/notes/draft?${query}`);
-      if (turn === this.#turn && !this.#shown) this.#render(draft);
-    });
-    this.#asking = false;
+      const draft = await this.api.json(`${this.#notes()}/draft?${query}`);
+      if (late()) return;
+      this.#asking = false;
+      if (!this.#shown) this.#render(draft);
+    }, () => (this.#asking = false));
   }
 
   async #approve(approved) {
-    if (approved && !(await this.ask({ title: t("approve.title"), text: t("approve.text"), yes: t("approve.yes") }))) return;
-    await this.#trying(async () => {
-      const json = { review_status: approved ? "approved" : "draft" };
-      const answer = await this.api.ask(this.#path(), { method: "PATCH", headers: { "If-Match": this.#tag }, json });
-      this.#take(await answer.json(), answer.headers.get("ETag"));
+    const path = this.#path();
+    const request = { method: "PATCH", headers: { "If-Match": this.#tag }, json: { review_status: approved ? "approved" : "draft" } };
+    await this.#trying(async (late) => {
+      if (approved && !(await this.ask({ title: t("approve.title"), text: t("approve.text"), yes: t("approve.yes") }))) return;
+      if (late()) return; // what they have read is not what is shown now
+      const answer = await this.api.ask(path, request);
+      const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+      if (late()) return;
+      this.#take(told, tag);
       this.notify(t(approved ? "note.approved" : "note.reopened"));
     });
   }
@@ -176,22 +190,26 @@ export class NoteView {
 
   /** Raises `Problem`: then the editor keeps what was written. */
   async #save(note) {
+    const turn = this.#turn;
     try {
       const answer = await this.api.ask(this.#path(), { method: "PUT", headers: { "If-Match": this.#tag }, json: note });
+      const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+      if (turn !== this.#turn) return;
       this.#editor.close();
-      this.#take(await answer.json(), answer.headers.get("ETag"));
+      this.#take(told, tag);
     } catch (problem) {
-      if (problem.status === 409 || problem.status === 412) await this.#behindTheNewest();
+      if (turn === this.#turn && (problem.status === 409 || problem.status === 412)) await this.#behindTheNewest();
       throw problem;
     }
   }
 
-  /** Somebody else has edited it: what is saved next is an edit of theirs. */
+  /** Somebody else has edited it: what is saved next is an edit of theirs. Raises `Problem`. */
   async #behindTheNewest() {
-    const { versions } = await this.api.json(`api/encounters/${this.#consultation.encounter}/notes`);
-    const answer = await this.api.ask(this.#path(versions.at(-1).version));
+    const turn = this.#turn;
+    const { versions } = await this.api.json(this.#notes());
+    if (turn !== this.#turn) return;
     this.#versions = versions;
-    this.#take(await answer.json(), answer.headers.get("ETag"));
+    await this.#read(versions.at(-1).version);
   }
 
   // Taking it along
@@ -211,9 +229,10 @@ export class NoteView {
   async #download(select) {
     const format = select.value;
     select.value = "";
+    const name = `note-${this.#consultation.encounter}-${this.#shown.version}.${FORMATS[format]}`;
     await this.#trying(async () => {
       const url = URL.createObjectURL(await (await this.#document(format)).blob());
-      h("a", { href: url, download: `note-${this.#consultation.encounter}-${this.#shown.version}.${FORMATS[format]}` }).click();
+      h("a", { href: url, download: name }).click();
       setTimeout(() => URL.revokeObjectURL(url), 10_000);
     });
   }
@@ -233,16 +252,18 @@ export class NoteView {
     if (!editing) this.#fill(version ?? drafted(draft));
     this.#offerVersions();
     for (const id of ["copy", "print", "download"]) $(id).hidden = !written || editing;
-    $("edit").hidden = !written || editing || this.#live;
+    $("edit").hidden = !written || editing || this.#live || this.#writing;
     $("approve").hidden = !written || editing || approved;
     $("unapprove").hidden = !approved || editing;
     $("note-again").hidden = editing || this.#live || version === null;
+    $("note-again").disabled = this.#writing;
     $("note-template").disabled = $("note-style").disabled = editing;
     $("note-state").textContent = this.#state(version);
     $("note-state").className = `state ${approved ? "approved" : "draft"}`;
   }
 
   #state(version) {
+    if (this.#writing) return t("note.writing");
     if (version === null) return this.#consultation.draft.keys.length || this.#live ? t("note.growing") : "";
     if (version.note_absence) return "";
     const by = version.generator.startsWith("model:") ? version.generator.slice(6) : t(`writer.${version.generator}`);
@@ -328,10 +349,17 @@ export class NoteView {
     sentence.focus();
   }
 
-  async #trying(work) {
+  /** What goes wrong is said. `work` gets a function that tells whether the note was left meanwhile: then nobody wants to
+   *  hear of it any more, and what came back, or went wrong, is dropped. `failed` is called before it is said. */
+  async #trying(work, failed = () => {}) {
+    const turn = this.#turn;
+    const late = () => turn !== this.#turn;
     try {
-      await work();
+      await work(late);
     } catch (problem) {
+      if (late()) return;
+      failed();
+      this.#render();
       this.notify(explain(problem), "problem");
     }
   }
