@@ -15,7 +15,8 @@ export class NoteView {
   #shown = null; // the version that is read
   #tag = ""; // its ETag
   #live = false;
-  #drafting = ""; // another template, in which the draft is wanted
+  #wish = null; // {template, style} that was chosen while people talk: of the draft, and of the note in the end
+  #wished = null; // the newest draft of that kind
   #asking = false; // for such a draft
   #writing = false; // a version more is being written
   #editor;
@@ -27,8 +28,8 @@ export class NoteView {
     Object.assign(this, { api, onevidence, ask, notify });
     this.#editor = new Editor($("note-edit"), (note) => this.#save(note), () => this.#render());
     $("note-version").addEventListener("change", ({ target }) => this.#trying(() => this.#read(Number(target.value))));
-    $("note-again").addEventListener("click", () => this.#writeAgain());
-    $("note-template").addEventListener("change", () => this.#live && this.#draftIn($("note-template").value));
+    $("note-again").addEventListener("click", () => this.#write(chosen()));
+    for (const id of ["note-template", "note-style"]) $(id).addEventListener("change", () => this.#live && this.#draftAnew());
     $("edit").addEventListener("click", () => this.#edit());
     $("approve").addEventListener("click", () => this.#approve(true));
     $("unapprove").addEventListener("click", () => this.#approve(false));
@@ -49,14 +50,16 @@ export class NoteView {
     fill($("note-template"), templates.map(({ name, title }) => [name, title || name]));
   }
 
-  show(consultation, { live, template }) {
+  /** template, style: those in which it is being written. */
+  show(consultation, { live, template, style = "auto" }) {
     this.leave();
     this.#consultation = consultation;
     this.#versions = [];
     this.#shown = null;
     this.#live = live;
-    this.#drafting = "";
+    this.#wish = this.#wished = null;
     if (template) $("note-template").value = template;
+    $("note-style").value = style;
     this.#render();
     consultation.show(this);
   }
@@ -85,7 +88,7 @@ export class NoteView {
 
   ondraft() {
     if (this.#shown) return;
-    if (this.#drafting) this.#redraft();
+    if (this.#wish) this.#redraft();
     else this.#render();
   }
 
@@ -93,7 +96,7 @@ export class NoteView {
     this.#live = false;
     const turn = this.#turn;
     await this.#load();
-    if (turn === this.#turn && this.#drafting && this.#versions.length) await this.#writeAgain();
+    if (turn === this.#turn && this.#wish && this.#shown && !fulfils(this.#shown, this.#wish)) await this.#write(this.#wish);
   }
 
   // Versions
@@ -125,6 +128,7 @@ export class NoteView {
     this.#shown = version;
     this.#tag = tag;
     $("note-template").value = version.template;
+    $("note-style").value = version.style || "auto";
     this.#render();
   }
 
@@ -136,12 +140,12 @@ export class NoteView {
     return `${this.#notes()}/${number}`;
   }
 
-  async #writeAgain() {
-    const wishes = { template: $("note-template").value, style: $("note-style").value };
+  /** One version more. */
+  async #write(wish) {
     this.#writing = true;
     this.#render();
     await this.#trying(async (late) => {
-      const answer = await this.api.ask(this.#notes(), { method: "POST", json: wishes });
+      const answer = await this.api.ask(this.#notes(), { method: "POST", json: wish });
       const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
       if (late()) return;
       this.#writing = false;
@@ -149,21 +153,23 @@ export class NoteView {
     }, () => (this.#writing = false));
   }
 
-  /** While people talk: the note so far in another template, whenever there is more of it. */
-  async #draftIn(template) {
-    this.#drafting = template;
+  /** While people talk: the note so far as it was chosen now, and again whenever there is more of it. */
+  async #draftAnew() {
+    this.#wish = chosen();
     await this.#redraft();
   }
 
   async #redraft() {
-    if (this.#asking) return;
+    if (this.#asking || this.#shown || !this.#consultation.draft.keys.length) return; // of too little nothing can be drafted
     this.#asking = true;
+    const wish = this.#wish;
     await this.#trying(async (late) => {
-      const query = new URLSearchParams({ template: this.#drafting, style: $("note-style").value });
-      const draft = await this.api.json(`${this.#notes()}/draft?${query}`);
+      const draft = await this.api.json(`${this.#notes()}/draft?${new URLSearchParams(wish)}`);
       if (late()) return;
       this.#asking = false;
-      if (!this.#shown) this.#render(draft);
+      if (wish !== this.#wish) return this.#redraft(); // something else was chosen meanwhile
+      this.#wished = draft;
+      if (!this.#shown) this.#render();
     }, () => (this.#asking = false));
   }
 
@@ -243,13 +249,13 @@ export class NoteView {
 
   // What is seen
 
-  #render(draft = this.#consultation.draft) {
+  #render() {
     const editing = this.#editor.isOpen;
     const version = this.#shown;
     const approved = version?.review_status === "approved";
     const written = version !== null && !version.note_absence;
     showOnly(editing ? $("note-edit") : this.#body, [this.#body, $("note-edit")]);
-    if (!editing) this.#fill(version ?? drafted(draft));
+    if (!editing) this.#fill(version ?? drafted(this.#wished ?? this.#consultation.draft));
     this.#offerVersions();
     for (const id of ["copy", "print", "download"]) $(id).hidden = !written || editing;
     $("edit").hidden = !written || editing || this.#live || this.#writing;
@@ -364,6 +370,11 @@ export class NoteView {
     }
   }
 }
+
+const chosen = () => ({ template: $("note-template").value, style: $("note-style").value });
+
+/** Whether a version is of the kind that somebody wished for. */
+const fulfils = ({ template, style }, wish) => template === wish.template && (style || "auto") === wish.style;
 
 /** A draft as `GET …/notes/draft` gives it, or as events have told it. */
 function drafted(draft) {
