@@ -32,10 +32,17 @@ export class Api {
     return this.#token !== null && Date.now() < this.#expires;
   }
 
-  /** Exchange the key for a token. Raises `Problem`. */
+  /** Exchange the key for a token; whether it is the key that was used before. Raises `Problem`. */
   async signIn(key) {
+    const former = this.#token && subject(this.#token);
     await this.#exchange(key);
     this.#key = key;
+    return former === null || former === subject(this.#token);
+  }
+
+  /** As far as the key is known: have a token that holds for so long, for what must not be interrupted. */
+  async holdFor(seconds) {
+    if (this.#key && this.#expires - Date.now() < seconds * 1000) await this.#exchange(this.#key, Math.floor(seconds)).catch(() => {});
   }
 
   signOut() {
@@ -50,9 +57,9 @@ export class Api {
     return this.#token;
   }
 
-  /** The server did not take the token, whatever this machine's clock says. */
-  doubt() {
-    this.#expires = 0;
+  /** The server did not take this token, whatever this machine's clock says. */
+  doubt(token) {
+    if (token === this.#token) this.#expires = 0;
   }
 
   url(path) {
@@ -63,12 +70,13 @@ export class Api {
   async ask(path, { headers = {}, json, ...options } = {}) {
     const body = json === undefined ? options.body : JSON.stringify(json);
     for (let again = true; ; again = false) {
-      const bearer = { ...headers, Authorization: `Bearer ${await this.token()}` };
+      const token = await this.token();
+      const bearer = { ...headers, Authorization: `Bearer ${token}` };
       if (json !== undefined) bearer["Content-Type"] = "application/json";
       const answer = await reach(this.url(path), { ...options, body, headers: bearer });
       if (answer.ok) return answer;
       if (answer.status !== 401 || !again) throw await problemOf(answer);
-      this.doubt();
+      this.doubt(token);
     }
   }
 
@@ -90,17 +98,18 @@ export class Api {
     await this.#asking;
   }
 
-  async #exchange(key) {
+  async #exchange(key, seconds) {
     const answer = await reach(this.url("api/tokens"), {
       method: "POST",
       headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
-      body: '{"scope": "console"}',
+      body: JSON.stringify({ scope: "console", ...(seconds && { expires_in_s: seconds }) }),
     });
     if (!answer.ok) throw await problemOf(answer);
     const { token, expires_at } = await answer.json();
+    const now = Date.parse(answer.headers.get("Date")) || Date.now(); // by the server's clock: ours may be wrong
     this.#token = token;
-    this.#expires = Date.parse(expires_at);
-    this.#life = this.#expires - Date.now();
+    this.#life = Date.parse(expires_at) - now;
+    this.#expires = Date.now() + this.#life;
     sessionStorage.setItem(KEPT, JSON.stringify({ token, expires: this.#expires }));
     this.#renewIn(this.#life * RENEW_AT);
   }
@@ -111,10 +120,15 @@ export class Api {
       try {
         if (this.#key) await this.#exchange(this.#key);
       } catch {
-        if (this.signedIn) this.#renewIn(Math.max(SOONEST_MS, this.#life * (1 - RENEW_AT) / 5)); // else when it is needed
+        if (this.signedIn) this.#renewIn((this.#life * (1 - RENEW_AT)) / 5); // else when it is needed
       }
-    }, ms);
+    }, Math.max(SOONEST_MS, ms));
   }
+}
+
+/** The id of the key that a token was made with (RFC 7519 §4.1.2). */
+function subject(token) {
+  return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub;
 }
 
 async function reach(url, options) {

@@ -8,6 +8,7 @@ const SHOWN_MS = 6000;
 /** Whether they say yes. */
 export function ask({ title, text, yes, no = t("ask.no"), grave = false }) {
   const dialog = $("ask");
+  if (dialog.open) dialog.close(""); // whoever asked before is answered no
   return new Promise((resolve) => {
     const answer = (said) => () => dialog.close(said);
     dialog.replaceChildren(
@@ -26,7 +27,7 @@ export function ask({ title, text, yes, no = t("ask.no"), grave = false }) {
 /** Say something. What went wrong stays until somebody closes it; the same thing is not said twice. */
 export function notify(text, kind = "said") {
   const there = [...$("notices").children].find((each) => each.dataset.text === text);
-  there?.remove();
+  if (there) return there; // a screen reader has said it
   const close = h("button", { type: "button", "aria-label": t("notice.close"), onclick: () => notice.remove() }, "×");
   const notice = h("p", { class: `notice ${kind}`, data: { text } }, h("span", {}, text), close);
   $("notices").append(notice);

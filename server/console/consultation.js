@@ -2,6 +2,8 @@
 
 export const ROLES = ["doctor", "patient", "unspecified"];
 
+const SWAPPED = { doctor: "patient", patient: "doctor" };
+
 export class Consultation {
   items = []; // finals, in the order in which they were spoken
   partials = new Map(); // by id, in the order in which they began
@@ -26,6 +28,22 @@ export class Consultation {
   /** The role and the id of each speaker that there is. */
   speakers() {
     return [...new Map(this.items.map(({ speaker_id, speaker }) => [speaker_id, speaker])).entries()];
+  }
+
+  /** A connection was made anew: what is being said is told again, and what came to nothing meanwhile is not. */
+  forgetPartials() {
+    this.partials.clear();
+    this.#tell("onpartials");
+  }
+
+  /** Who the speakers are after a correction, which behind the end no event tells. speakers: as `…/speakers` answers. */
+  relabel(speakers, { swap }) {
+    for (const [speaker_id, former] of this.speakers()) {
+      const now = speakers.find((each) => each.speaker_id === speaker_id);
+      const speaker = now?.speaker ?? (swap ? SWAPPED[former] ?? former : former);
+      const items = this.items.filter((item) => item.speaker_id === speaker_id).map(({ id }) => id);
+      this.hear({ type: "speaker_renamed", speaker_id, speaker, items });
+    }
   }
 
   /** Take in what was told. What is told twice changes nothing. */

@@ -5,17 +5,17 @@ import { Problem } from "./api.js";
 import { Pauses, sleep } from "./pauses.js";
 
 const DEAF_MS = 40_000; // the server says something every 15 s
-const BACK = ["online", "reconnected"]; // the network was away: what stood before may be dead, and nobody told us
 const PASSING = new Set(["session_lost", "token_expired"]); // errors of the connection, not of the consultation
 
 /** Follow an encounter until everything is told: `onevent` gets each event, `onstate` "told", "silent" or "over".
- *  A connection that breaks is made again, behind what was told. Raises `Problem` where there is no such encounter. */
-export async function follow(api, encounter, { onevent, onstate = () => {}, signal }) {
+ *  A connection that breaks is made again, behind what was told, and so is one when `renewal` says "renew". Raises `Problem`
+ *  where there is no such encounter. */
+export async function follow(api, encounter, { onevent, onstate = () => {}, signal, renewal = new EventTarget() }) {
   const pauses = new Pauses();
   const told = { last: "", done: false };
   while (!told.done && !signal.aborted) {
     try {
-      await listen(api, encounter, told, { onevent, onstate, signal, heard: () => pauses.reset() });
+      await listen(api, encounter, told, { onevent, onstate, signal, renewal, heard: () => pauses.reset() });
     } catch (problem) {
       if (signal.aborted) return;
       if (problem instanceof Problem && problem.status >= 400 && problem.status < 500 && problem.status !== 429) throw problem;
@@ -27,11 +27,12 @@ export async function follow(api, encounter, { onevent, onstate = () => {}, sign
   if (!signal.aborted) onstate("over");
 }
 
-async function listen(api, encounter, told, { onevent, onstate, signal, heard }) {
+async function listen(api, encounter, told, { onevent, onstate, signal, renewal, heard }) {
   const connection = new AbortController();
   const abort = () => connection.abort();
   signal.addEventListener("abort", abort, { once: true });
-  for (const back of BACK) addEventListener(back, abort);
+  addEventListener("online", abort); // the network was away: what stood before may be dead, and nobody told us
+  renewal.addEventListener("renew", abort);
   let deaf;
   const waiting = () => (clearTimeout(deaf), (deaf = setTimeout(abort, DEAF_MS)));
   try {
@@ -52,7 +53,8 @@ async function listen(api, encounter, told, { onevent, onstate, signal, heard })
   } finally {
     clearTimeout(deaf);
     signal.removeEventListener("abort", abort);
-    for (const back of BACK) removeEventListener(back, abort);
+    removeEventListener("online", abort);
+    renewal.removeEventListener("renew", abort);
     connection.abort();
   }
 }

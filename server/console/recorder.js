@@ -1,19 +1,19 @@
 // What a source plays as chunks of a container that the browser writes (MediaRecorder).
 
 const TYPES = ["audio/webm;codecs=opus", "audio/mp4;codecs=opus", "audio/mp4"]; // the first that the browser can write
-const CHUNK_MS = 250;
 const BITS_PER_S = 64_000;
 
+export const CHUNK_MS = 250;
 export const canRecord = () => "MediaRecorder" in window && TYPES.some((type) => MediaRecorder.isTypeSupported(type));
 
 export class Recorder {
+  beginsFile = false; // the chunk that is given out is the first of a file
   #recorder;
   #onchunk;
 
   /** onchunk gets each chunk, a Blob. */
   constructor(stream, onchunk) {
     this.#onchunk = onchunk;
-    this.began = 0; // epoch in ms
     this.#record(stream);
   }
 
@@ -36,8 +36,12 @@ export class Recorder {
   #record(stream) {
     const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
     this.#recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: BITS_PER_S });
-    this.#recorder.onstart = () => (this.began ||= Date.now());
-    this.#recorder.ondataavailable = ({ data }) => data.size && this.#onchunk(data);
+    let first = true;
+    this.#recorder.ondataavailable = ({ data }) => {
+      if (!data.size) return;
+      [this.beginsFile, first] = [first, false];
+      this.#onchunk(data);
+    };
     this.#recorder.start(CHUNK_MS);
   }
 }

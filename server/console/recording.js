@@ -4,25 +4,28 @@
 //             `socket` does, which begins with what the server lacks.
 //   recorder  MediaRecorder's chunks over a socket for each source
 //   socket    PCM over a socket for each source, into the very streams that the peer fed
+// A server that ended the consultation because nothing came for too long is sent the rest as another one.
 
 import { Problem } from "./api.js";
-import { openMicrophone, openTab, Source } from "./capture.js";
-import { Pauses, sleep } from "./pauses.js";
-import { canRecord, Recorder } from "./recorder.js";
-import { LiveSocket } from "./socket.js";
+import { forget, keep } from "./kept.js";
+import { Line } from "./line.js";
+import { canRecord, CHUNK_MS, Recorder } from "./recorder.js";
 import { WhipPeer } from "./whip.js";
 
-const KEPT = "auscult.recording";
-const BLOCKED = "auscult.webrtc_blocked"; // in this browser, on this network: the next recording does not try it
+const BLOCKED = "auscult.webrtc_blocked"; // when WebRTC found no way out of here
+const BLOCKED_MS = 12 * 3600 * 1000; // for so long it is not tried again
 const DAMAGED = new Set(["undecodable_audio", "unsupported_audio", "invalid_audio"]); // what a recorder wrote
+const ENDED = new Set(["ended_away", "already_final"]); // while we were away
 const CONNECT_MS = 5000; // for WebRTC; meanwhile a recorder runs beside it
+const OVERLAP_MS = 4000; // of what the peer may have sent, and nobody answered
 const PRESSES = ["pointerdown", "keydown"];
 const PCM = { encoding: "pcm_s16le", sample_rate: 16_000, channels: 1 };
 const PCM_BYTES_PER_MS = 32;
 
 export class Recording {
   onchange = () => {}; // state, way or connection are others
-  onproblem = () => {}; // gets what somebody should know of; the recording goes on
+  onproblem = () => {}; // gets what somebody should know of
+  onmoved = () => {}; // gets the encounter in which it goes on, because the one before was over
   encounter = null;
   state = "connecting"; // connecting | recording | paused | ending | over
   way = null; // webrtc | recorder | socket
@@ -33,19 +36,17 @@ export class Recording {
   #wanted; // options, consent, way
   #context = null;
   #peer = null;
-  #lines = []; // {socket, recorder} of each source
-  #opened; // resolves with the encounter
-  #pauses = [0, null]; // ms altogether; since when
+  #lines = []; // of each source, where it goes over sockets
+  #sentMs = 0; // of what the peer sent, as far as the server answered
+  #paused = { ms: 0, since: null };
+  #cancelled; // rejects `start`
 
   /** wanted: `options` of the encounter, `consent`, `way` ("auto" or one of them); of one that goes on also `kept`. */
   constructor(api, sources, wanted) {
     this.#api = api;
     this.#sources = sources;
     this.#wanted = wanted;
-    for (const source of sources) source.onended = () => this.#change();
-    const { promise, resolve } = later();
-    this.opened = promise;
-    this.#opened = resolve;
+    sources.forEach((source, at) => (source.onended = () => this.#gone(at)));
   }
 
   get sources() {
@@ -68,48 +69,43 @@ export class Recording {
 
   /** Milliseconds that were recorded, without pauses. */
   get elapsedMs() {
-    const [paused, since] = this.#pauses;
-    return Date.now() - this.began - paused - (since ? Date.now() - since : 0);
+    const { ms, since } = this.#paused;
+    return Date.now() - this.began - ms - (since ? Date.now() - since : 0);
   }
 
-  /** Begin, or go on with what was kept over a reload. Raises `Problem`, DOMException. */
+  /** Begin, or go on with what was kept over a reload; resolves when the encounter is there. Raises `Problem` (with the
+   *  code `cancelled`, where it was abandoned meanwhile), DOMException. */
   async start() {
+    const cancelled = new Promise((_, reject) => (this.#cancelled = () => reject(new Problem(0, "cancelled"))));
+    cancelled.catch(() => {});
     this.#context = new AudioContext();
     this.#wake();
     for (const press of PRESSES) addEventListener(press, this.#wake); // before one, behind a reload, some do not let it run
     await Promise.all(this.#sources.map((source) => source.listen(this.#context)));
-    const { kept } = this.#wanted;
-    if (kept?.paused) this.pause(); // and it stays so until somebody says otherwise
-    this.began = kept?.began ?? Date.now();
-    this.encounter = kept?.encounter ?? null;
-    const way = kept?.way ?? this.#wanted.way;
-    if (way === "socket") return this.#overSockets();
-    if (way === "webrtc" || (way === "auto" && !localStorage.getItem(BLOCKED) && "RTCPeerConnection" in window)) {
-      return this.#overWebRtc(way === "auto" && canRecord());
-    }
-    return this.#overRecorders(this.#recorders(), kept?.resume);
+    await Promise.race([this.#begin(), cancelled]);
+    if (this.state === "connecting") this.#change("recording");
   }
 
   pause() {
     this.#let(false);
-    this.#pauses[1] = Date.now();
+    this.#paused.since = Date.now();
     this.#change("paused");
     this.#save();
   }
 
   resume() {
     this.#let(true);
-    this.#pauses = [this.#pauses[0] + Date.now() - this.#pauses[1], null];
+    const { ms, since } = this.#paused;
+    this.#paused = { ms: ms + Date.now() - since, since: null };
     this.#change("recording");
     this.#save();
   }
 
-  /** Another microphone takes the place of one that is gone. */
+  /** Another microphone, or the tab once more, takes the place of a source that is gone. */
   async replace(source, stream) {
-    const former = source.track;
+    const at = this.#sources.indexOf(source);
     source.replace(stream);
-    await this.#peer?.replace(former, source.track);
-    await this.#lines[this.#sources.indexOf(source)]?.recorder?.restart(source.stream);
+    await this.#feed(at, stream);
     this.#save();
     this.#change();
   }
@@ -117,33 +113,63 @@ export class Recording {
   /** No more is recorded; resolves when the server has all that was. Raises `Problem`. */
   async stop() {
     this.#change("ending");
-    for (const { recorder } of this.#lines) await recorder?.stop();
-    for (const source of this.#sources) source.close();
-    await this.#end();
-    this.#over();
+    this.#save();
+    try {
+      for (const { recorder } of this.#lines) await recorder?.stop();
+      for (const source of this.#sources) source.close();
+      await this.#end();
+    } finally {
+      this.#over();
+    }
   }
 
   /** Leave it: the encounter is erased, or ended by somebody else. */
   abandon() {
     for (const source of this.#sources) source.close();
-    for (const { socket } of this.#lines) socket.close();
+    for (const line of this.#lines) line.close();
     this.#peer?.close();
+    this.#cancelled?.();
     this.#over();
   }
 
+  #begin() {
+    const { kept, way } = this.#wanted;
+    if (!kept) {
+      const blocked = Date.now() - Number(localStorage.getItem(BLOCKED)) < BLOCKED_MS;
+      if (way === "webrtc" || (way === "auto" && !blocked && "RTCPeerConnection" in window)) return this.#overWebRtc(way === "auto" && canRecord());
+      return this.#overRecorders(this.#recorders());
+    }
+    [this.began, this.encounter, this.#paused.ms] = [kept.began, kept.encounter, kept.pausedMs];
+    if (kept.paused) this.pause(); // and it stays so until somebody says otherwise
+    if (kept.way === "recorder") return this.#overRecorders(this.#recorders(), kept.resume);
+    return kept.way === "webrtc" ? this.#overWebRtcAgain() : this.#overSockets();
+  }
+
   async #end() {
-    if (this.way !== "webrtc") return Promise.all(this.#lines.map(({ socket }) => socket.end()));
-    for (const pauses = new Pauses(); ; await sleep(pauses.next())) {
+    if (this.way === "webrtc") {
       try {
-        return await this.#peer.end();
+        if (await this.#peer.answers()) return await this.#peer.end();
       } catch (problem) {
-        if (problem.status && problem.status < 500) throw problem;
+        if (problem.status >= 400 && problem.status < 500) throw problem;
       }
+    }
+    try {
+      if (this.way === "webrtc") await this.#overSockets(); // the network is away: first, what the server lacks
+      await this.#endLines();
+    } catch (problem) {
+      if (!ENDED.has(problem.code)) throw problem;
+      await this.#goOn();
+      await this.#endLines();
     }
   }
 
+  #endLines() {
+    return Promise.all(this.#lines.map((line) => line.end()));
+  }
+
   #over() {
-    sessionStorage.removeItem(KEPT);
+    if (this.state === "over") return;
+    forget();
     for (const press of PRESSES) removeEventListener(press, this.#wake);
     this.#context?.close().catch(() => {});
     this.connected = false;
@@ -154,56 +180,95 @@ export class Recording {
     this.#context.resume().catch(() => {});
   };
 
+  // Sources
+
+  /** It was unplugged, or is not shared any more: silence goes on in its place, so that nobody ends its stream. */
+  #gone(at) {
+    if (this.state === "ending" || this.state === "over") return;
+    this.#feed(at, this.#context.createMediaStreamDestination().stream);
+    this.#change();
+  }
+
+  async #feed(at, stream) {
+    await this.#peer?.replace(at, stream.getAudioTracks()[0].clone());
+    await this.#lines[at]?.recorder?.restart(stream);
+  }
+
+  #let(through) {
+    for (const source of this.#sources) source.enabled = through;
+    if (this.#peer) this.#peer.enabled = through;
+  }
+
   // WebRTC
 
+  /** `spare`: a recorder runs beside it until it stands. */
   async #overWebRtc(spare) {
-    const recorders = spare && !this.encounter ? this.#recorders() : [];
-    const tracks = this.#sources.map((source) => source.track);
-    this.#peer = new WhipPeer(this.#api, tracks, this.#query(), this.encounter);
-    const again = this.encounter !== null;
+    const lines = spare ? this.#recorders() : [];
+    const peer = this.#makePeer();
+    peer.enabled = false; // nothing is sent before it is stored who agreed to that
     try {
-      if (!again) this.#let(false); // nothing is sent before it is stored who agreed to that
-      await this.#peer.connect(CONNECT_MS, (encounter) => again || this.#agree(encounter));
+      await peer.connect(CONNECT_MS, (encounter) => this.#agree(encounter));
     } catch (problem) {
-      this.#peer.close();
-      if (again) return this.#overSockets(); // with what is heard from now on
-      if (problem.status >= 400 && problem.status < 500) throw this.#gaveUp(recorders, problem);
-      if (!recorders.length) throw problem;
-      return this.#insteadOfWebRtc(problem, recorders);
+      this.#peer = null;
+      peer.close();
+      const refused = problem.status >= 400 && problem.status < 500;
+      if (refused || !spare) for (const { recorder } of lines) recorder.stop();
+      if (this.state === "over" || problem.code === "webrtc_blocked") this.#discard(peer.encounter);
+      if (refused || !spare || this.state === "over") throw problem;
+      if (problem.code === "webrtc_blocked") localStorage.setItem(BLOCKED, Date.now());
+      return this.#overRecorders(lines);
     }
-    for (const { recorder } of recorders) recorder.stop();
+    for (const { recorder } of lines) recorder.stop();
+    this.began = peer.began;
+    this.#stood(peer);
+  }
+
+  /** Behind a reload; where it finds no way, with what is heard from now on. */
+  async #overWebRtcAgain() {
+    const peer = this.#makePeer();
+    peer.enabled = this.state !== "paused";
+    try {
+      await peer.connect(CONNECT_MS);
+    } catch {
+      this.#peer = null;
+      peer.close();
+      return this.#overSockets();
+    }
+    this.#stood(peer);
+  }
+
+  #makePeer() {
+    const tracks = this.#sources.map((source) => source.track.clone()); // which are let through later than a recorder's
+    return (this.#peer = new WhipPeer(this.#api, tracks, this.#query(), this.encounter));
+  }
+
+  #stood(peer) {
     this.way = "webrtc";
-    if (!again) this.began = this.#peer.began;
-    this.#peer.onlost = () => this.#overSockets();
-    const before = this.#peer.began - this.began; // on the consultation's time line
-    this.#peer.onsent = (ms) => this.#sources.forEach(({ ring }) => ring.sent(before + ms));
-    this.#peer.watch();
-    this.#stand(true);
-    this.#recorded(this.#peer.encounter);
+    this.encounter = peer.encounter;
+    peer.onlost = () => this.#overSockets().catch((problem) => this.#failed(problem));
+    const before = peer.began - this.began; // on the consultation's time line
+    peer.onsent = (ms) => {
+      this.#sentMs = before + ms;
+      for (const { ring } of this.#sources) ring.sent(before + ms);
+    };
+    peer.watch();
+    this.connected = true;
+    this.#save();
+    this.#change();
   }
 
   /** Who agreed is stored; then sound is let through. Raises `Problem`. */
   async #agree(encounter) {
     const { consent } = this.#wanted;
-    if (consent) await this.#api.ask(`api/encounters/${encounter}/consent`, { method: "PUT", json: consent });
-    this.#let(true);
+    const signal = AbortSignal.timeout(CONNECT_MS);
+    if (consent) await this.#api.json(`api/encounters/${encounter}/consent`, { method: "PUT", json: consent, signal });
+    this.#peer.enabled = this.state !== "paused";
   }
 
-  /** The encounter that WebRTC opened has no sound: what the recorders heard since then goes into another one. */
-  async #insteadOfWebRtc(problem, recorders) {
-    this.#let(true);
-    if (problem.code === "webrtc_blocked") {
-      localStorage.setItem(BLOCKED, "1");
-      const erased = this.#api.ask(`api/encounters/${this.#peer.encounter}`, { method: "DELETE" });
-      erased.catch(() => {}); // an empty one, that ends by itself
-    }
-    this.#peer = null;
-    return this.#overRecorders(recorders);
-  }
-
-  #gaveUp(recorders, problem) {
-    for (const { recorder } of recorders) recorder.stop();
-    return problem;
+  /** The encounter that WebRTC opened has no sound. */
+  #discard(encounter) {
+    const erased = encounter && this.#api.ask(`api/encounters/${encounter}`, { method: "DELETE" });
+    erased?.catch(() => {}); // an empty one, that ends by itself
   }
 
   #query() {
@@ -214,26 +279,22 @@ export class Recording {
 
   // MediaRecorder
 
-  /** Recorders that run, and keep their chunks until there is a socket. */
+  /** Lines whose recorders run, and which keep their chunks until there is a socket. */
   #recorders() {
     return this.#sources.map((source) => {
-      const line = { socket: null, early: [] };
-      line.recorder = new Recorder(source.stream, (chunk) => (line.socket ? line.socket.push(chunk) : line.early.push(chunk)));
+      const line = new Line();
+      line.recorder = new Recorder(source.stream, (chunk) => line.push(chunk));
       return line;
     });
   }
 
+  /** resume: of each source, where it goes on. */
   async #overRecorders(lines, resume = []) {
-    this.#lines = lines;
-    this.way = "recorder";
-    const hello = { ...this.#wanted.options, consent: this.#wanted.consent ?? null };
-    const first = resume[0] ? { resume_token: resume[0] } : { ...hello, role: this.roles[0] };
-    this.#plug(0, first, (session) => {
-      if (session.heard_ms) this.began = Date.now() - session.heard_ms; // it goes on where the server is
-      this.#recorded(session.encounter_id);
-    });
-    await this.opened;
-    for (let at = 1; at < lines.length; at++) this.#plug(at, { encounter_id: this.encounter, role: this.roles[at] });
+    this.#use("recorder", lines);
+    const began = Date.now() - lines[0].waiting.length * CHUNK_MS;
+    const first = resume[0] ? { resume_token: resume[0] } : this.#hello(0);
+    const session = await this.#plug(0, first, ({ heard_ms }) => (this.began = began - heard_ms));
+    await this.#join(session.encounter_id);
   }
 
   // PCM
@@ -241,71 +302,101 @@ export class Recording {
   /** The peer is gone: its streams go on with what the server lacks of them. Of a page that was loaded again, and whose
    *  peer never stood, that is all that it heard. */
   async #overSockets() {
-    this.way = "socket";
-    this.#stand(false);
     this.#peer?.close();
-    this.#lines = this.#sources.map(() => ({ socket: null, early: [] }));
-    this.#sources.forEach(({ role, ring }, at) => {
+    this.#peer = null;
+    this.#use("socket", this.#sources.map(() => new Line()));
+    await Promise.all(this.#sources.map(({ ring, role }, at) => {
       ring.hold();
-      this.#plug(at, { encounter_id: this.encounter, role, ...PCM }, ({ heard_ms }) => {
-        const line = this.#lines[at];
-        line.early = ring.since(heard_ms);
-        const bytes = line.early.reduce((sum, frame) => sum + frame.byteLength, 0);
-        this.began = Date.now() - heard_ms - bytes / PCM_BYTES_PER_MS;
-        ring.onframe = (frame) => line.socket.push(frame);
-        this.#recorded(this.encounter);
-      });
-    });
+      const line = this.#lines[at];
+      return this.#plug(at, { encounter_id: this.encounter, role, ...PCM }, ({ heard_ms }) => this.#splice(line, ring, heard_ms));
+    }));
   }
 
-  /** A socket for a source; `onfirst` gets its first session. */
-  #plug(at, hello, onfirst = () => {}) {
-    const line = this.#lines[at];
-    const socket = (line.socket = new LiveSocket(this.#api, hello));
-    let first = true;
-    socket.onsession = (session) => {
-      if (first) onfirst(session);
-      first = false;
-      line.resume = session.resume_token;
-      for (const chunk of line.early.splice(0)) socket.push(chunk);
-      this.#save();
-    };
-    socket.onstate = (stands) => this.#stand(stands);
-    socket.onwarning = (problem) => this.#warned(line, problem);
-    socket.done.catch((problem) => this.#failed(problem));
-    for (const chunk of this.way === "recorder" ? line.early.splice(0) : []) socket.push(chunk);
+  /** A line goes on behind so much of its stream: first with what is in the ring, then with what is heard. */
+  #splice(line, ring, heardMs) {
+    const frames = ring.since(heardMs);
+    for (const frame of frames) line.push(frame);
+    ring.onframe = (frame) => line.push(frame);
+    this.began = Date.now() - heardMs - bytesOf(frames) / PCM_BYTES_PER_MS;
+  }
+
+  // Sockets
+
+  #use(way, lines) {
+    this.way = way;
+    this.#lines = lines;
+    this.connected = false;
+    for (const line of lines) {
+      line.onstate = () => this.#stand(lines.every(({ stands }) => stands));
+      line.onwarning = (problem) => this.#warned(line, problem);
+      line.onfailed = (problem) => this.#failed(problem);
+    }
+    this.#change();
+  }
+
+  /** What a new encounter is opened with. */
+  #hello(at) {
+    return { ...this.#wanted.options, consent: this.#wanted.consent ?? null, role: this.roles[at], ...(this.way === "socket" && PCM) };
+  }
+
+  async #plug(at, hello, onsession) {
+    const session = await this.#lines[at].plug(this.#api, hello, onsession);
+    this.#save();
+    return session;
+  }
+
+  /** The other sources take part in what the first one opened, or goes on with. */
+  async #join(encounter) {
+    this.encounter = encounter;
+    const format = this.way === "socket" ? PCM : {};
+    for (let at = 1; at < this.#lines.length; at++) await this.#plug(at, { encounter_id: encounter, role: this.roles[at], ...format });
+    this.#save();
+  }
+
+  /** The encounter is over, and there is more: it goes into another one. */
+  async #goOn() {
+    this.connected = false;
+    if (this.way === "socket") this.#rewind();
+    for (const line of this.#lines) line.unplug();
+    const chunks = this.#lines[0].waiting;
+    const ms = this.way === "socket" ? bytesOf(chunks) / PCM_BYTES_PER_MS : chunks.length * CHUNK_MS;
+    const session = await this.#plug(0, this.#hello(0), () => (this.began = Date.now() - ms));
+    await this.#join(session.encounter_id);
+    this.#paused = { ms: 0, since: this.#paused.since && Date.now() };
+    this.onmoved(this.encounter);
+  }
+
+  /** Lines that never had a session have nothing of the ring yet: a little more than what the peer is known to have sent. */
+  #rewind() {
+    this.#sources.forEach(({ ring }, at) => {
+      const line = this.#lines[at];
+      if (!ring.onframe) this.#splice(line, ring, Math.max(0, this.#sentMs - OVERLAP_MS));
+    });
   }
 
   /** A recording that the server cannot read any more begins a new file: the stream goes on with that. */
   async #warned(line, problem) {
-    if (DAMAGED.has(problem.code)) {
-      await line.recorder?.restart(this.#sources[this.#lines.indexOf(line)].stream);
-    } else {
-      this.onproblem(problem);
-    }
+    if (DAMAGED.has(problem.code)) await line.recorder?.restart(this.#sources[this.#lines.indexOf(line)].stream);
+    else this.onproblem(problem);
   }
 
-  #failed(problem) {
-    if (this.state === "over") return;
+  /** A stream cannot go on. */
+  async #failed(problem) {
+    if (this.state === "over" || this.state === "ending") return; // `stop` meets it, too
+    if (ENDED.has(problem.code)) {
+      try {
+        return await this.#goOn();
+      } catch (another) {
+        problem = another;
+      }
+    }
     this.abandon();
     this.onproblem(problem);
   }
 
   // What is known of it
 
-  #recorded(encounter) {
-    this.encounter = encounter;
-    this.#save();
-    this.#opened(encounter);
-    if (this.state === "connecting") this.#change("recording");
-  }
-
-  #let(through) {
-    for (const source of this.#sources) source.enabled = through;
-  }
-
   #stand(connected) {
-    if (connected && !this.connected) dispatchEvent(new Event("reconnected")); // for whoever follows what is said
     this.connected = connected;
     this.#change();
   }
@@ -317,37 +408,27 @@ export class Recording {
 
   #save() {
     if (!this.encounter || this.state === "over") return;
-    const sources = this.#sources.map(({ kind, role, deviceId }) => ({ kind, role, deviceId }));
-    const resume = this.#lines.map((line) => line.resume ?? null);
+    const { encounter, way, began, state } = this;
     const { options, consent } = this.#wanted;
-    const { encounter, way, began } = this;
-    const paused = this.state === "paused";
-    sessionStorage.setItem(KEPT, JSON.stringify({ encounter, way, began, sources, resume, options, consent, paused }));
+    keep({
+      ...{ encounter, way, began, options, consent },
+      sources: this.#sources.map(({ kind, role, deviceId }) => ({ kind, role, deviceId })),
+      resume: this.#lines.map((line) => line.resume),
+      paused: state === "paused",
+      pausedMs: this.#paused.ms,
+      ending: state === "ending",
+    });
   }
 }
 
-/** What a page that was loaded again should go on with; null: nothing. */
-export function keptRecording() {
-  return JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+/** Tell the server that no more comes of a recording which a reload interrupted while it was being finished. */
+export async function endKept(api, { encounter, way, sources, resume }) {
+  const lines = sources.map(() => new Line());
+  const hello = (at) => (way === "recorder" && at === 0 ? { resume_token: resume[0] } : { encounter_id: encounter, role: sources[at].role, ...(way !== "recorder" && PCM) });
+  await Promise.all(lines.map(async (line, at) => {
+    await line.plug(api, hello(at));
+    await line.end();
+  }));
 }
 
-export function forgetKept() {
-  sessionStorage.removeItem(KEPT);
-}
-
-/** Go on with a recording that a reload interrupted. A tab is shared only when a person has just pressed something: else
- *  it raises, and whoever asked offers something to press. Raises DOMException where a source cannot be opened again. */
-export async function reopen(api, kept) {
-  const sources = [];
-  for (const { kind, role, deviceId } of kept.sources) {
-    const known = () => openMicrophone(deviceId).catch(() => openMicrophone());
-    sources.push(new Source(kind, role, await (kind === "tab" ? openTab() : known())));
-  }
-  return new Recording(api, sources, { options: kept.options, consent: kept.consent, kept });
-}
-
-function later() {
-  let resolve;
-  const promise = new Promise((settle) => (resolve = settle));
-  return { promise, resolve };
-}
+const bytesOf = (chunks) => chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);

@@ -65,7 +65,9 @@ export class RecordingBar {
     const gone = sources.find((source) => source.track.readyState === "ended");
     $("recording").className = `recording ${state} ${connected ? "" : "interrupted"}`;
     $("recording-state").textContent = t(live && !connected ? `recording.${state}_offline` : `recording.${state}`);
-    $("pause").hidden = $("finish").hidden = !live;
+    $("pause").hidden = !live;
+    $("finish").hidden = !live && state !== "connecting";
+    $("finish").textContent = t(state === "connecting" ? "ask.no" : "recording.finish");
     $("pause").textContent = t(state === "paused" ? "recording.resume" : "recording.pause");
     $("to-recording").hidden = !recording.encounter || this.#shown === recording.encounter;
     $("again-source").hidden = !(live && gone);
@@ -90,6 +92,13 @@ export class RecordingBar {
 
   /** A microphone in the place of one that is gone, a tab shared once more, or a recording taken up again. */
   async #again() {
+    const button = $("again-source");
+    button.disabled = true; // a second press would open everything twice
+    await this.#take();
+    button.disabled = false;
+  }
+
+  async #take() {
     if (this.#kept) return this.oncome(this.#kept);
     const gone = this.#recording.sources.find((source) => source.track.readyState === "ended");
     try {

@@ -7,6 +7,7 @@ import { languageName, t } from "./texts.js";
 export class StartForm {
   #form = $("start-form");
   #limits = null;
+  #key = newKey(); // of what is filled in: sent twice, because an answer was lost, it is the same
   #languages = { heard: [], typed: [] };
   #spoken = null; // the language that somebody chose
 
@@ -14,6 +15,7 @@ export class StartForm {
   constructor(onstart) {
     $("spoken").addEventListener("change", ({ target }) => (this.#spoken = target.value));
     this.#form.addEventListener("change", () => this.#adapt());
+    this.#form.addEventListener("input", () => (this.#key = newKey()));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#check()) onstart(this.#filledIn());
@@ -38,6 +40,11 @@ export class StartForm {
 
   busy(whether) {
     for (const button of this.#form.querySelectorAll("button")) button.disabled = whether;
+  }
+
+  /** Whether a transcript is being typed. */
+  get typed() {
+    return this.#source === "typed" && this.#form.elements.typed.value.trim() !== "";
   }
 
   get #source() {
@@ -121,6 +128,7 @@ export class StartForm {
       files: [...elements.files.files].sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true })),
       typed: elements.typed.value,
       way: elements.way.value,
+      key: this.#key,
     };
   }
 
@@ -129,6 +137,9 @@ export class StartForm {
     const { elements } = this.#form;
     elements.typed.value = elements.files.value = elements.given_by.value = elements.method.value = "";
     elements.given_by_other.value = elements.method_other.value = "";
+    this.#key = newKey();
     this.#adapt();
   }
 }
+
+const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // the first only on secure pages

@@ -7,19 +7,19 @@ const LOOK_MS = 1500;
 const OVER = new Set(["done", "failed"]);
 
 /** A transcript as text, whose note is written; the encounter. Raises `Problem`. */
-export async function sendText(api, transcript, options) {
-  const headers = { "Idempotency-Key": crypto.randomUUID() };
+export async function sendText(api, { typed: transcript, options, key }) {
+  const headers = { "Idempotency-Key": key };
   const { expected_speakers, ...wishes } = options; // they are named in the text
   const answer = await api.json("api/encounters", { method: "POST", headers, json: { ...wishes, transcript } });
   return answer.encounter_id;
 }
 
 /** Files that are one recording; the encounter. `onshare` gets what is sent of them, 0 to 1. Raises `Problem`. */
-export async function sendFiles(api, files, options, consent, onshare) {
+export async function sendFiles(api, { files, options, consent, key }, onshare) {
   const form = new FormData();
   form.append("options", JSON.stringify({ ...options, consent }));
   for (const file of files) form.append("audio", file);
-  const headers = { Authorization: `Bearer ${await api.token()}`, "Idempotency-Key": crypto.randomUUID() };
+  const headers = { Authorization: `Bearer ${await api.token()}`, "Idempotency-Key": key };
   const { status, text } = await post(api.url("api/recordings"), headers, form, onshare);
   const answer = parsed(text);
   if (status === 202) return answer.encounter_id;

@@ -6,6 +6,9 @@ import { sleep } from "./pauses.js";
 const LOOK_MS = 500; // between two looks at what the server answers
 const PACKET_MS = 20; // of Opus, as browsers send it
 const PACKET_TRIES = 50;
+const DOUBTS = 3; // looks in a row at checks that are unanswered
+const DOUBT_MS = 300;
+const END_MS = 5000; // for the server to have stored what came
 const UNANSWERED = 8; // checks of the way to it (STUN), which follow each other faster while none is answered: about 4 s
 
 export class WhipPeer {
@@ -16,12 +19,19 @@ export class WhipPeer {
   #peer = new RTCPeerConnection();
   #resource = null;
   #looking = null; // timer
+  #answered = 0; // checks of the way …
+  #asked = 0; // … and how many were sent when the last was answered
   #connected = false;
   #over = false;
 
-  /** query: language, template, roles, …; encounter: go on with this one. */
+  /** tracks: its own, which it stops when it is closed; query: language, template, roles, …; encounter: go on with it. */
   constructor(api, tracks, query, encounter) {
     Object.assign(this, { api, tracks, query, encounter });
+  }
+
+  /** Whether sound is let through; else silence is sent. */
+  set enabled(whether) {
+    for (const track of this.tracks) track.enabled = whether;
   }
 
   /** Offer the tracks; resolves when sound flows. Raises `Problem`, `Problem` with the code `webrtc_blocked`. */
@@ -39,7 +49,8 @@ export class WhipPeer {
     const { sdp } = peer.localDescription;
     const query = new URLSearchParams({ ...this.query, ...(this.encounter && { encounter_id: this.encounter }) });
     const headers = { "Content-Type": "application/sdp" };
-    const answer = await this.api.ask(`whip?${query}`, { method: "POST", headers, body: sdp });
+    const signal = AbortSignal.timeout(withinMs);
+    const answer = await this.api.ask(`whip?${query}`, { method: "POST", headers, body: sdp, signal });
     this.#resource = answer.headers.get("Location").replace(/^\//, "");
     this.encounter = answer.headers.get("Auscult-Encounter");
     await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
@@ -51,17 +62,30 @@ export class WhipPeer {
     this.began = await this.#sending();
   }
 
-  /** Another track takes the place of one. */
-  replace(from, to) {
-    return this.#peer.getSenders().find((sender) => sender.track === from)?.replaceTrack(to);
+  /** Another track takes the place of this one. */
+  async replace(at, track) {
+    const former = this.tracks[at];
+    track.enabled = former.enabled;
+    await this.#peer.getSenders().find((sender) => sender.track === former)?.replaceTrack(track);
+    former.stop();
+    this.tracks[at] = track;
+  }
+
+  /** Whether the server answers at present: a cut is noticed seconds later. */
+  async answers() {
+    for (let looks = 0; looks < DOUBTS; looks++) {
+      if ((await this.#unanswered()) === 0) return true;
+      await sleep(DOUBT_MS);
+    }
+    return false;
   }
 
   /** Hang up: the consultation is over. Raises `Problem`. */
   async end() {
-    this.#over = true;
     clearInterval(this.#looking);
     try {
-      await this.api.ask(this.#resource, { method: "DELETE" });
+      const answer = await this.api.ask(this.#resource, { method: "DELETE", signal: AbortSignal.timeout(END_MS) });
+      await answer.text();
     } catch (problem) {
       if (problem.status !== 404) throw problem; // else it is over already
     }
@@ -73,6 +97,7 @@ export class WhipPeer {
     clearInterval(this.#looking);
     this.#peer.onconnectionstatechange = null;
     this.#peer.close();
+    for (const track of this.tracks) track.stop();
   }
 
   #trickling(candidates, sdp, etag) {
@@ -103,7 +128,7 @@ export class WhipPeer {
   /** When the first packet was sent, from how many there are. */
   async #sending() {
     for (let tries = 0; tries < PACKET_TRIES; tries++) {
-      const sent = [...(await this.#peer.getStats()).values()].find(({ type, packetsSent }) => type === "outbound-rtp" && packetsSent);
+      const sent = (await this.#reports("outbound-rtp")).find(({ packetsSent }) => packetsSent);
       if (sent) return Date.now() - sent.packetsSent * PACKET_MS;
       await sleep(PACKET_MS);
     }
@@ -112,18 +137,26 @@ export class WhipPeer {
 
   /** Look whether the way stands: the browser itself takes 5 s more to call a connection broken. Also how much was sent. */
   watch() {
-    let [answered, asked] = [0, 0]; // answers so far, and questions when the last one came
     const look = async () => {
-      const stats = [...(await this.#peer.getStats()).values()];
-      const total = (kind, count) => stats.reduce((sum, each) => sum + (each.type === kind ? each[count] ?? 0 : 0), 0);
-      const [responses, requests] = ["responsesReceived", "requestsSent"].map((count) => total("candidate-pair", count));
-      if (responses !== answered) [answered, asked] = [responses, requests];
-      if (requests - asked >= UNANSWERED || this.#peer.connectionState === "disconnected") return this.#lose();
-      const sent = Math.max(...stats.map(({ type, packetsSent }) => (type === "outbound-rtp" ? packetsSent : 0)));
-      if (sent > 0 && requests - asked <= 1) this.onsent(sent * PACKET_MS);
+      const unanswered = await this.#unanswered();
+      if (unanswered >= UNANSWERED || this.#peer.connectionState === "disconnected") return this.#lose();
+      const sent = Math.max(...(await this.#reports("outbound-rtp")).map(({ packetsSent }) => packetsSent));
+      if (sent > 0 && unanswered <= 1) this.onsent(sent * PACKET_MS);
     };
-    this.#looking = setInterval(look, LOOK_MS);
+    this.#looking = setInterval(() => look().catch(() => {}), LOOK_MS); // it fails where the peer was just closed
     return look();
+  }
+
+  /** Checks of the way that were sent since the last one that was answered. */
+  async #unanswered() {
+    const pairs = await this.#reports("candidate-pair");
+    const [responses, requests] = ["responsesReceived", "requestsSent"].map((count) => pairs.reduce((sum, pair) => sum + (pair[count] ?? 0), 0));
+    if (responses !== this.#answered) [this.#answered, this.#asked] = [responses, requests];
+    return requests - this.#asked;
+  }
+
+  async #reports(type) {
+    return [...(await this.#peer.getStats()).values()].filter((report) => report.type === type);
   }
 
   #lose() {

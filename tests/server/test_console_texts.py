@@ -85,7 +85,7 @@ FAMILIES: dict[tuple[str, str], set[str]] = {  # what stands before and behind a
     ("recording.gone.", ""): SOURCES,
     ("recording.silent.", ""): SOURCES,
     ("start.go.", ""): set(re.findall(r'name="source" value="(\w+)"', PAGE)),
-    ("foot.way.", ""): set(re.findall(r'this\.way = "(\w+)"', SCRIPTS["recording.js"])),
+    ("foot.way.", ""): set(re.findall(r'(?:this\.way = |#use\()"(\w+)"', SCRIPTS["recording.js"])),
     ("error.", ""): CODES - NEVER_MET - AS_THE_SERVER_SAYS,
 }
 

@@ -1,0 +1,199 @@
+// How consultations begin: what is filled in becomes a recording, files or a text. Owns the recording that goes on, whatever
+// is shown meanwhile.
+
+import { Problem } from "./api.js";
+import { notify } from "./ask.js";
+import { openMicrophone, openTab, Source } from "./capture.js";
+import { $ } from "./dom.js";
+import { forget, keep } from "./kept.js";
+import { endKept, Recording } from "./recording.js";
+import { RecordingBar } from "./recording_bar.js";
+import { explain, t } from "./texts.js";
+import { sendFiles, sendText } from "./upload.js";
+
+const LEFT_S = 1800; // a token that is to outlive a session outlives it by so much
+const OVER = new Set(["already_final", "not_found", "resume_token_invalid", "resume_token_used", "ended_away", "ended_elsewhere"]);
+
+export class Desk {
+  recording = null;
+  uploading = false;
+  #api;
+  #foot;
+  #start;
+  #go;
+  #tell;
+  #onback;
+  #limits;
+  #stood = false; // the recording's connection did
+  #bar = new RecordingBar({
+    onstop: () => this.#finish(),
+    onproblem: (error) => this.#tell(error),
+    onshow: () => this.#go(`c/${this.recording.encounter}`),
+    oncome: (what) => this.comeBack(what),
+    onleave: () => this.#leave(),
+  });
+
+  /** start: the form; go: shows a view, by the address's fragment; tell: says what went wrong; onback: the network was
+   *  away, and is back. */
+  constructor(api, { foot, start, go, tell, onback }) {
+    [this.#api, this.#foot, this.#start, this.#go, this.#tell, this.#onback] = [api, foot, start, go, tell, onback];
+  }
+
+  /** What the server can do: see `GET /api/capabilities`. */
+  offer({ limits }) {
+    this.#limits = limits;
+  }
+
+  /** The encounter whose view is shown. */
+  shows(encounter) {
+    this.#bar.shows(encounter);
+  }
+
+  /** Again, in another language. */
+  write() {
+    this.#bar.update();
+  }
+
+  /** Begin with what was filled in. */
+  async begin(wanted) {
+    if (this.recording && wanted.source !== "typed" && wanted.source !== "file") return notify(t("start.one_already"), "problem");
+    this.#start.busy(true);
+    try {
+      if (wanted.source === "typed") this.#go(`c/${await sendText(this.#api, wanted)}`);
+      else if (wanted.source === "file") await this.#send(wanted);
+      else await this.#record(wanted);
+      this.#start.clear();
+    } catch (error) {
+      if (error.code !== "cancelled") this.#tell(error);
+    } finally {
+      this.#start.busy(false);
+    }
+  }
+
+  async #record({ source, device, own, options, consent, way }) {
+    const sources = [];
+    try {
+      if (source === "tab") sources.push(new Source("tab", own ? "patient" : "unspecified", await openTab()));
+      if (source === "microphone" || own) {
+        sources.push(new Source("microphone", source === "tab" ? "doctor" : "unspecified", await openMicrophone(device)));
+      }
+      sources.sort((one, other) => one.role.localeCompare(other.role)); // the doctor is the first of two
+      await this.#run(new Recording(this.#api, sources, { options, consent, way }));
+    } catch (error) {
+      this.recording?.abandon();
+      for (const each of sources) each.close();
+      throw error;
+    }
+  }
+
+  /** Record, and show it. Raises `Problem`, DOMException. */
+  async #run(recording) {
+    this.recording = recording;
+    this.#stood = true; // at first there is nothing to come back from
+    this.#foot.forget();
+    recording.onchange = () => this.#changed(recording);
+    recording.onproblem = (problem) => this.#tell(problem);
+    recording.onmoved = (encounter) => {
+      notify(t("recording.went_on"), "problem");
+      this.#go(`c/${encounter}`);
+    };
+    this.#bar.show(recording);
+    const { max_token_s, max_session_minutes } = this.#limits;
+    await this.#api.holdFor(Math.min(max_token_s, max_session_minutes * 60 + LEFT_S));
+    await recording.start();
+    this.#go(`c/${recording.encounter}`);
+  }
+
+  #changed(recording) {
+    if (recording !== this.recording) return;
+    this.#bar.update();
+    document.title = `● ${t("title")}`;
+    this.#foot.connection(recording.connected, recording.way);
+    if (recording.connected && !this.#stood) this.#onback();
+    this.#stood = recording.connected;
+    if (recording.state !== "over") return;
+    this.recording = null;
+    this.#bar.show(null);
+    this.#foot.connection(navigator.onLine);
+    document.title = t("title");
+  }
+
+  async #finish() {
+    if (this.recording?.state === "connecting") return this.recording.abandon();
+    try {
+      await this.recording?.stop();
+    } catch (problem) {
+      this.#tell(problem);
+    }
+  }
+
+  async #send(wanted) {
+    this.uploading = true;
+    const there = location.hash;
+    try {
+      const encounter = await sendFiles(this.#api, wanted, (share) => {
+        $("upload").hidden = false;
+        $("upload-bar").value = share;
+        $("upload-state").textContent = t(share < 1 ? "upload.sending" : "upload.storing", { percent: Math.floor(share * 100) });
+      });
+      if (location.hash === there) this.#go(`c/${encounter}`); // whoever does something else meanwhile is left there
+      else notify(t("upload.done"));
+    } finally {
+      this.uploading = false;
+      $("upload").hidden = true;
+    }
+  }
+
+  // Behind a reload
+
+  /** Go on with what was being recorded. A tab is shared, and some browsers' microphones are opened, only when somebody has
+   *  just pressed something: where that is missing, it is asked for. */
+  async comeBack(what) {
+    this.#go(`c/${what.encounter}`);
+    try {
+      if (what.ending) await this.#endNow(what);
+      else await this.#run(await this.#reopened(what));
+    } catch (error) {
+      this.recording?.abandon();
+      if (OVER.has(error.code)) return this.#tell(error);
+      keep(what); // to be tried again
+      this.#bar.offerToComeBack(what, t("back.interrupted", { why: explain(error) }));
+    }
+  }
+
+  async #endNow(what) {
+    await endKept(this.#api, what).catch((problem) => OVER.has(problem.code) || Promise.reject(problem));
+    forget();
+  }
+
+  async #reopened({ sources: wanted, options, consent, ...kept }) {
+    const sources = [];
+    try {
+      for (const { kind, role, deviceId } of [...wanted].sort((one) => (one.kind === "tab" ? -1 : 1))) {
+        const known = () => openMicrophone(deviceId).catch(() => openMicrophone());
+        sources.push(new Source(kind, role, await (kind === "tab" ? openTab() : known())));
+      }
+    } catch (error) {
+      for (const source of sources) source.close();
+      throw error;
+    }
+    sources.sort((one, other) => one.role.localeCompare(other.role));
+    return new Recording(this.#api, sources, { options, consent, kept });
+  }
+
+  /** The recording that was interrupted is not taken up again: the server ends it by itself. */
+  #leave() {
+    forget();
+    this.#bar.show(null);
+    notify(t("back.left", { minutes: Math.ceil(this.#limits.reconnect_timeout_s / 60) }));
+  }
+
+  /** The consultation was ended or erased elsewhere. A recording that is cut off finds out by itself what is to be done. */
+  ended(encounter, { erased = false } = {}) {
+    const { recording } = this;
+    if (recording?.encounter !== encounter || recording.state === "ending") return;
+    if (!erased && !recording.connected) return;
+    recording.abandon();
+    if (!erased) this.#tell(new Problem(0, "ended_elsewhere"));
+  }
+}
