@@ -4,6 +4,7 @@ import { Problem } from "./api.js";
 import { Editor } from "./editor.js";
 import { $, fill, h, showOnly } from "./dom.js";
 import { lines } from "./note_text.js";
+import { Pauses, sleep } from "./pauses.js";
 import { explain, moment, t } from "./texts.js";
 
 const FORMATS = { text: "txt", markdown: "md", fhir: "fhir.json", json: "json" };
@@ -19,6 +20,7 @@ export class NoteView {
   #wished = null; // the newest draft of that kind
   #asking = false; // for such a draft
   #writing = false; // a version more is being written
+  #loading = false; // what was written is being asked for
   #editor;
   #turn = 0; // counts consultations: what was asked for another one comes too late
   #reads = 0; // counts what was asked for to be read: of two versions the one that was chosen last is shown
@@ -67,7 +69,7 @@ export class NoteView {
   /** The note is read no more: what is still on its way comes too late, what is not saved is lost. */
   leave() {
     this.#turn += 1;
-    this.#asking = this.#writing = false;
+    this.#asking = this.#writing = this.#loading = false;
     this.#editor.close();
   }
 
@@ -101,14 +103,30 @@ export class NoteView {
 
   // Versions
 
+  /** What was written, asked for until the server can tell. */
   async #load() {
+    this.#loading = true;
+    this.#render();
     await this.#trying(async (late) => {
-      const { versions } = await this.api.json(this.#notes());
-      if (late()) return;
-      this.#versions = versions;
-      if (versions.length) await this.#read(versions.at(-1).version);
-      else this.#render();
-    });
+      for (const pauses = new Pauses(); !late(); await sleep(pauses.next())) {
+        try {
+          return await this.#newest();
+        } catch (problem) {
+          if (!passes(problem)) throw problem;
+        }
+      }
+    }, () => (this.#loading = false));
+  }
+
+  /** All versions, of which the newest is read. Raises `Problem`. */
+  async #newest() {
+    const turn = this.#turn;
+    const { versions } = await this.api.json(this.#notes());
+    if (turn !== this.#turn) return;
+    this.#versions = versions;
+    if (versions.length) return this.#read(versions.at(-1).version);
+    this.#loading = false;
+    this.#render();
   }
 
   /** Raises `Problem`. */
@@ -125,6 +143,7 @@ export class NoteView {
     if (at < 0) this.#versions.push(version);
     else this.#versions[at] = version;
     this.#reads += 1;
+    this.#loading = false;
     this.#shown = version;
     this.#tag = tag;
     $("note-template").value = version.template;
@@ -204,18 +223,11 @@ export class NoteView {
       this.#editor.close();
       this.#take(told, tag);
     } catch (problem) {
-      if (turn === this.#turn && (problem.status === 409 || problem.status === 412)) await this.#behindTheNewest();
+      if (turn === this.#turn && (problem.status === 409 || problem.status === 412)) {
+        await this.#newest(); // somebody else has edited it: what is saved next is an edit of theirs
+      }
       throw problem;
     }
-  }
-
-  /** Somebody else has edited it: what is saved next is an edit of theirs. Raises `Problem`. */
-  async #behindTheNewest() {
-    const turn = this.#turn;
-    const { versions } = await this.api.json(this.#notes());
-    if (turn !== this.#turn) return;
-    this.#versions = versions;
-    await this.#read(versions.at(-1).version);
   }
 
   // Taking it along
@@ -270,6 +282,7 @@ export class NoteView {
 
   #state(version) {
     if (this.#writing) return t("note.writing");
+    if (version === null && this.#loading) return t("note.loading");
     if (version === null) return this.#consultation.draft.keys.length || this.#live ? t("note.growing") : "";
     if (version.note_absence) return "";
     const by = version.generator.startsWith("model:") ? version.generator.slice(6) : t(`writer.${version.generator}`);
@@ -290,7 +303,10 @@ export class NoteView {
       const why = explain(new Problem(0, note.note_absence.code, note.note_absence.message));
       return this.#body.replaceChildren(h("p", { class: "quiet" }, t("note.none", { why })));
     }
-    if (!note.sections.length) return this.#body.replaceChildren(h("p", { class: "quiet" }, t(this.#live ? "note.later" : "note.empty")));
+    if (!note.sections.length) {
+      const why = this.#loading ? "note.loading" : this.#live ? "note.later" : "note.empty";
+      return this.#body.replaceChildren(h("p", { class: "quiet" }, t(why)));
+    }
     const known = new Map([...this.#body.querySelectorAll("section")].map((each) => [each.dataset.key, each]));
     const sections = note.sections.map((section) => {
       const now = JSON.stringify(section);
@@ -372,6 +388,9 @@ export class NoteView {
 }
 
 const chosen = () => ({ template: $("note-template").value, style: $("note-style").value });
+
+/** Whether the same request may well be answered a moment later. */
+const passes = ({ status }) => status === 0 || status === 429 || status >= 500;
 
 /** Whether a version is of the kind that somebody wished for. */
 const fulfils = ({ template, style }, wish) => template === wish.template && (style || "auto") === wish.style;

@@ -126,6 +126,7 @@ export default {
   note: "Notiz",
   "note.later": "Hier entsteht die Notiz, während Sie sprechen.",
   "note.empty": "Es gibt noch keine Notiz.",
+  "note.loading": "Die Notiz wird geladen …",
   "note.none": "Es wurde keine Notiz geschrieben. {why}",
   "note.growing": "Entsteht beim Sprechen",
   "note.writing": "Wird geschrieben …",

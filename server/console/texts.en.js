@@ -126,6 +126,7 @@ export default {
   note: "Note",
   "note.later": "The note grows here while you talk.",
   "note.empty": "There is no note yet.",
+  "note.loading": "Loading the note …",
   "note.none": "No note was written. {why}",
   "note.growing": "Growing while you talk",
   "note.writing": "Writing …",

@@ -126,6 +126,7 @@ export default {
   note: "Note",
   "note.later": "La note se construit ici pendant que vous parlez.",
   "note.empty": "Il n’y a pas encore de note.",
+  "note.loading": "Chargement de la note …",
   "note.none": "Aucune note n’a été rédigée. {why}",
   "note.growing": "Se construit pendant l’échange",
   "note.writing": "Rédaction …",
