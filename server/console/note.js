@@ -232,12 +232,14 @@ export class NoteView {
 
   // Taking it along
 
+  /** The browser is asked at once, while somebody presses the button; the text comes later. */
   async #copy() {
+    const text = this.#document("text").then((answer) => answer.text());
     await this.#trying(async () => {
-      const text = await (await this.#document("text")).text();
       try {
-        await navigator.clipboard.writeText(text);
+        await toClipboard(text);
       } catch {
+        await text; // where that failed, it says why
         throw new DOMException("", "NoClipboard"); // the page is not secure, or the browser does not let it
       }
       this.notify(t("note.copied"));
@@ -388,6 +390,14 @@ export class NoteView {
 }
 
 const chosen = () => ({ template: $("note-template").value, style: $("note-style").value });
+
+/** text: a promise. Raises what the browser does. */
+async function toClipboard(text) {
+  if (!("ClipboardItem" in window)) return navigator.clipboard.writeText(await text);
+  const blob = text.then((known) => new Blob([known], { type: "text/plain" }));
+  blob.catch(() => {}); // whoever asked for the text hears of it
+  await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+}
 
 /** Whether the same request may well be answered a moment later. */
 const passes = ({ status }) => status === 0 || status === 429 || status >= 500;
