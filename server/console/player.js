@@ -54,13 +54,15 @@ export class Player {
         this.#release = () => {};
         resolve();
       };
+      const fail = (error) => (reject(error), this.#release());
+      const unplayable = () => fail(new DOMException("not playable", "NotPlayable"));
       this.#audio.onended = () => this.#release();
-      this.#audio.onerror = () => {
-        reject(new DOMException("not playable", "NotPlayable"));
-        this.#release();
-      };
+      this.#audio.onerror = unplayable;
       this.#audio.src = url;
-      this.#audio.play().catch((error) => error.name === "AbortError" || reject(error));
+      this.#audio.play().catch(({ name }) => {
+        if (name === "NotAllowedError") fail(new DOMException("nobody has pressed anything yet", "SoundRefused"));
+        else if (name !== "AbortError") unplayable(); // else it was stopped
+      });
     });
   }
 }

@@ -280,6 +280,7 @@ export default {
   "error.NoTabAudio": "Der Tab wurde ohne Ton geteilt. Beginnen Sie erneut, und erlauben Sie den Ton. Firefox und Safari teilen keinen Ton von Tabs: Nehmen Sie Chrome oder Edge.",
   "error.InvalidStateError": "Browser teilen einen Tab nur, wenn Sie selbst auf eine Schaltfläche drücken. Drücken Sie darauf, und wählen Sie den Tab.",
   "error.NotPlayable": "Dieser Browser kann Ogg Opus nicht abspielen. Verwenden Sie eine aktuelle Version von Firefox, Chrome, Edge oder Safari.",
+  "error.SoundRefused": "Der Browser lässt diese Seite keinen Ton abspielen. Erlauben Sie es am Symbol neben der Adresse, und drücken Sie dann noch einmal auf den Satz.",
   "error.NoClipboard": "Der Browser lässt diese Seite nicht kopieren. Laden Sie die Notiz stattdessen herunter.",
   "error.server": "{detail}",
   "error.status": "Der Server hat mit einem Fehler geantwortet ({code}). Versuchen Sie es noch einmal; bleibt es dabei, sagen Sie dem Betreiber des Servers Bescheid.",

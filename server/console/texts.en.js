@@ -280,6 +280,7 @@ export default {
   "error.NoTabAudio": "The tab was shared without its sound. Start again, and allow its audio. Firefox and Safari share no sound of tabs: use Chrome or Edge.",
   "error.InvalidStateError": "Browsers share a tab only when you press a button. Press it, and choose the tab.",
   "error.NotPlayable": "This browser cannot play Ogg Opus. Use a current Firefox, Chrome, Edge or Safari.",
+  "error.SoundRefused": "The browser does not let this page play sound. Allow it at the symbol beside the address, then press the sentence again.",
   "error.NoClipboard": "The browser does not let this page copy. Download the note instead.",
   "error.server": "{detail}",
   "error.status": "The server answered with an error ({code}). Try again; if it stays, tell whoever runs the server.",

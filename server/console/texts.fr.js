@@ -280,6 +280,7 @@ export default {
   "error.NoTabAudio": "L’onglet a été partagé sans le son. Recommencez et autorisez le son. Firefox et Safari ne partagent pas le son des onglets : utilisez Chrome ou Edge.",
   "error.InvalidStateError": "Les navigateurs ne partagent un onglet que si vous appuyez sur un bouton. Appuyez dessus, puis choisissez l’onglet.",
   "error.NotPlayable": "Ce navigateur ne peut pas lire l’Ogg Opus. Utilisez une version récente de Firefox, Chrome, Edge ou Safari.",
+  "error.SoundRefused": "Le navigateur ne laisse pas cette page jouer de son. Autorisez-le au symbole à côté de l’adresse, puis appuyez de nouveau sur la phrase.",
   "error.NoClipboard": "Le navigateur ne permet pas à cette page de copier. Téléchargez plutôt la note.",
   "error.server": "{detail}",
   "error.status": "Le serveur a répondu par une erreur ({code}). Réessayez ; si cela dure, prévenez la personne responsable du serveur.",
