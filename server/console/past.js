@@ -26,6 +26,7 @@ export class Past {
 
   async #more() {
     const turn = this.#turn;
+    const further = this.#cursor !== null;
     const { status, from, until } = $("past-filter").elements;
     const query = new URLSearchParams({ limit: PAGE });
     if (status.value) query.set("status", status.value);
@@ -33,15 +34,20 @@ export class Past {
     if (until.value) query.set("created_before", dayAfter(until.value).toISOString());
     if (this.#cursor) query.set("cursor", this.#cursor);
     $("past-state").textContent = t("past.loading");
+    $("past-more").disabled = true; // pressed twice it would bring the same page twice
     try {
       const page = await this.api.json(`api/encounters?${query}`);
       if (turn !== this.#turn) return;
       this.#cursor = page.next_cursor;
-      $("past-list").append(...page.encounters.map((each) => this.#row(each)));
+      const rows = page.encounters.map((each) => this.#row(each));
+      $("past-list").append(...rows);
+      if (further) rows[0]?.firstChild.focus(); // the button that had it was disabled
       $("past-state").textContent = $("past-list").children.length ? "" : t("past.none");
     } catch (problem) {
-      if (turn === this.#turn) $("past-state").textContent = explain(problem);
+      if (turn !== this.#turn) return;
+      $("past-state").textContent = explain(problem);
     }
+    $("past-more").disabled = false;
     $("past-more").hidden = !this.#cursor;
   }
 
