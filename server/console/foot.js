@@ -47,10 +47,7 @@ export class Foot {
       recogniser: [recogniser.kind, recogniser.model].filter(Boolean).join(" "),
       writer: writer.startsWith("model:") ? writer.slice(6) : t(`writer.${writer}`),
     });
-    $("foot-retention").textContent = t("foot.retention", {
-      audio: retention.live_audio_hours ? hours(retention.live_audio_hours) : t("foot.at_once"),
-      rest: hours(retention.result_hours),
-    });
+    $("foot-retention").textContent = kept(retention);
     $("foot-version").textContent = `Auscult ${version}`;
   }
 
@@ -62,4 +59,12 @@ export class Foot {
     if (online && way) stands.textContent = t(`foot.way.${way}`);
     if (!online && way) stands.textContent = t("foot.kept");
   }
+}
+
+/** How long what is kept, of recordings that this page makes and of files. */
+function kept({ live_audio_hours, upload_audio_hours, result_hours }) {
+  const long = (audio) => (audio ? hours(audio) : t("foot.at_once"));
+  const [audio, rest] = [long(live_audio_hours), hours(result_hours)];
+  if (upload_audio_hours === live_audio_hours) return t("foot.retention", { audio, rest });
+  return t("foot.retention_differs", { audio, files: long(upload_audio_hours), rest });
 }

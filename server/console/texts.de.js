@@ -212,6 +212,7 @@ export default {
   "foot.delay.about": "Vom Ende des Sprechens bis zum Text auf dieser Seite, Median der letzten neun",
   "foot.engines": "Sprache: {recogniser} · Notiz: {writer}",
   "foot.retention": "Aufbewahrung: Ton {audio}, alles andere {rest}",
+  "foot.retention_differs": "Aufbewahrung: Live-Ton {audio}, Dateien {files}, alles andere {rest}",
   "foot.at_once": "gar nicht",
 
   "error.offline": "Der Server ist nicht erreichbar. Prüfen Sie das Netz; versuchen Sie es noch einmal, wenn es wieder da ist.",

@@ -212,6 +212,7 @@ export default {
   "foot.delay.about": "From the end of speech to its text on this page, median of the last nine",
   "foot.engines": "Speech: {recogniser} · note: {writer}",
   "foot.retention": "Kept: audio {audio}, the rest {rest}",
+  "foot.retention_differs": "Kept: live audio {audio}, files {files}, the rest {rest}",
   "foot.at_once": "not at all",
 
   "error.offline": "The server cannot be reached. Check the network; try again when it is back.",

@@ -212,6 +212,7 @@ export default {
   "foot.delay.about": "De la fin de la parole à son texte sur cette page, médiane des neuf dernières",
   "foot.engines": "Parole : {recogniser} · note : {writer}",
   "foot.retention": "Conservation : son {audio}, le reste {rest}",
+  "foot.retention_differs": "Conservation : son en direct {audio}, fichiers {files}, le reste {rest}",
   "foot.at_once": "pas du tout",
 
   "error.offline": "Le serveur est injoignable. Vérifiez le réseau ; réessayez quand il est rétabli.",
