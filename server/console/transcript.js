@@ -4,24 +4,28 @@ import { ROLES } from "./consultation.js";
 import { $, h } from "./dom.js";
 import { clock, t } from "./texts.js";
 
-const NEAR_PX = 60; // from the end: who is there wants to see what comes
+const NEAR_PX = 60; // from the end: who comes there wants to see what comes
+const END_PX = 2; // scrolled heights are rounded
 
 export class Transcript {
   #items = $("items");
   #partials = $("partials");
   #view = $("transcript-view");
   #follows = true;
+  #stood = { top: 0, height: 0 }; // where the reader was, in how much
   #moving = false; // to the end, with the next picture
   #bubbles = new Map(); // by id
-  #found = [];
+  #wanted = ""; // what is searched
+  #found = []; // {bubble}, as they stand
   #at = -1; // in what was found
   #consultation = null;
-  #timed = true;
 
   /** oncorrect: gets {speakers} or {swap}, to be told to the server; onplay: gets an item, to be heard again. */
   constructor({ oncorrect, onplay }) {
     Object.assign(this, { oncorrect, onplay });
     this.#view.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    const resized = new ResizeObserver(() => this.#keepUp()); // what nobody has seen yet is as high as was guessed
+    for (const each of [this.#view, this.#items]) resized.observe(each);
     $("newest").addEventListener("click", () => this.#toEnd());
     $("swap").addEventListener("click", () => oncorrect({ swap: true }));
     $("search").addEventListener("input", () => this.#search());
@@ -40,10 +44,16 @@ export class Transcript {
     this.#partials.replaceChildren();
     this.#clearSearch();
     this.#follows = true;
-    this.#timed = true;
+    this.#stood = { top: 0, height: 0 };
+    $("newest").hidden = true;
     $("swap").hidden = true;
     $("transcript-empty").hidden = false;
     consultation.show(this);
+  }
+
+  /** Whether a screen reader is to read out what comes. */
+  announce(whether) {
+    this.#items.parentElement.setAttribute("aria-live", whether ? "polite" : "off");
   }
 
   // What was told
@@ -54,7 +64,10 @@ export class Transcript {
     this.#bubbles.set(item.id, bubble);
     this.#items.insertBefore(bubble, this.#items.children[at] ?? null);
     this.#offerSwap();
-    if ($("search").value) this.#search(false);
+    if (this.#wanted) {
+      this.#find(bubble);
+      this.#count();
+    }
     this.#keepUp();
   }
 
@@ -62,7 +75,7 @@ export class Transcript {
     const partials = [...this.#consultation.partials.values()].sort((one, other) => one.start_ms - other.start_ms);
     const known = new Map([...this.#partials.children].map((each) => [each.dataset.id, each]));
     this.#partials.replaceChildren(...partials.map((each) => this.#provisional(each, known.get(each.id))));
-    if (partials.length) $("transcript-empty").hidden = true;
+    $("transcript-empty").hidden = partials.length + this.#bubbles.size > 0;
     this.#keepUp();
   }
 
@@ -110,7 +123,8 @@ export class Transcript {
   }
 
   #label(bubble, { speaker, overlap }) {
-    bubble.className = `item ${speaker}${bubble.classList.contains("evidence") ? " evidence" : ""}`;
+    bubble.classList.remove(...ROLES);
+    bubble.classList.add("item", speaker);
     const who = bubble.querySelector(".who");
     who.textContent = t(`role.${speaker}`);
     who.title = t("transcript.change");
@@ -156,10 +170,21 @@ export class Transcript {
 
   // Where the reader is
 
+  /** Only who goes up by hand leaves the end: the page moves by itself, too, when heights change. */
   #scrolled() {
-    const { scrollTop, clientHeight, scrollHeight } = this.#view;
-    this.#follows = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const { scrollTop: top, scrollHeight: height, clientHeight } = this.#view;
+    if (!clientHeight) return; // it is not shown
+    const up = this.#stood.top - top > Math.max(0, this.#stood.height - height) + 1;
+    if (this.#toGo < END_PX || (!up && this.#toGo < NEAR_PX)) this.#follows = true;
+    else if (up && !this.#moving) this.#follows = false;
+    this.#stood = { top, height };
     $("newest").hidden = this.#follows;
+  }
+
+  /** Pixels to the end. */
+  get #toGo() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#view;
+    return scrollHeight - scrollTop - clientHeight;
   }
 
   /** Once for all that came since the last picture: asking for a height lays the whole page out. */
@@ -178,33 +203,40 @@ export class Transcript {
     $("newest").hidden = true;
   }
 
+  /** At once: on a long way the heights of what nobody has seen yet are only guessed. */
   #reveal(bubble) {
-    bubble.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+    bubble.scrollIntoView({ block: "center", behavior: "instant" });
+    this.#follows = this.#toGo < END_PX;
+    $("newest").hidden = this.#follows;
   }
 
   // Search
 
-  #search(goes = true) {
-    const wanted = $("search").value.trim().toLocaleLowerCase();
-    for (const { bubble } of this.#found) bubble.classList.remove("found", "current");
-    const ranges = [];
+  #search() {
+    this.#found[this.#at]?.bubble.classList.remove("current");
+    this.#wanted = $("search").value.trim();
     this.#found = [];
-    for (const bubble of wanted ? this.#items.children : []) {
-      const text = bubble.querySelector(".words").firstChild;
-      for (let at = text.data.toLocaleLowerCase().indexOf(wanted); at >= 0; at = text.data.toLocaleLowerCase().indexOf(wanted, at + 1)) {
-        const range = new Range();
-        range.setStart(text, at);
-        range.setEnd(text, Math.min(text.length, at + wanted.length));
-        ranges.push(range);
-        this.#found.push({ bubble });
-      }
-    }
-    for (const { bubble } of this.#found) bubble.classList.add("found");
-    if (CSS.highlights && ranges.length) CSS.highlights.set("found", new Highlight(...ranges));
-    else CSS.highlights?.delete("found");
     this.#at = -1;
-    if (goes && this.#found.length) return this.#step(1);
+    CSS.highlights?.set("found", new Highlight());
+    if (this.#wanted) for (const bubble of this.#items.children) this.#find(bubble);
+    if (this.#found.length) this.#step(1);
     this.#count();
+  }
+
+  /** What a bubble has of what is searched is found where it stands; the place in what was found stays. */
+  #find(bubble) {
+    const text = bubble.querySelector(".words").firstChild;
+    const found = places(text?.data ?? "", this.#wanted).map(([begin, end]) => {
+      const range = new Range();
+      range.setStart(text, begin);
+      range.setEnd(text, end);
+      CSS.highlights?.get("found").add(range);
+      return { bubble };
+    });
+    let at = this.#found.length;
+    while (at > 0 && follows(this.#found[at - 1].bubble, bubble)) at -= 1;
+    this.#found.splice(at, 0, ...found);
+    if (at <= this.#at) this.#at += found.length;
   }
 
   #step(by) {
@@ -217,8 +249,7 @@ export class Transcript {
   }
 
   #count() {
-    const wanted = $("search").value.trim();
-    $("found").textContent = wanted ? t("search.found", { at: this.#at + 1, count: this.#found.length }) : "";
+    $("found").textContent = this.#wanted ? t("search.found", { at: this.#at + 1, count: this.#found.length }) : "";
   }
 
   #clearSearch() {
@@ -227,7 +258,14 @@ export class Transcript {
   }
 }
 
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+/** Whether an element stands behind another one. */
+const follows = (element, other) => other.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING;
+
+/** Where words stand in a text, however they are capitalised: [[begin, end]]. */
+export function places(text, words) {
+  const sought = new RegExp(words.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu");
+  return [...text.matchAll(sought)].map(({ 0: found, index }) => [index, index + found.length]);
+}
 
 /** Arrow keys move among choices. */
 export function arrows(event, choices) {

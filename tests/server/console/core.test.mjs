@@ -6,6 +6,7 @@ import test from "node:test";
 const at = (name) => new URL(`../../../server/console/${name}`, import.meta.url);
 const { Consultation } = await import(at("consultation.js"));
 const { editable, edited, keyOf, lines } = await import(at("note_text.js"));
+const { places } = await import(at("transcript.js"));
 
 const final = (id, start_ms, rest = {}) => ({ type: "final", id, start_ms, end_ms: start_ms + 500, speaker: "unspecified", text: id, ...rest });
 
@@ -105,6 +106,13 @@ test("a section that is added has a key that no other has", () => {
   assert.equal(keyOf("Sick note", new Set(["SICK_NOTE"])), "SICK_NOTE_2");
   assert.equal(keyOf("Überweisung", new Set()), "UBERWEISUNG");
   assert.equal(keyOf("病假", new Set()), "SECTION");
+});
+
+test("words are found wherever they stand, however they are capitalised, and are never read as a pattern", () => {
+  assert.deepEqual(places("Fever, and a high FEVER.", "fever"), [[0, 5], [18, 23]]);
+  assert.deepEqual(places("İİ a cough", "COUGH"), [[5, 10]]); // where small letters are more than the capital
+  assert.deepEqual(places("10 mg (daily) [a+b] c|d /e\\f {2} ^$?*-", "(daily) [a+b] c|d /e\\f {2} ^$?*-"), [[6, 38]]);
+  assert.deepEqual(places("anything", "."), []);
 });
 
 // The PCM of an AudioWorklet
