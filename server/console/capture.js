@@ -108,6 +108,7 @@ export class Source {
   #take(stream) {
     this.#stream = stream;
     this.track.enabled = this.#enabled;
+    this.#heard = Date.now(); // it has its time to be heard, too
     this.track.onended = () => this.onended();
   }
 
