@@ -6,9 +6,11 @@ async with using(chromium, server, microphone=wav) as console:
 """
 
 import asyncio
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,15 +27,18 @@ from playwright.async_api import (
     expect,
 )
 
+import server.console
 from bench.server import RunningServer
 from tests.acceptance.browser import FLAGS, PATIENCE_MS, RELAYED
 from tests.acceptance.spoken import Event
 from tests.acceptance.udp_relay import Relays
 
-WAYS = {"webrtc": "WebRTC", "recorder": "Recorder (for networks that block WebRTC)"}
 WIDE = {"width": 1280, "height": 800}
 POLL_S = 0.1
+ACTION_MS = 30_000  # a browser on a busy machine
 LEFT = "net::ERR_ABORTED"  # a request that the page itself gave up: nobody looks at what it follows any more
+TEXTS = Path(server.console.__file__).with_name("texts.en.js")
+TEXT = re.compile(r'^\s*(?:"([^"]+)"|(\w+)): ("(?:[^"\\]|\\.)*"),$', re.MULTILINE)
 NETWORK = r"net::ERR_|WebSocket connection to"  # what a browser says of a network that is cut
 # When the microphone began to play: as soon as it was given.
 OPENED = """
@@ -54,6 +59,17 @@ SAID = """
   start_ms: Math.round(1000 * Number(item.querySelector("time")?.dateTime.slice(2, -1) ?? 0)),
 }))
 """
+
+
+@cache
+def texts() -> Mapping[str, str]:
+    """The page's words, by their keys: what they say may change, what they are for does not."""
+    return {quoted or bare: json.loads(text) for quoted, bare, text in TEXT.findall(TEXTS.read_text())}
+
+
+def text(key: str) -> str:
+    """What the page says there, up to the first of what is filled in."""
+    return texts()[key].partition("{")[0].strip()
 
 
 class Console:
@@ -100,18 +116,23 @@ class Console:
 
     # Finding things
 
-    def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name, exact=True)
+    def button(self, key: str) -> Locator:
+        return self.page.get_by_role("button", name=text(key), exact=True)
 
-    def label(self, text: str) -> Locator:
-        return self.page.get_by_label(text, exact=True)
+    def label(self, key: str) -> Locator:
+        return self.page.get_by_label(text(key), exact=True)
 
-    def choice(self, name: str) -> Locator:
-        return self.page.get_by_role("combobox", name=name, exact=True)
+    def choice(self, key: str) -> Locator:
+        return self.page.get_by_role("combobox", name=text(key), exact=True)
 
-    async def sees(self, text: str, timeout_ms: float = PATIENCE_MS) -> None:
+    async def sees(self, key: str) -> None:
         """Wait until this can be read somewhere."""
-        await expect(self.page.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=timeout_ms)
+        await expect(self.page.get_by_text(text(key)).filter(visible=True).first).to_be_visible(timeout=ACTION_MS)
+
+    async def is_recording(self, state: str = "recording") -> None:
+        """Wait until the bar says that it is: "recording", "paused", "recording_offline"."""
+        at = self.page.locator("#recording-state")
+        await expect(at).to_have_text(text(f"recording.{state}"), timeout=ACTION_MS)
 
     async def until(self, condition: str, timeout_ms: float = PATIENCE_MS) -> None:
         """Wait until this JavaScript is true. Asked from here: the page's policy lets nothing evaluate text in it."""
@@ -128,23 +149,23 @@ class Console:
         await self.page.wait_for_selector("html[data-ready]")
 
     async def sign_in(self, key: str) -> None:
-        await self.label("Your key").fill(key)
-        await self.button("Sign in").click()
-        await expect(self.label("Your key")).to_be_hidden()
+        await self.label("sign_in.key").fill(key)
+        await self.button("sign_in.go").click()
+        await expect(self.label("sign_in.key")).to_be_hidden()
 
     # A consultation
 
-    async def consent(self, given_by: str = "the patient", how: str = "spoken") -> None:
-        await self.choice("Given by").select_option(given_by)
-        await self.choice("How").select_option(how)
+    async def consent(self, given_by: str = "patient", how: str = "spoken") -> None:
+        await self.choice("consent.who").select_option(value=given_by)
+        await self.choice("consent.how").select_option(value=how)
 
     async def start(self, way: str | None = None) -> str:
         """Begin to record the microphone; the encounter."""
         await self.consent()
         if way is not None:
-            await self.page.get_by_text("More choices").click()
-            await self.choice("Way to the server").select_option(WAYS[way])
-        await self.button("Start recording").click()
+            await self.page.get_by_text(text("start.more")).click()
+            await self.choice("start.way").select_option(value=way)
+        await self.button("start.go.microphone").click()
         return await self.opened()
 
     async def opened(self) -> str:
@@ -161,13 +182,19 @@ class Console:
         await self.until(f"document.querySelectorAll('#items > li').length >= {count}")
 
     async def finish(self) -> None:
-        """Stop recording, and wait until the note is there."""
-        await self.button("Finish").click()
-        await self.note()
+        """Stop recording, and wait until all is told."""
+        await self.button("recording.finish").click()
+        await expect(self.page.locator("#recording")).to_be_hidden(timeout=PATIENCE_MS)
+        await self.done()
+
+    async def done(self) -> None:
+        """Wait until the consultation that is shown is over."""
+        state = self.page.locator("#consultation-state")
+        await expect(state).to_contain_text(text("status.done"), timeout=PATIENCE_MS)
 
     async def note(self) -> None:
         """Wait until there is a note that can be approved of."""
-        await expect(self.button("Approve")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(self.button("approve")).to_be_visible(timeout=PATIENCE_MS)
 
     async def said(self) -> list[Event]:
         """The transcript, as it is shown."""
@@ -201,7 +228,7 @@ async def browsing(
                 locale="en-GB",
                 color_scheme="dark" if dark else "light",
             )
-            context.set_default_timeout(PATIENCE_MS)
+            context.set_default_timeout(ACTION_MS)
             yield context
         finally:
             await launched.close()
@@ -222,8 +249,8 @@ async def page_of(
         await page.goto(f"{url or server.base_url}/console/")
         await console.open()
         yield console
-        assert console.complaints() == []
-        assert console.foreign() == set()
+        assert not console.complaints(), console.complaints()
+        assert not console.foreign(), console.foreign()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance.browser import write_wav
-from tests.acceptance.console import Console, using
+from tests.acceptance.console import Console, text, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.spoken import assert_heard_once, assert_times_hold, with_pauses
 
@@ -36,11 +36,12 @@ async def test_a_consultation_from_the_first_click_to_an_approved_note(
     async with using(chromium, browsers_server, microphone=microphone) as console:
         await console.sign_in(browsers_server.key)
         encounter = await console.start(way)
-        await console.sees("Recording")
+        await console.is_recording()
         await console.play(still_s + SECONDS)
         consent = (await console.told(encounter, "/consent"))["consent"]
         assert (consent["given_by"], consent["method"]) == ("patient", "spoken")
         await console.finish()
+        await console.note()
         finals = await console.said()
         assert_heard_once(finals, said)
         assert_times_hold(finals, said, still_s=still_s)
@@ -63,12 +64,12 @@ async def evidence_is_lit_and_played(console: Console) -> None:
 
 
 async def an_edit_is_a_version_of_text(console: Console, encounter: str) -> None:
-    await console.button("Edit").click()
+    await console.button("edit").click()
     first = console.page.locator("#note-edit textarea").first
     before = await first.input_value()
     await first.fill(f"{before}\n{PASTED}")
-    await console.button("Save").click()
-    await expect(console.choice("Version")).to_have_value("2")
+    await console.button("edit.save").click()
+    await expect(console.choice("note.versions")).to_have_value("2")
     await expect(console.page.locator("#note-body")).to_contain_text(PASTED)
     assert await console.page.locator("#note-body img, #note-body b").count() == 0
     version = await console.told(encounter, "/notes/2")
@@ -76,8 +77,8 @@ async def an_edit_is_a_version_of_text(console: Console, encounter: str) -> None
 
 
 async def approved(console: Console, encounter: str) -> None:
-    await console.button("Approve").click()
-    await console.sees("A provider has to read it whole")
-    await console.button("I have read it: approve").click()
-    await expect(console.page.locator("#note-state")).to_contain_text("Approved")
+    await console.button("approve").click()
+    await console.sees("approve.text")
+    await console.button("approve.yes").click()
+    await expect(console.page.locator("#note-state")).to_contain_text(text("review.approved"))
     assert (await console.told(encounter, "/notes/2"))["review_status"] == "approved"

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance.browser import write_wav
-from tests.acceptance.console import NETWORK, Console, using
+from tests.acceptance.console import NETWORK, Console, text, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.proxy import Network, proxied
 from tests.acceptance.spoken import assert_heard_once, assert_times_hold, later, with_pauses
@@ -72,10 +72,10 @@ async def test_nothing_is_lost_or_doubled_when_the_network_is_cut_and_when_it_fo
         encounter = await console.start(way)
         await console.play(still_s + CUT_S)
         network.cut()
-        await console.sees("Recording. Connecting to the server again …")
-        await expect(console.page.locator("#foot-connection")).to_contain_text("Not connected: recording goes on")
+        await console.is_recording("recording_offline")
+        await expect(console.page.locator("#foot-connection")).to_have_text(text("foot.kept"))
         network.mend()
-        await expect(console.page.locator("#recording-state")).to_have_text("Recording")
+        await console.is_recording()
         network.tcp.swallow()
         await console.play(still_s + SECONDS)
         await console.finish()
@@ -100,11 +100,11 @@ async def test_a_page_that_is_loaded_again_comes_back_into_the_recording(
         await console.reload()
         assert console.asked == ["beforeunload"]
         assert await console.opened() == encounter
-        await expect(console.page.locator("#recording-state")).to_have_text("Recording")
+        await console.is_recording()
         await console.play(still_s + PAUSE_AT_S)
-        await console.button("Pause").click()
+        await console.button("recording.pause").click()
         await console.reload()
-        await expect(console.page.locator("#recording-state")).to_have_text("Paused: nothing is recorded")
+        await console.is_recording("paused")
         await console.play(still_s + PAUSE_AT_S - 2)  # to nobody
         await console.finish()
         finals = await console.said()
