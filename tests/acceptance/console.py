@@ -37,7 +37,7 @@ WIDE = {"width": 1280, "height": 800}
 POLL_S = 0.1
 ACTION_MS = 30_000  # a browser on a busy machine
 LEFT = "net::ERR_ABORTED"  # a request that the page itself gave up: nobody looks at what it follows any more
-TEXTS = Path(server.console.__file__).with_name("texts.en.js")
+TEXTS = Path(server.console.__file__).parent
 TEXT = re.compile(r'^\s*(?:"([^"]+)"|(\w+)): ("(?:[^"\\]|\\.)*"),$', re.MULTILINE)
 NETWORK = r"net::ERR_|WebSocket connection to"  # what a browser says of a network that is cut
 # When the microphone began to play: as soon as it was given.
@@ -62,9 +62,12 @@ SAID = """
 
 
 @cache
-def texts() -> Mapping[str, str]:
+def texts(language: str = "en") -> Mapping[str, str]:
     """The page's words, by their keys: what they say may change, what they are for does not."""
-    return {quoted or bare: json.loads(text) for quoted, bare, text in TEXT.findall(TEXTS.read_text())}
+    return {
+        quoted or bare: json.loads(text)
+        for quoted, bare, text in TEXT.findall((TEXTS / f"texts.{language}.js").read_text())
+    }
 
 
 def text(key: str) -> str:
@@ -142,6 +145,24 @@ class Console:
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise AssertionError(f"never: {condition}; the page says {await self.page.inner_text('body')!r}") from None
+
+    async def follows(self, key: str) -> None:
+        """Press a link."""
+        await self.page.get_by_role("link", name=text(key), exact=True).click()
+
+    async def answers(self, key: str) -> None:
+        """Press this in the dialog that the page shows."""
+        await self.page.get_by_role("dialog").get_by_role("button", name=text(key), exact=True).click()
+
+    async def calls(self, speaker: int, role: str) -> None:
+        """Say of the one who speaks in an item, counted from 0, who that is."""
+        await self.page.locator("#items .who").nth(speaker).click()
+        await self.page.get_by_role("menuitemradio", name=text(f"role.{role}"), exact=True).click()
+
+    async def storages(self) -> list[dict[str, str]]:
+        """The session's and the local one, as they are."""
+        kept: list[dict[str, str]] = await self.page.evaluate("[{ ...sessionStorage }, { ...localStorage }]")
+        return kept
 
     # Signing in
 

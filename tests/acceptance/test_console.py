@@ -79,6 +79,6 @@ async def an_edit_is_a_version_of_text(console: Console, encounter: str) -> None
 async def approved(console: Console, encounter: str) -> None:
     await console.button("approve").click()
     await console.sees("approve.text")
-    await console.button("approve.yes").click()
+    await console.answers("approve.yes")
     await expect(console.page.locator("#note-state")).to_contain_text(text("review.approved"))
     assert (await console.told(encounter, "/notes/2"))["review_status"] == "approved"

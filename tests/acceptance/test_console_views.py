@@ -1,0 +1,197 @@
+"""Files and typed transcripts, corrections, past consultations, another language, signing out: one provider's round."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from bench.recordings import Recording
+from bench.server import RunningServer
+from tests.acceptance.browser import PATIENCE_MS, write_wav
+from tests.acceptance.console import Console, text, texts, using
+from tests.acceptance.leaks import nothing_left_in
+from tests.acceptance.spoken import assert_heard_once, said_before
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 9.7
+SLOW = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 120_000}  # bytes a second
+FAST = SLOW | {"uploadThroughput": -1}
+TYPED = """Doctor: What brings you in today?
+Patient: I have had a bad cough for two weeks.
+Doctor: Do you take any medication?
+Patient: I take ibuprofen every morning.
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
+    with nothing_left_in(browsers_server):
+        yield
+
+
+async def test_files_typed_words_corrections_and_what_is_past(
+    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+) -> None:
+    visit = write_wav(tmp_path / "visit.wav", [headache.mono()[: int(SECONDS * 16_000)]])
+    async with using(chromium, browsers_server) as console:
+        await console.sign_in(browsers_server.key)
+        recorded = await a_file_is_sent(console, visit)
+        assert_heard_once(await console.said(), said_before(headache, SECONDS))
+        await speakers_are_corrected(console, recorded)
+        await words_are_found(console)
+        await the_note_is_taken_along(console, tmp_path)
+        await the_page_speaks_german(console)
+        typed = await words_are_typed(console)
+        await edits_are_not_left_unasked(console, typed)
+        await the_past_is_listed_and_erased(console, recorded, typed)
+        await signed_out(console, browsers_server.key)
+
+
+async def a_file_is_sent(console: Console, visit: Path) -> str:
+    """Slowly enough to see how far it is; the encounter, once its note is there."""
+    network = await console.page.context.new_cdp_session(console.page)
+    await network.send("Network.enable")
+    await network.send("Network.emulateNetworkConditions", SLOW)
+    await console.page.get_by_role("radio", name=text("start.file")).check()
+    await console.page.locator("[name=files]").set_input_files(visit)
+    await console.button("start.go.file").click()  # nobody has agreed to it yet
+    given = console.choice("consent.who")
+    await expect(given).to_have_js_property("validationMessage", text("start.no_consent"))
+    await console.consent("other", "signed form")
+    await console.page.locator("[name=given_by_other]").fill("the patient's mother")
+    await console.button("start.go.file").click()
+    shares: list[float] = []
+    while await console.page.locator("#start").is_visible():
+        shares.append(await console.page.locator("#upload-bar").evaluate("(bar) => bar.value"))
+    assert any(0 < share < 1 for share in shares), shares
+    assert shares == sorted(shares)
+    await network.send("Network.emulateNetworkConditions", FAST)
+    encounter = await console.opened()
+    await console.note()
+    consent = (await console.told(encounter, "/consent"))["consent"]
+    assert (consent["given_by"], consent["method"]) == ("the patient's mother", "signed form")
+    return encounter
+
+
+async def speakers_are_corrected(console: Console, encounter: str) -> None:
+    """Behind the end: one of them is set, then both are swapped; it holds for all that they said."""
+    before = [item["speaker"] for item in await console.said()]
+    wanted = "patient" if before[0] == "doctor" else "doctor"
+    await console.calls(0, wanted)
+    await expect(console.page.locator("#items > li").first).to_have_class(f"item {wanted}")
+    set_ = [item["speaker"] for item in await console.said()]
+    assert all(now == wanted for now, former in zip(set_, before, strict=True) if former == before[0])
+    swapped = {"doctor": "patient", "patient": "doctor"}
+    await console.button("transcript.swap").click()
+    await expect(console.page.locator("#items > li").first).to_have_class(f"item {swapped[wanted]}")
+    shown = [item["speaker"] for item in await console.said()]
+    assert shown == [swapped.get(role, role) for role in set_]
+    stored = sorted((await console.told(encounter))["items"], key=lambda item: int(item["start_ms"]))
+    assert [item["speaker"] for item in stored] == shown
+
+
+async def words_are_found(console: Console) -> None:
+    search = console.page.get_by_role("searchbox")
+    await search.fill("HEAD")
+    said = " ".join(item["text"] for item in await console.said())
+    count = said.lower().count("head")
+    assert count > 0
+    await expect(console.page.locator("#found")).to_have_text(f"1 of {count}")
+    await search.press("Enter")
+    await expect(console.page.locator("#found")).to_have_text(f"{1 % count + 1} of {count}")
+    await expect(console.page.locator("#items .current")).to_have_count(1)
+    await search.press("Escape")
+    await expect(console.page.locator("#items .found")).to_have_count(0)
+
+
+async def the_note_is_taken_along(console: Console, folder: Path) -> None:
+    """To the clipboard, and into a file."""
+    await console.button("copy").click()
+    await console.sees("note.copied")
+    copied = await console.page.evaluate("navigator.clipboard.readText()")
+    async with console.page.expect_download() as started:
+        await console.choice("download").select_option("text")
+    await (await started.value).save_as(folder / "note.txt")
+    assert (folder / "note.txt").read_text() == copied
+    assert await console.page.locator("#note-body .sentence").first.inner_text() in copied
+
+
+async def the_page_speaks_german(console: Console) -> None:
+    await console.choice("nav.language").select_option("de")
+    german = texts("de")
+    await expect(console.page.get_by_role("heading", name=german["transcript"], exact=True)).to_be_visible()
+    await expect(console.page.locator("html")).to_have_attribute("lang", "de")
+    await expect(console.page.locator("#approve")).to_have_text(german["approve"])
+    await console.page.locator("#language").select_option("en")
+    await expect(console.page.locator("#approve")).to_have_text(text("approve"))
+
+
+async def words_are_typed(console: Console) -> str:
+    """A note without a recording, and without consent to one."""
+    await console.follows("nav.new")
+    await console.page.get_by_role("radio", name=text("start.typed")).check()
+    await expect(console.choice("consent.who")).to_be_hidden()
+    await console.page.locator("[name=typed]").fill(TYPED)
+    await console.button("start.go.typed").click()
+    await expect(console.page.locator("#items > li")).to_have_count(4, timeout=PATIENCE_MS)
+    await console.note()
+    encounter = await console.opened()
+    assert [item["speaker"] for item in await console.said()] == ["doctor", "patient"] * 2
+    assert (await console.told(encounter, "/consent"))["consent"] is None
+    return encounter
+
+
+async def edits_are_not_left_unasked(console: Console, encounter: str) -> None:
+    await console.button("edit").click()
+    await console.page.locator("#note-edit textarea").first.fill("Something else.")
+    await console.follows("nav.past")
+    await console.answers("ask.no")
+    await expect(console.page.locator("#note-edit")).to_be_visible()
+    assert console.page.url.endswith(f"#c/{encounter}")
+    await console.follows("nav.past")
+    await console.answers("unsaved.yes")
+    await expect(console.page.locator("#past")).to_be_visible()
+    assert len((await console.told(encounter, "/notes"))["versions"]) == 1
+
+
+async def the_past_is_listed_and_erased(console: Console, recorded: str, typed: str) -> None:
+    rows = {each: console.page.locator(f'#past-list a[href="#c/{each}"]') for each in (recorded, typed)}
+    await expect(rows[recorded]).to_be_visible()
+    await console.choice("past.status").select_option(label=text("status.failed"))
+    await expect(rows[recorded]).to_be_hidden()
+    await console.choice("past.status").select_option(label=text("status.done"))
+    await expect(rows[recorded]).to_be_visible()
+    await console.page.locator("[name=from]").fill(str((datetime.now(UTC) + timedelta(days=2)).date()))
+    await console.sees("past.none")
+    await console.page.locator("[name=from]").fill("")
+    await rows[recorded].click()
+    assert await console.opened() == recorded
+    await console.note()
+    await console.page.locator("#erase").click()
+    await console.sees("erase.text")
+    await console.answers("erase.yes")
+    await expect(rows[typed]).to_be_visible()
+    await expect(rows[recorded]).to_be_hidden()
+    erase = console.page.locator(f'#past-list li:has(a[href="#c/{typed}"]) .erase')
+    await erase.click()
+    await console.answers("ask.no")
+    assert (await console.api.get(f"/api/encounters/{typed}")).status_code == 200
+    await erase.click()
+    await console.answers("erase.yes")
+    await expect(rows[typed]).to_be_hidden()
+    assert [(await console.api.get(f"/api/encounters/{each}")).status_code for each in rows] == [404, 404]
+
+
+async def signed_out(console: Console, key: str) -> None:
+    """The key was nowhere, and now the pass is nowhere either."""
+    assert key not in json.dumps(await console.storages())
+    await console.button("nav.out").click()
+    await expect(console.label("sign_in.key")).to_be_visible()
+    session, local = await console.storages()
+    assert session == {}
+    assert set(local) <= {"auscult.language", "auscult.webrtc_blocked"}
+    assert await console.page.context.cookies() == []
