@@ -63,7 +63,7 @@ export class ConsultationView {
     const following = new AbortController();
     this.#shown = { consultation, following };
     this.#transcript.show(consultation);
-    this.#transcript.announce?.(mine);
+    this.#transcript.announce(mine);
     $("consultation-state").textContent = t(mine ? "status.live" : "past.loading");
     consultation.show({
       onfinal: (item) => this.#heard(item),
@@ -83,7 +83,7 @@ export class ConsultationView {
     if ($("ask").open) $("ask").close();
     this.#shown?.following.abort();
     this.#shown = null;
-    this.#note.leave?.();
+    this.#note.leave();
     this.#player.stop();
   }
 

@@ -12,7 +12,9 @@ import { explain, t } from "./texts.js";
 import { sendFiles, sendText } from "./upload.js";
 
 const LEFT_S = 1800; // a token that is to outlive a session outlives it by so much
-const OVER = new Set(["already_final", "not_found", "resume_token_invalid", "resume_token_used", "ended_away", "ended_elsewhere"]);
+const OVER = new Set( // there is nothing to go on with
+  ["already_final", "closed", "displaced", "ended_away", "ended_elsewhere", "erased", "not_found", "resume_token_invalid", "resume_token_used"],
+);
 
 export class Desk {
   recording = null;

@@ -5,9 +5,10 @@ import { LiveSocket } from "./socket.js";
 
 export class Line {
   stands = false;
-  resume = null; // the token that goes on with the stream behind a reload
+  resume = ""; // the token that goes on with the stream behind a reload; empty: it is joined again
   recorder = null;
   onstate = () => {}; // whether the connection stands
+  onresumable = () => {}; // `resume` is another
   onwarning = () => {}; // gets a `Problem` with which the stream goes on
   onfailed = () => {}; // gets the `Problem` with which it ended
   #socket = null;
@@ -32,18 +33,20 @@ export class Line {
   plug(api, hello, onsession = () => {}) {
     const socket = (this.#socket = new LiveSocket(api, hello));
     for (const chunk of this.#waiting.splice(0)) socket.push(chunk);
+    let begun = false;
     return new Promise((resolve, reject) => {
       socket.onsession = (session) => {
-        if (!this.resume) onsession(session);
-        this.resume = session.resume_token ?? "none";
+        if (!begun) onsession(session);
+        begun = true;
+        this.resume = session.resume_token;
+        this.onresumable();
         resolve(session);
       };
       socket.onstate = (stands) => this.onstate((this.stands = stands));
       socket.onwarning = (problem) => this.onwarning(problem);
       socket.done.catch((problem) => {
-        const early = !this.resume;
         reject(problem);
-        if (!early) this.onfailed(problem);
+        if (begun) this.onfailed(problem);
       });
     });
   }
@@ -52,7 +55,8 @@ export class Line {
   unplug() {
     this.#waiting = this.waiting;
     this.#socket?.close();
-    this.#socket = this.resume = null;
+    this.#socket = null;
+    this.resume = "";
     this.stands = false;
   }
 

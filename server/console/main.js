@@ -33,7 +33,7 @@ function signInAgain() {
   return new Promise((resolve) => {
     signedInAgain = resolve;
     $("sign-in-why").textContent = t("sign_in.expired");
-    $("again").append($("sign-in-form"));
+    $("again").append($("sign-in-why"), $("sign-in-form"));
     $("again").showModal();
     $("key").focus();
   });
@@ -54,7 +54,7 @@ $("sign-in-form").addEventListener("submit", async (event) => {
     const resolve = signedInAgain;
     signedInAgain = null;
     $("again").close();
-    $("sign-in").append($("sign-in-form"));
+    $("sign-in").append($("sign-in-why"), $("sign-in-form"));
     resolve();
   } catch (error) {
     $("sign-in-problem").textContent = error.status === 401 ? t("sign_in.wrong") : explain(error);

@@ -328,6 +328,7 @@ export class Recording {
     this.connected = false;
     for (const line of lines) {
       line.onstate = () => this.#stand(lines.every(({ stands }) => stands));
+      line.onresumable = () => this.#save(); // the token before is spent
       line.onwarning = (problem) => this.#warned(line, problem);
       line.onfailed = (problem) => this.#failed(problem);
     }
@@ -339,10 +340,8 @@ export class Recording {
     return { ...this.#wanted.options, consent: this.#wanted.consent ?? null, role: this.roles[at], ...(this.way === "socket" && PCM) };
   }
 
-  async #plug(at, hello, onsession) {
-    const session = await this.#lines[at].plug(this.#api, hello, onsession);
-    this.#save();
-    return session;
+  #plug(at, hello, onsession) {
+    return this.#lines[at].plug(this.#api, hello, onsession);
   }
 
   /** The other sources take part in what the first one opened, or goes on with. */
