@@ -92,7 +92,7 @@ async def test_a_server_that_restarts_and_a_pass_that_expires_lose_nothing(
     chromium: Path, headache: Recording, tmp_path: Path
 ) -> None:
     microphone = write_wav(tmp_path / "microphone.wav", [headache.mono()])
-    environment = {"AUSCULT_TOKENS_EXPIRES_S": str(EXPIRES_S)}
+    environment = {f"AUSCULT_TOKENS_{name}": str(EXPIRES_S) for name in ("EXPIRES_S", "MAX_EXPIRES_S")}
     async with (
         running_server(recogniser="scripted", environment=environment) as server,
         using(chromium, server, microphone=microphone) as console,
