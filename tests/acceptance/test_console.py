@@ -37,6 +37,8 @@ async def test_a_consultation_from_the_first_click_to_an_approved_note(
         await console.sign_in(browsers_server.key)
         encounter = await console.start(way)
         await console.is_recording()
+        await console.reads(1)
+        await speakers_are_corrected_meanwhile(console, encounter)
         await console.play(still_s + SECONDS)
         consent = (await console.told(encounter, "/consent"))["consent"]
         assert (consent["given_by"], consent["method"]) == ("patient", "spoken")
@@ -48,6 +50,16 @@ async def test_a_consultation_from_the_first_click_to_an_approved_note(
         await evidence_is_lit_and_played(console)
         await an_edit_is_a_version_of_text(console, encounter)
         await approved(console, encounter)
+
+
+async def speakers_are_corrected_meanwhile(console: Console, encounter: str) -> None:
+    """The first one is set, and swapped again."""
+    first = console.page.locator("#items > li").first
+    await console.calls(0, "patient")
+    await expect(first).to_have_class("item patient")
+    await console.button("transcript.swap").click()
+    await expect(first).to_have_class("item doctor")
+    assert "doctor" in [each["speaker"] for each in (await console.told(encounter, "/speakers"))["speakers"]]
 
 
 async def evidence_is_lit_and_played(console: Console) -> None:
