@@ -50,6 +50,12 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return microphone;
 };
 """
+UNPLUGGED = """
+for (const track of microphone.getTracks()) {
+  track.stop();
+  track.dispatchEvent(new Event("ended"));
+}
+"""
 SAID = """
 () => [...document.querySelectorAll("#items > li")].map((item) => ({
   id: item.dataset.id,

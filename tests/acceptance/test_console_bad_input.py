@@ -10,14 +10,13 @@ from playwright.async_api import Page, expect
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.browser import write_wav
-from tests.acceptance.console import NETWORK, Console, browsing, page_of, text, using
+from tests.acceptance.console import NETWORK, UNPLUGGED, Console, browsing, page_of, text, using
 from tests.acceptance.leaks import nothing_left_in
 
 pytestmark = pytest.mark.slow
 
 EXPIRES_S = 8
 REFUSED = r"status of 4\d\d"  # what a browser says when the server refuses
-END = "for (const track of microphone.getTracks()) { track.stop(); track.dispatchEvent(new Event('ended')); }"
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ async def test_silence_an_unplugged_microphone_another_window_and_an_erased_cons
         await expect(problem).to_be_hidden()
         await page.clock.fast_forward(21_000)
         await expect(problem).to_have_text(text("recording.silent.microphone"))
-        await page.evaluate(END)
+        await page.evaluate(UNPLUGGED)
         await expect(problem).to_have_text(text("recording.gone.microphone"))
         await console.button("recording.other_microphone").click()
         await expect(problem).to_be_hidden()

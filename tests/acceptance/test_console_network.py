@@ -5,13 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.async_api import expect
 
 from bench.recordings import Recording
 from bench.server import RunningServer
+from pipeline.types import SAMPLE_RATE
 from tests.acceptance.browser import write_wav
-from tests.acceptance.console import NETWORK, Console, text, using
+from tests.acceptance.console import NETWORK, UNPLUGGED, Console, text, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.proxy import Network, proxied
 from tests.acceptance.spoken import assert_heard_once, assert_times_hold, later, with_pauses
@@ -22,7 +24,6 @@ pytestmark = pytest.mark.slow
 STILL_S = 3  # at the beginning: the microphone plays while a call is set up
 SECONDS = 9.7
 CUT_S = 4.6  # in the middle of a sentence
-PAUSE_AT_S = 6.2  # nobody speaks there
 
 
 @pytest.fixture(autouse=True)
@@ -86,27 +87,36 @@ async def test_nothing_is_lost_or_doubled_when_the_network_is_cut_and_when_it_fo
 
 
 @pytest.mark.parametrize("way", ["webrtc", "recorder"])
-async def test_a_page_that_is_loaded_again_comes_back_into_the_recording(
+async def test_another_microphone_and_a_page_that_is_loaded_again_go_on_in_the_same_recording(
     chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path, way: str
 ) -> None:
     """The microphone plays its file from the beginning whenever it is opened."""
-    still_s = STILL_S if way == "webrtc" else 0.5
-    channels, said = with_pauses(headache, {0.0: still_s}, PAUSE_AT_S)
-    microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
+    still_s = STILL_S if way == "webrtc" else 1
+    still = np.zeros(still_s * SAMPLE_RATE, np.float32)
+    sentence = headache.items[1]
+    begin, end = (
+        round((ms + by) * SAMPLE_RATE / 1000) for ms, by in ((sentence.start_ms, -200), (sentence.end_ms, 300))
+    )
+    microphone = write_wav(tmp_path / "microphone.wav", [np.concatenate([still, headache.mono()[begin:end]])])
+    played_s = still_s + (end - begin) / SAMPLE_RATE + 0.5
     async with using(chromium, browsers_server, microphone=microphone) as console:
         await console.sign_in(browsers_server.key)
         encounter = await console.start(way)
-        await console.play(still_s + PAUSE_AT_S)
+        await console.play(played_s)
+        await console.page.evaluate(UNPLUGGED)
+        await expect(console.page.locator("#recording-problem")).to_have_text(text("recording.gone.microphone"))
+        await console.button("recording.other_microphone").click()
+        await console.is_recording()
+        await console.play(played_s)
         await console.reload()
-        assert console.asked == ["beforeunload"]
         assert await console.opened() == encounter
         await console.is_recording()
-        await console.play(still_s + PAUSE_AT_S)
+        await console.play(played_s)
         await console.button("recording.pause").click()
         await console.reload()
         await console.is_recording("paused")
-        await console.play(still_s + PAUSE_AT_S - 2)  # to nobody
+        await console.play(played_s - 0.5)  # to nobody
         await console.finish()
         finals = await console.said()
     assert console.asked == ["beforeunload"] * 2
-    assert_heard_once(finals, [*said, *(later(item, 60_000) for item in said)])
+    assert_heard_once(finals, [later(sentence, by_ms) for by_ms in (0, 60_000, 120_000)])
