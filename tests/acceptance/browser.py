@@ -1,7 +1,7 @@
 """A real browser whose microphone plays a recording, on a page of ours (tests/acceptance/pages).
 
 async with listening(chromium, wav) as browser:
-    page = await browser.open(f"{pages}/recorder.html", server=…, token=…)
+    page = await browser.open(f"{pages}/whip.html", server=…, token=…)
 """
 
 import json
@@ -89,14 +89,6 @@ class Client:
     async def play(self, seconds: float) -> None:
         """Wait until the microphone has played so much."""
         await self.until(f"performance.now() - begun >= {seconds * 1000}")
-
-    async def read(self, seconds: float) -> None:
-        """Wait until a text that ends behind so much of the audio was told, partial or final."""
-        await self.until(f"events.some((event) => event.end_ms >= {seconds * 1000})")
-
-    async def restart(self) -> None:
-        """Press New recorder."""
-        await self.page.click("[name=restart]")
 
     async def stop(self) -> list[Event]:
         """Press Stop, wait until everything is transcribed; every event."""

@@ -74,7 +74,7 @@ async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
         "async ({ server, token }) => { window.seen = []; const show = (event) => seen.push(event); const stop = {};"
     )
     async with listening(chromium, microphone) as browser:
-        page = (await browser.open(f"{pages}/recorder.html")).page
+        page = (await browser.open(f"{pages}/whip.html")).page
         url = browsers_server.base_url.replace("http", "ws", 1)
         await page.evaluate(
             f"{around} {snippet}; window.stopped = stop.onclick; }}", {"server": url, "token": browsers_server.key}

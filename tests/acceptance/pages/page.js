@@ -1,4 +1,4 @@
-// What both pages share: the form, and the transcript as it grows. Options are the query: ?{"language":"en"}
+// The form of a page, and the transcript as it grows. Options are the query: ?{"language":"en"}
 
 const form = document.forms[0];
 const transcript = document.querySelector("#transcript");
@@ -15,13 +15,12 @@ export function run(make) {
     form.start.disabled = true;
     await session.start().then(() => say("started"), say);
     window.begun = performance.now(); // the microphone was there a little earlier
-    for (const button of [form.restart, form.stop]) if (button) button.disabled = false;
+    form.stop.disabled = false;
   };
   form.stop.onclick = () => {
     form.stop.disabled = true;
     window.session.stop().catch(say);
   };
-  if (form.restart) form.restart.onclick = () => window.session.restart();
 }
 
 function show(event) {
