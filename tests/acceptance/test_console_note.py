@@ -1,0 +1,131 @@
+"""The note in the console: what comes late, what cannot be read at once, what is copied and printed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Route, expect
+
+from bench.server import RunningServer
+from tests.acceptance.console import Console, using
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("scripted_keeps_nothing")]
+
+COUGH = """Doctor: Good morning, what brings you in today?
+Patient: I have had a bad cough and a fever for two weeks. I take lisinopril 10 mg daily.
+Doctor: Your lungs sound clear. You have bronchitis. Take doxycycline 100 mg twice a day for seven days."""
+KNEE = """Doctor: What can I do for you?
+Patient: My left knee has hurt for three days, since I fell. I am allergic to penicillin.
+Doctor: The knee is swollen. You have a sprained knee. Take ibuprofen 400 mg three times a day with food."""
+NARROW = {"width": 360, "height": 740}
+
+
+@pytest.fixture
+async def console(chromium: Path, scripted_server: RunningServer) -> AsyncIterator[Console]:
+    async with using(chromium, scripted_server) as opened:
+        await opened.sign_in(scripted_server.key)
+        yield opened
+
+
+async def typed(console: Console, text: str) -> str:
+    """Have a note written of this; the encounter."""
+    await go(console, "new")
+    await console.page.locator("[name=source][value=typed]").check()
+    await console.page.get_by_role("textbox", name="What was said").fill(text)
+    await console.button("Write the note").click()
+    encounter = await console.opened()
+    await console.note()
+    return encounter
+
+
+async def go(console: Console, where: str) -> None:
+    await console.page.evaluate("where => { location.hash = where; }", where)
+
+
+async def status(console: Console, encounter: str) -> str:
+    return str((await console.told(encounter, "/notes/1"))["review_status"])
+
+
+async def test_what_comes_late_of_another_consultation_is_not_shown(console: Console) -> None:
+    cough = await typed(console, COUGH)
+    knee = await typed(console, KNEE)
+    body, state = console.page.locator("#note-body"), console.page.locator("#note-state")
+
+    await console.button("Approve").click()
+    await go(console, f"c/{cough}")  # as who presses Back beneath the question
+    await expect(body).to_contain_text("cough")
+    if await (yes := console.button("I have read it: approve")).is_visible():
+        await yes.click()
+    assert [await status(console, each) for each in (cough, knee)] == ["draft", "draft"]
+
+    await go(console, f"c/{knee}")
+    await expect(body).to_contain_text("knee")
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if route.request.method != "PATCH":
+            return await route.fallback()
+        answer = await route.fetch()
+        asked.set()
+        await answered.wait()
+        await route.fulfill(response=answer)
+
+    await console.page.route("**/notes/1", late)
+    await console.button("Approve").click()
+    await console.button("I have read it: approve").click()
+    await asked.wait()
+    await go(console, f"c/{cough}")
+    await expect(body).to_contain_text("cough")
+    async with console.page.expect_request_finished(lambda request: request.method == "PATCH"):
+        answered.set()
+    await console.button("Edit").click()
+    await console.button("Cancel").click()
+    await expect(body).to_contain_text("cough")
+    await expect(body).not_to_contain_text("knee")
+    await expect(state).to_contain_text("Draft")
+    assert [await status(console, each) for each in (cough, knee)] == ["draft", "approved"]
+
+
+async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and_printed(console: Console) -> None:
+    refused = 0
+
+    async def refuse(route: Route) -> None:
+        nonlocal refused
+        refused += 1
+        await route.fulfill(status=503, json={"code": "store_unavailable"})
+
+    console.provoked.append("503")
+    encounter = await typed(console, COUGH)
+    await go(console, "past")
+    await console.page.route("**/notes", refuse)
+    await go(console, f"c/{encounter}")
+    await console.sees("Loading the note")
+    while refused < 2:
+        await asyncio.sleep(0.05)
+    await console.page.unroute("**/notes")
+    await console.note()
+    await copied(console, encounter)
+    await printed(console)
+
+
+async def copied(console: Console, encounter: str) -> None:
+    await console.button("Copy").click()
+    await console.sees("Copied.")
+    text = (await console.api.get(f"/api/encounters/{encounter}/notes/1/document?format=text")).text
+    assert await console.page.evaluate("navigator.clipboard.readText()") == text
+
+
+async def printed(console: Console) -> None:
+    """The note and nothing else, also where the transcript stands in its place."""
+    page = console.page
+    await page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    await page.get_by_role("button", name="Transcript", exact=True).click()
+    await expect(page.locator("#note-body")).to_be_hidden()
+    await page.emulate_media(media="print", color_scheme="dark")
+    await expect(page.locator("#note-body .sentence").first).to_be_visible()
+    assert "what brings you in" not in (shown := await page.inner_text("body"))
+    assert shown.splitlines()[0].startswith("Draft, to be reviewed")
+    assert await page.evaluate("getComputedStyle(document.querySelector('#note-body')).color") == "rgb(27, 35, 38)"
+    beyond = "({ scrollHeight, clientHeight }) => scrollHeight - clientHeight"
+    assert await page.locator("#note-body").evaluate(beyond) <= 1
