@@ -402,8 +402,8 @@ async function toClipboard(text) {
 /** Whether the same request may well be answered a moment later. */
 const passes = ({ status }) => status === 0 || status === 429 || status >= 500;
 
-/** Whether a version is of the kind that somebody wished for. */
-const fulfils = ({ template, style }, wish) => template === wish.template && (style || "auto") === wish.style;
+/** Whether a version is of the kind that somebody wished for, as far as there is anything to write. */
+const fulfils = ({ template, style, note_absence }, wish) => note_absence || (template === wish.template && (style || "auto") === wish.style);
 
 /** A draft as `GET …/notes/draft` gives it, or as events have told it. */
 function drafted(draft) {

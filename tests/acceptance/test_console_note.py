@@ -9,8 +9,10 @@ from playwright.async_api import Route, expect
 
 from bench.server import RunningServer
 from tests.acceptance.console import Console, using
+from tests.acceptance.leaks import nothing_left_in
+from tests.acceptance.live import END, HELLO, dialled, hear, recorded, rest, say
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("scripted_keeps_nothing")]
+pytestmark = pytest.mark.slow
 
 COUGH = """Doctor: Good morning, what brings you in today?
 Patient: I have had a bad cough and a fever for two weeks. I take lisinopril 10 mg daily.
@@ -18,11 +20,12 @@ Doctor: Your lungs sound clear. You have bronchitis. Take doxycycline 100 mg twi
 KNEE = """Doctor: What can I do for you?
 Patient: My left knee has hurt for three days, since I fell. I am allergic to penicillin.
 Doctor: The knee is swollen. You have a sprained knee. Take ibuprofen 400 mg three times a day with food."""
+SECONDS = 40  # where words are real: the doctor alone has said enough for a note
 NARROW = {"width": 360, "height": 740}
 
 
 @pytest.fixture
-async def console(chromium: Path, scripted_server: RunningServer) -> AsyncIterator[Console]:
+async def console(chromium: Path, scripted_server: RunningServer, scripted_keeps_nothing: None) -> AsyncIterator[Console]:
     async with using(chromium, scripted_server) as opened:
         await opened.sign_in(scripted_server.key)
         yield opened
@@ -64,11 +67,10 @@ async def test_what_comes_late_of_another_consultation_is_not_shown(console: Con
     asked, answered = asyncio.Event(), asyncio.Event()
 
     async def late(route: Route) -> None:
-        if route.request.method != "PATCH":
-            return await route.fallback()
         answer = await route.fetch()
-        asked.set()
-        await answered.wait()
+        if route.request.method == "PATCH":
+            asked.set()
+            await answered.wait()
         await route.fulfill(response=answer)
 
     await console.page.route("**/notes/1", late)
@@ -88,11 +90,10 @@ async def test_what_comes_late_of_another_consultation_is_not_shown(console: Con
 
 
 async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and_printed(console: Console) -> None:
-    refused = 0
+    asked, asked_again = asyncio.Event(), asyncio.Event()
 
     async def refuse(route: Route) -> None:
-        nonlocal refused
-        refused += 1
+        (asked_again if asked.is_set() else asked).set()
         await route.fulfill(status=503, json={"code": "store_unavailable"})
 
     console.provoked.append("503")
@@ -101,8 +102,7 @@ async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and
     await console.page.route("**/notes", refuse)
     await go(console, f"c/{encounter}")
     await console.sees("Loading the note")
-    while refused < 2:
-        await asyncio.sleep(0.05)
+    await asked_again.wait()
     await console.page.unroute("**/notes")
     await console.note()
     await copied(console, encounter)
@@ -129,3 +129,33 @@ async def printed(console: Console) -> None:
     assert await page.evaluate("getComputedStyle(document.querySelector('#note-body')).color") == "rgb(27, 35, 38)"
     beyond = "({ scrollHeight, clientHeight }) => scrollHeight - clientHeight"
     assert await page.locator("#note-body").evaluate(beyond) <= 1
+
+
+async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_the_end(
+    chromium: Path, sphinx_server: RunningServer
+) -> None:
+    """Also where it is chosen before anything was said: nothing is asked for then that the server would refuse."""
+    chunks = recorded("headache", SECONDS)
+    with nothing_left_in(sphinx_server):
+        async with dialled(sphinx_server) as socket, using(chromium, sphinx_server) as console:
+            await console.sign_in(sphinx_server.key)
+            await say(socket, HELLO | {"template": "SOAP", "role": "doctor"})
+            encounter = (await hear(socket, "session"))["encounter_id"]
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(rest(socket))
+                await go(console, f"c/{encounter}")
+                await console.sees("The note grows here while you talk.")
+                await console.page.get_by_text("Another kind of note").click()
+                await console.choice("Kind of note").filter(visible=True).select_option("GENERAL_MEDICINE")
+                for chunk in chunks[: round(len(chunks) * 0.8)]:
+                    await socket.send(chunk)
+                await expect(console.page.locator("section[data-key=CHIEF_COMPLAINT]")).to_be_visible()
+                async with console.page.expect_response("**/draft?*style=bullet_points") as redrafted:
+                    await console.choice("Style of the note").filter(visible=True).select_option("bullet_points")
+                assert (await redrafted.value).ok
+                for chunk in chunks[round(len(chunks) * 0.8) :]:
+                    await socket.send(chunk)
+                await say(socket, END)
+            await expect(console.choice("Version")).to_have_value("2")
+            written = await console.told(encounter, "/notes/2")
+            assert (written["template"], written["style"]) == ("GENERAL_MEDICINE", "bullet_points")
