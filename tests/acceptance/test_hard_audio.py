@@ -39,6 +39,7 @@ WHISPER = {  # as the fixture was trained: short windows, no prompts
     "AUSCULT_RECOGNISER_USE_PROMPT": "false",
 }
 RECOGNISERS = {"sphinx": {"AUSCULT_RECOGNISER_KIND": "sphinx"}, "whisper": WHISPER}
+LONG_FRAMES = {"frame_size": str(2 * SAMPLE_RATE)}  # else of 72 ms: what decoding hours costs is each frame's cost
 SILENT_MINUTE: NDArray[np.int16] = np.zeros(60 * SAMPLE_RATE, np.int16)
 
 
@@ -76,7 +77,7 @@ def floats(samples: NDArray[np.float64]) -> bytes:
 def write_flac(path: Path, blocks: Iterable[NDArray[np.int16]]) -> None:
     """Write blocks of 16 kHz mono one behind the other; hours of silence take no memory and hardly any space."""
     with av.open(str(path), "w", format="flac") as muxer:
-        stream = muxer.add_stream("flac", rate=SAMPLE_RATE, layout="mono", format="s16")
+        stream = muxer.add_stream("flac", rate=SAMPLE_RATE, layout="mono", format="s16", options=LONG_FRAMES)
         written = 0
         for block in blocks:
             frame = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
