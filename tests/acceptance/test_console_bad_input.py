@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
@@ -44,8 +44,8 @@ async def test_a_wrong_key_a_refused_microphone_and_a_file_that_is_no_audio_are_
         await expect(console.page.locator("[name=files]")).to_have_js_property(
             "validationMessage", text("start.no_file")
         )
-        letter = {"name": "letter.wav", "mimeType": "audio/wav", "buffer": b"Dear Sir or Madam, " * 400}
-        await console.page.locator("[name=files]").set_input_files(files=[letter])  # type: ignore[list-item]
+        letter = FilePayload(name="letter.wav", mimeType="audio/wav", buffer=b"Dear Sir or Madam, " * 400)
+        await console.page.locator("[name=files]").set_input_files(files=[letter])
         await console.button("start.go.file").click()
         await console.sees("error.unsupported_audio")
 

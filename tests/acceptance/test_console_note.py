@@ -8,7 +8,8 @@ import pytest
 from playwright.async_api import Route, expect
 
 from bench.server import RunningServer
-from tests.acceptance.console import Console, using
+from tests.acceptance.browser import PATIENCE_MS
+from tests.acceptance.console import Console, text, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.live import END, HELLO, dialled, hear, recorded, rest, say
 
@@ -25,7 +26,9 @@ NARROW = {"width": 360, "height": 740}
 
 
 @pytest.fixture
-async def console(chromium: Path, scripted_server: RunningServer, scripted_keeps_nothing: None) -> AsyncIterator[Console]:
+async def console(
+    chromium: Path, scripted_server: RunningServer, scripted_keeps_nothing: None
+) -> AsyncIterator[Console]:
     async with using(chromium, scripted_server) as opened:
         await opened.sign_in(scripted_server.key)
         yield opened
@@ -36,7 +39,7 @@ async def typed(console: Console, text: str) -> str:
     await go(console, "new")
     await console.page.locator("[name=source][value=typed]").check()
     await console.page.get_by_role("textbox", name="What was said").fill(text)
-    await console.button("Write the note").click()
+    await console.button("start.go.typed").click()
     encounter = await console.opened()
     await console.note()
     return encounter
@@ -55,10 +58,10 @@ async def test_what_comes_late_of_another_consultation_is_not_shown(console: Con
     knee = await typed(console, KNEE)
     body, state = console.page.locator("#note-body"), console.page.locator("#note-state")
 
-    await console.button("Approve").click()
+    await console.button("approve").click()
     await go(console, f"c/{cough}")  # as who presses Back beneath the question
     await expect(body).to_contain_text("cough")
-    if await (yes := console.button("I have read it: approve")).is_visible():
+    if await (yes := console.button("approve.yes")).is_visible():
         await yes.click()
     assert [await status(console, each) for each in (cough, knee)] == ["draft", "draft"]
 
@@ -74,15 +77,15 @@ async def test_what_comes_late_of_another_consultation_is_not_shown(console: Con
         await route.fulfill(response=answer)
 
     await console.page.route("**/notes/1", late)
-    await console.button("Approve").click()
-    await console.button("I have read it: approve").click()
+    await console.button("approve").click()
+    await console.button("approve.yes").click()
     await asked.wait()
     await go(console, f"c/{cough}")
     await expect(body).to_contain_text("cough")
     async with console.page.expect_request_finished(lambda request: request.method == "PATCH"):
         answered.set()
-    await console.button("Edit").click()
-    await console.button("Cancel").click()
+    await console.button("edit").click()
+    await console.button("edit.cancel").click()
     await expect(body).to_contain_text("cough")
     await expect(body).not_to_contain_text("knee")
     await expect(state).to_contain_text("Draft")
@@ -101,7 +104,7 @@ async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and
     await go(console, "past")
     await console.page.route("**/notes", refuse)
     await go(console, f"c/{encounter}")
-    await console.sees("Loading the note")
+    await console.sees("note.loading")
     await asked_again.wait()
     await console.page.unroute("**/notes")
     await console.note()
@@ -110,8 +113,8 @@ async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and
 
 
 async def copied(console: Console, encounter: str) -> None:
-    await console.button("Copy").click()
-    await console.sees("Copied.")
+    await console.button("copy").click()
+    await console.sees("note.copied")
     text = (await console.api.get(f"/api/encounters/{encounter}/notes/1/document?format=text")).text
     assert await console.page.evaluate("navigator.clipboard.readText()") == text
 
@@ -144,18 +147,20 @@ async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_t
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(rest(socket))
                 await go(console, f"c/{encounter}")
-                await console.sees("The note grows here while you talk.")
-                await console.page.get_by_text("Another kind of note").click()
-                await console.choice("Kind of note").filter(visible=True).select_option("GENERAL_MEDICINE")
+                await console.sees("note.later")
+                await console.page.get_by_text(text("note.other")).click()
+                await console.choice("start.template").filter(visible=True).select_option("GENERAL_MEDICINE")
                 for chunk in chunks[: round(len(chunks) * 0.8)]:
                     await socket.send(chunk)
-                await expect(console.page.locator("section[data-key=CHIEF_COMPLAINT]")).to_be_visible()
+                await expect(console.page.locator("section[data-key=CHIEF_COMPLAINT]")).to_be_visible(
+                    timeout=PATIENCE_MS
+                )
                 async with console.page.expect_response("**/draft?*style=bullet_points") as redrafted:
-                    await console.choice("Style of the note").filter(visible=True).select_option("bullet_points")
+                    await console.choice("start.style").filter(visible=True).select_option("bullet_points")
                 assert (await redrafted.value).ok
                 for chunk in chunks[round(len(chunks) * 0.8) :]:
                     await socket.send(chunk)
                 await say(socket, END)
-            await expect(console.choice("Version")).to_have_value("2")
+            await expect(console.choice("note.versions")).to_have_value("2", timeout=PATIENCE_MS)
             written = await console.told(encounter, "/notes/2")
             assert (written["template"], written["style"]) == ("GENERAL_MEDICINE", "bullet_points")
