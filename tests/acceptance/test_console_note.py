@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from bench.server import RunningServer
 from tests.acceptance.browser import PATIENCE_MS
-from tests.acceptance.console import Console, text, using
+from tests.acceptance.console import Console, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.live import END, HELLO, dialled, hear, recorded, rest, say
 
@@ -152,15 +152,17 @@ async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_t
                 await console.choice("start.template").filter(visible=True).select_option("GENERAL_MEDICINE")
                 for chunk in chunks[: round(len(chunks) * 0.8)]:
                     await socket.send(chunk)
-                await expect(console.page.locator("section[data-key=CHIEF_COMPLAINT]")).to_be_visible(
-                    timeout=PATIENCE_MS
-                )
+                title = console.page.locator("#note-body .note-title")
+                await expect(title).to_have_text("General medicine note", timeout=PATIENCE_MS)
                 async with console.page.expect_response("**/draft?*style=bullet_points") as redrafted:
                     await console.choice("start.style").filter(visible=True).select_option("bullet_points")
                 assert (await redrafted.value).ok
+                await console.page.get_by_role("searchbox", name="Search").fill("You")
                 for chunk in chunks[round(len(chunks) * 0.8) :]:
                     await socket.send(chunk)
                 await say(socket, END)
-            await expect(console.choice("note.versions")).to_have_value("2", timeout=PATIENCE_MS)
+            await expect(console.choice("Version")).to_have_value("2", timeout=PATIENCE_MS)
+            found, said = console.page.locator("#found"), " ".join(each["text"] for each in await console.said())
+            await expect(found).to_have_text(f"1 of {said.count('you')}")  # the place stays, and what came since counts
             written = await console.told(encounter, "/notes/2")
             assert (written["template"], written["style"]) == ("GENERAL_MEDICINE", "bullet_points")
