@@ -182,14 +182,17 @@ export class NoteView {
     if (this.#asking || this.#shown || !this.#consultation.draft.keys.length) return; // of too little nothing can be drafted
     this.#asking = true;
     const wish = this.#wish;
+    const anew = () => {
+      this.#asking = false;
+      if (wish !== this.#wish) this.#redraft(); // something else was chosen meanwhile
+    };
     await this.#trying(async (late) => {
       const draft = await this.api.json(`${this.#notes()}/draft?${new URLSearchParams(wish)}`);
       if (late()) return;
-      this.#asking = false;
-      if (wish !== this.#wish) return this.#redraft(); // something else was chosen meanwhile
-      this.#wished = draft;
+      if (wish === this.#wish) this.#wished = draft;
+      anew();
       if (!this.#shown) this.#render();
-    }, () => (this.#asking = false));
+    }, anew);
   }
 
   async #approve(approved) {

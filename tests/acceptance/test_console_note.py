@@ -147,16 +147,14 @@ async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_t
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(rest(socket))
                 await go(console, f"c/{encounter}")
-                await console.sees("note.later")
-                await console.page.get_by_text(text("note.other")).click()
-                await console.choice("start.template").filter(visible=True).select_option("GENERAL_MEDICINE")
+                await console.sees("The note grows here while you talk.")
+                await console.page.get_by_text("Another kind of note").click()
+                await console.choice("Kind of note").filter(visible=True).select_option("GENERAL_MEDICINE")
+                await console.choice("Style of the note").filter(visible=True).select_option("bullet_points")
                 for chunk in chunks[: round(len(chunks) * 0.8)]:
                     await socket.send(chunk)
                 title = console.page.locator("#note-body .note-title")
                 await expect(title).to_have_text("General medicine note", timeout=PATIENCE_MS)
-                async with console.page.expect_response("**/draft?*style=bullet_points") as redrafted:
-                    await console.choice("start.style").filter(visible=True).select_option("bullet_points")
-                assert (await redrafted.value).ok
                 await console.page.get_by_role("searchbox", name="Search").fill("You")
                 for chunk in chunks[round(len(chunks) * 0.8) :]:
                     await socket.send(chunk)
