@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from bench.server import RunningServer
 from tests.acceptance.browser import PATIENCE_MS
-from tests.acceptance.console import Console, using
+from tests.acceptance.console import Console, text, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.live import END, HELLO, dialled, hear, recorded, rest, say
 
@@ -34,11 +34,11 @@ async def console(
         yield opened
 
 
-async def typed(console: Console, text: str) -> str:
+async def typed(console: Console, talk: str) -> str:
     """Have a note written of this; the encounter."""
     await go(console, "new")
     await console.page.locator("[name=source][value=typed]").check()
-    await console.page.get_by_role("textbox", name="What was said").fill(text)
+    await console.page.get_by_role("textbox", name=text("start.text")).fill(talk)
     await console.button("start.go.typed").click()
     encounter = await console.opened()
     await console.note()
@@ -115,15 +115,15 @@ async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and
 async def copied(console: Console, encounter: str) -> None:
     await console.button("copy").click()
     await console.sees("note.copied")
-    text = (await console.api.get(f"/api/encounters/{encounter}/notes/1/document?format=text")).text
-    assert await console.page.evaluate("navigator.clipboard.readText()") == text
+    copy = (await console.api.get(f"/api/encounters/{encounter}/notes/1/document?format=text")).text
+    assert await console.page.evaluate("navigator.clipboard.readText()") == copy
 
 
 async def printed(console: Console) -> None:
     """The note and nothing else, also where the transcript stands in its place."""
     page = console.page
     await page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-    await page.get_by_role("button", name="Transcript", exact=True).click()
+    await page.get_by_role("button", name=text("transcript"), exact=True).click()
     await expect(page.locator("#note-body")).to_be_hidden()
     await page.emulate_media(media="print", color_scheme="dark")
     await expect(page.locator("#note-body .sentence").first).to_be_visible()
@@ -147,19 +147,19 @@ async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_t
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(rest(socket))
                 await go(console, f"c/{encounter}")
-                await console.sees("The note grows here while you talk.")
-                await console.page.get_by_text("Another kind of note").click()
-                await console.choice("Kind of note").filter(visible=True).select_option("GENERAL_MEDICINE")
-                await console.choice("Style of the note").filter(visible=True).select_option("bullet_points")
+                await console.sees("note.later")
+                await console.page.get_by_text(text("note.other")).click()
+                await console.choice("start.template").filter(visible=True).select_option("GENERAL_MEDICINE")
+                await console.choice("start.style").filter(visible=True).select_option("bullet_points")
                 for chunk in chunks[: round(len(chunks) * 0.8)]:
                     await socket.send(chunk)
                 title = console.page.locator("#note-body .note-title")
                 await expect(title).to_have_text("General medicine note", timeout=PATIENCE_MS)
-                await console.page.get_by_role("searchbox", name="Search").fill("You")
+                await console.page.get_by_role("searchbox", name=text("search")).fill("You")
                 for chunk in chunks[round(len(chunks) * 0.8) :]:
                     await socket.send(chunk)
                 await say(socket, END)
-            await expect(console.choice("Version")).to_have_value("2", timeout=PATIENCE_MS)
+            await expect(console.choice("note.versions")).to_have_value("2", timeout=PATIENCE_MS)
             found, said = console.page.locator("#found"), " ".join(each["text"] for each in await console.said())
             await expect(found).to_have_text(f"1 of {said.count('you')}")  # the place stays, and what came since counts
             written = await console.told(encounter, "/notes/2")
