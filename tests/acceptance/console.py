@@ -40,8 +40,10 @@ LEFT = "net::ERR_ABORTED"  # a request that the page itself gave up: nobody look
 TEXTS = Path(server.console.__file__).parent
 TEXT = re.compile(r'^\s*(?:"([^"]+)"|(\w+)): ("(?:[^"\\]|\\.)*"),$', re.MULTILINE)
 NETWORK = r"net::ERR_|WebSocket connection to"  # what a browser says of a network that is cut
-# When the microphone began to play: as soon as it was given.
+# When the microphone began to play: as soon as it was given. And whether anything was ever shown while it was said.
 OPENED = """
+const look = () => (window.provisional ||= document.querySelector("#partials > li") !== null);
+new MutationObserver(look).observe(document, { childList: true, subtree: true });
 const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async (wanted) => {
   const microphone = await open(wanted);

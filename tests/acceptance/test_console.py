@@ -37,8 +37,8 @@ async def test_a_consultation_from_the_first_click_to_an_approved_note(
         await console.sign_in(browsers_server.key)
         encounter = await console.start(way)
         await console.is_recording()
-        await console.until("document.querySelector('#partials > li') !== null")  # what is being said, provisionally
         await console.reads(1)
+        assert await console.page.evaluate("provisional")
         await speakers_are_corrected_meanwhile(console, encounter)
         await console.play(still_s + SECONDS)
         consent = (await console.told(encounter, "/consent"))["consent"]

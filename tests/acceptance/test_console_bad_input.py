@@ -45,7 +45,7 @@ async def test_a_wrong_key_a_refused_microphone_and_a_file_that_is_no_audio_are_
             "validationMessage", text("start.no_file")
         )
         letter = FilePayload(name="letter.wav", mimeType="audio/wav", buffer=b"Dear Sir or Madam, " * 400)
-        await console.page.locator("[name=files]").set_input_files(files=[letter])
+        await console.page.locator("[name=files]").set_input_files(letter)
         await console.button("start.go.file").click()
         await console.sees("error.unsupported_audio")
 
