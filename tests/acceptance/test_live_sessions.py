@@ -146,7 +146,19 @@ async def nobody_is_connected(server: RunningServer) -> None:
 
 
 def formats(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix not in (".json", ".jsonl") and path.stat().st_size)
+    """All but two hours of silence, which `test_pyav_formats` decodes; `test_hard_audio` hears as long ones."""
+    files = (path for path in folder.iterdir() if path.suffix not in (".json", ".jsonl") and path.stat().st_size)
+    return sorted(path for path in files if path.name != "silence_2h.flac")
+
+
+BEGINNING_BYTES = 300_000  # of a consultation, 10 s at least: to their ends `test_pyav_formats` decodes them
+NEEDS_ITS_END = (".mp4", ".m4a")
+
+
+def beginning(path: Path) -> bytes:
+    """What is sent of a file."""
+    octets = path.read_bytes()
+    return octets[:BEGINNING_BYTES] if path.name.startswith("consult.") and path.suffix not in NEEDS_ITS_END else octets
 
 
 @pytest.mark.slow
@@ -156,7 +168,7 @@ async def test_every_format_is_heard_live_in_chunks_of_random_size(
     folder = test_data / "audio" / "formats"
     manifest = {entry["file"]: entry for entry in map(json.loads, (folder / "manifest.jsonl").read_text().splitlines())}
     for seed, path in enumerate(formats(folder)):
-        octets = await asyncio.to_thread(path.read_bytes)
+        octets = await asyncio.to_thread(beginning, path)
         events, code = await told(scripted_server, pieces(octets, seed, mean=20_000), note=False)
         refused = {error["code"] for error in of(events, "error")}
         if manifest[path.name]["outcome"] == "reject":
