@@ -43,6 +43,7 @@ export class Source {
   #timer = null;
   #heard = Date.now(); // when there was a signal
   #signal = true;
+  #closed = false;
   #enabled = true;
 
   /** kind: "microphone" or "tab"; role: who is heard. */
@@ -81,12 +82,14 @@ export class Source {
     if (context.audioWorklet) {
       try {
         await context.audioWorklet.addModule(new URL("pcm.js", import.meta.url));
+        if (this.#closed) return;
         this.#worklet = new AudioWorkletNode(context, "pcm", { numberOfOutputs: 0 });
         this.#worklet.port.onmessage = ({ data }) => this.ring.add(data);
       } catch {
         this.#worklet = null; // then a connection that breaks loses what is said until it is back
       }
     }
+    if (this.#closed) return;
     this.#connect();
     this.#timer = setInterval(() => this.#measure(), LEVEL_MS);
   }
@@ -95,10 +98,11 @@ export class Source {
   replace(stream) {
     for (const track of this.#stream.getTracks()) track.stop();
     this.#take(stream);
-    if (this.#context) this.#connect();
+    if (this.#timer) this.#connect(); // else it is about to
   }
 
   close() {
+    this.#closed = true;
     clearInterval(this.#timer);
     for (const node of this.#nodes) node.disconnect();
     if (this.#worklet) this.#worklet.port.onmessage = null;

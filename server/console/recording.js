@@ -81,7 +81,7 @@ export class Recording {
     this.#context = new AudioContext();
     this.#wake();
     for (const press of PRESSES) addEventListener(press, this.#wake); // before one, behind a reload, some do not let it run
-    await Promise.all(this.#sources.map((source) => source.listen(this.#context)));
+    for (const source of this.#sources) source.listen(this.#context); // beside it: what is said meanwhile is recorded already
     await Promise.race([this.#begin(), cancelled]);
     if (this.state === "connecting") this.#change("recording");
   }
