@@ -188,11 +188,11 @@ async def test_a_media_recorders_own_chunks_say_what_its_file_says(
     folder = test_data / "audio" / "formats"
     octets = await asyncio.to_thread((folder / "consult.mediarecorder.webm").read_bytes)
     spans = json.loads((folder / "consult.mediarecorder.chunks.json").read_text())["chunks"]
-    chunks = [octets[offset : offset + size] for offset, size in spans]
-    whole, _ = await told(scripted_server, [octets], note=False)
+    chunks = [octets[offset : offset + size] for offset, size in spans[:60]]  # of a second each
+    whole, _ = await told(scripted_server, [b"".join(chunks)], note=False)
     events, code = await told(scripted_server, chunks, note=False)
     assert code == 1000
-    assert words(of(events, "final")) == words(of(whole, "final"))
+    assert words(of(events, "final")) == words(of(whole, "final")) != []
     assert of(events, "ack")[-1]["chunks"] == len(chunks)
 
 
