@@ -355,11 +355,12 @@ export class Recording {
   /** The encounter is over, and there is more: it goes into another one. */
   async #goOn() {
     this.connected = false;
-    if (this.way === "socket") this.#rewind();
     for (const line of this.#lines) line.unplug();
-    const chunks = this.#lines[0].waiting;
-    const ms = this.way === "socket" ? bytesOf(chunks) / PCM_BYTES_PER_MS : chunks.length * CHUNK_MS;
-    const session = await this.#plug(0, this.#hello(0), () => (this.began = Date.now() - ms));
+    if (this.way === "socket") this.#rewind();
+    const ms = bytesOf(this.#lines[0].waiting) / PCM_BYTES_PER_MS;
+    const session = await this.#plug(0, this.#hello(0), () => {
+      if (this.way === "socket") this.began = Date.now() - ms; // a recorder's file has its own times, with a gap in them
+    });
     await this.#join(session.encounter_id);
     this.#paused = { ms: 0, since: this.#paused.since && Date.now() };
     this.onmoved(this.encounter);

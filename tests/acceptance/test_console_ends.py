@@ -1,0 +1,140 @@
+"""How recordings on the console end that do not end as they should: nothing said is lost, no microphone stays open."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from playwright.async_api import Route, expect
+
+from bench.recordings import Recording
+from bench.server import RunningServer
+from tests.acceptance.browser import write_wav
+from tests.acceptance.conftest import LOOPBACK, start
+from tests.acceptance.console import NETWORK, Console, text, using
+from tests.acceptance.leaks import nothing_left_in
+from tests.acceptance.proxy import proxied
+from tests.acceptance.udp_relay import relayed
+
+pytestmark = pytest.mark.slow
+
+REFUSED = "Failed to load resource|status of 4"
+TIMEOUT_S = 2  # for which the server waits for a page that went away
+OVERLAP_S = 6  # at most: a peer's last seconds are sent twice rather than never
+MICROPHONE = "window.microphone?.getTracks().some((track) => track.readyState === 'live') ?? false"
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[RunningServer]:
+    yield from start("scripted", LOOPBACK | {"AUSCULT_LIMITS_RECONNECT_TIMEOUT_S": str(TIMEOUT_S)})
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(chromium: Path, impatient: RunningServer) -> Iterator[None]:
+    with nothing_left_in(impatient):
+        yield
+
+
+@pytest.fixture
+def microphone(headache: Recording, tmp_path: Path) -> Path:
+    return write_wav(tmp_path / "microphone.wav", [headache.mono()])
+
+
+@pytest.mark.parametrize("way", ["webrtc", "recorder"])
+async def test_what_is_said_while_the_server_gives_a_recording_up_goes_into_another_one(
+    chromium: Path, impatient: RunningServer, microphone: Path, way: str
+) -> None:
+    async with (
+        proxied(impatient.base_url) as tcp,
+        relayed() as udp,
+        using(chromium, impatient, microphone=microphone, url=tcp.base_url, relays=udp) as console,
+    ):
+        console.provoked += [NETWORK, REFUSED]
+        await console.sign_in(impatient.key)
+        first = await console.start(way)
+        await console.play(2)
+        tcp.cut()
+        udp.cut()
+        await console.is_recording("recording_offline")
+        with anyio.fail_after(60):
+            while (await console.told(first))["status"] != "done":  # noqa: ASYNC110 - another process
+                await anyio.sleep(0.1)
+        tcp.mend()
+        await console.sees("recording.went_on")
+        await console.is_recording()
+        second = await console.opened()
+        await console.play(await console.page.evaluate("(performance.now() - played) / 1000") + 1)
+        said_s = await console.page.evaluate("(performance.now() - played) / 1000")
+        await console.finish()
+        heard_s = [(await console.told(each))["audio_ms"] / 1000 for each in (first, second)]
+        consent = await console.told(second, "/consent")
+    assert second != first
+    assert consent["consent"]["given_by"] == "patient"
+    if way == "recorder":  # whose file has its own times, with silence where the first consultation has the words
+        assert abs(heard_s[1] - said_s) < 1, (heard_s, said_s)
+    else:
+        assert -1 < sum(heard_s) - said_s < OVERLAP_S, (heard_s, said_s)
+
+
+@pytest.mark.parametrize("way", ["webrtc", "recorder"])
+async def test_a_page_that_is_loaded_again_while_it_finishes_opens_no_microphone(
+    chromium: Path, impatient: RunningServer, microphone: Path, way: str
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        console.provoked += [NETWORK, REFUSED, "failed: DELETE"]
+        await console.sign_in(impatient.key)
+        encounter = await console.start(way)
+        await console.play(2)
+        if way == "webrtc":
+            await console.page.route("**/whip/*", held)
+            await console.button("recording.finish").click()
+            await expect(console.page.locator("#recording-state")).to_have_text(text("recording.ending"))
+        else:  # as it is kept between the press and the end
+            await console.page.evaluate("""() => {
+              const kept = JSON.parse(sessionStorage.getItem("auscult.recording"));
+              addEventListener("pagehide", () => {
+                sessionStorage.setItem("auscult.recording", JSON.stringify({ ...kept, ending: true }));
+              });
+            }""")
+        await console.reload()
+        assert await console.opened() == encounter
+        await console.done()
+        assert not await console.page.evaluate(MICROPHONE)
+        await expect(console.page.locator("#recording")).to_be_hidden()
+
+
+async def held(route: Route) -> None:
+    """The server's answer does not come."""
+    if route.request.method != "DELETE":
+        await route.continue_()
+
+
+async def test_a_start_that_is_refused_can_be_tried_again(
+    chromium: Path, impatient: RunningServer, microphone: Path
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        console.provoked += [NETWORK, REFUSED]
+        await console.sign_in(impatient.key)
+        for way in ("recorder", "webrtc"):
+            await wanting("nothing like it", console)
+            await console.consent()
+            await console.page.locator("details:has([name=way])").evaluate("(more) => { more.open = true; }")
+            await console.choice("start.way").select_option(value=way)
+            await console.button("start.go.microphone").click()
+            await expect(console.page.locator(".notice.problem").first).to_be_visible()
+            await expect(console.page.locator("#recording")).to_be_hidden()
+            await expect(console.button("start.go.microphone")).to_be_enabled()
+            assert not await console.page.evaluate(MICROPHONE)
+            await console.page.locator(".notice button").first.click()
+        await wanting("SOAP", console)
+        await console.button("start.go.microphone").click()
+        await console.is_recording()
+        await console.reads(1)
+        await console.finish()
+
+
+async def wanting(template: str, console: Console) -> None:
+    """Choose a kind of note, whether there is such a one or not."""
+    await console.page.locator("#template").evaluate(
+        "(select, name) => { select.add(new Option(name, name)); select.value = name; }", template
+    )
