@@ -26,7 +26,10 @@ MICROPHONE = "window.microphone?.getTracks().some((track) => track.readyState ==
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[RunningServer]:
-    yield from start("scripted", LOOPBACK | {"AUSCULT_LIMITS_RECONNECT_TIMEOUT_S": str(TIMEOUT_S)})
+    yield from start(
+        "scripted",
+        LOOPBACK | {"AUSCULT_LIMITS_RECONNECT_TIMEOUT_S": str(TIMEOUT_S), "AUSCULT_WEBRTC_SILENCE_TIMEOUT_S": "1"},
+    )
 
 
 @pytest.fixture(autouse=True)
