@@ -55,7 +55,7 @@ export class ConsultationView {
 
   /** Show a consultation, and follow it until it is over. */
   async open(encounter) {
-    if (this.encounter === encounter) return;
+    if (this.encounter === encounter) return this.#attend(); // it may be recorded now
     this.close();
     const { recording } = this.#desk;
     const mine = recording?.encounter === encounter;
@@ -63,7 +63,6 @@ export class ConsultationView {
     const following = new AbortController();
     this.#shown = { consultation, following };
     this.#transcript.show(consultation);
-    this.#transcript.announce(mine);
     $("consultation-state").textContent = t(mine ? "status.live" : "past.loading");
     consultation.show({
       onfinal: (item) => this.#heard(item),
@@ -72,9 +71,16 @@ export class ConsultationView {
     });
     this.#note.show(consultation, { live: mine, template: mine ? recording.template : null });
     spokenIn(mine ? recording.language : "");
-    showPanel(mine ? "transcript" : "note");
+    this.#attend();
     if (!mine) this.#describe(consultation);
     await this.#follow(consultation, following.signal);
+  }
+
+  /** What is recorded here is read out as it is said, and shown first on a narrow screen; all else is there to be read. */
+  #attend() {
+    const mine = this.#desk.recording?.encounter === this.encounter;
+    this.#transcript.announce(mine);
+    showPanel(mine ? "transcript" : "note");
   }
 
   /** Leave it: what is asked for it now comes too late. */

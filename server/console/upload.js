@@ -4,7 +4,7 @@ import { Problem } from "./api.js";
 import { sleep } from "./pauses.js";
 
 const LOOK_MS = 1500;
-const OVER = new Set(["done", "failed"]);
+const STILL = new Set(["live", "done", "failed"]); // events tell when a live one is over
 
 /** A transcript as text, whose note is written; the encounter. Raises `Problem`. */
 export async function sendText(api, { typed: transcript, options, key }) {
@@ -47,12 +47,12 @@ function parsed(text) {
   }
 }
 
-/** Tell how far an encounter is, until it is over. Raises `Problem`. */
+/** Tell how far an encounter is, until that does not change by itself any more. Raises `Problem`. */
 export async function progress(api, encounter, signal, onview) {
   while (!signal.aborted) {
     const view = await api.json(`api/encounters/${encounter}`, { signal });
     if (!signal.aborted) onview(view);
-    if (OVER.has(view.status)) return;
+    if (STILL.has(view.status)) return;
     await sleep(LOOK_MS, signal);
   }
 }

@@ -88,13 +88,15 @@ def test_the_demonstration_prints_what_is_said_and_the_note(monkeypatch: pytest.
 def test_an_interrupted_demonstration_ends_its_server(number: signal.Signals) -> None:
     with running("demo", "--recogniser", "scripted") as process:
         assert process.stdout is not None
+        said = []
         for line in process.stdout:
+            said.append(line)
             if LINE.match(line):
                 break
         servers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
         rest = process.communicate(timeout=LIMIT_S)[0]
-    assert process.returncode == 130
+    assert process.returncode == 130, "".join(said) + rest
     assert "Traceback" not in rest
     assert servers
     assert not any(server.is_running() for server in servers)
