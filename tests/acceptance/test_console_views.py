@@ -151,7 +151,7 @@ async def edits_are_not_left_unasked(console: Console, encounter: str) -> None:
     await console.follows("nav.past")
     await console.answers("ask.no")
     await expect(console.page.locator("#note-edit")).to_be_visible()
-    assert console.page.url.endswith(f"#c/{encounter}")
+    await console.until(f"location.hash === '#c/{encounter}'")
     await console.follows("nav.past")
     await console.answers("unsaved.yes")
     await expect(console.page.locator("#past")).to_be_visible()
