@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,13 @@ settings.register_profile(
 settings.load_profile("ours")
 
 ROOT = Path(__file__).parent.parent
+
+gc.disable()  # thousands of tests are collected, and all of them stay: there is nothing to be found
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -41,14 +41,18 @@ class Looks:
             await page.emulate_media(color_scheme=colours, reduced_motion="reduce")  # type: ignore[arg-type]
             await page.set_viewport_size(size)  # type: ignore[arg-type]
             await page.screenshot(path=ARTEFACTS / f"{name}-{look}.png")
-            found = await Axe().run(page)
-            for violation in found.response["violations"]:
-                if violation["impact"] in SERIOUS:
-                    nodes = [node["html"][:120] for node in violation["nodes"][:3]]
-                    self.findings.append(f"{name}, {look}: {violation['id']}: {violation['help']} {nodes}")
+            if size == WIDE:
+                await self._judge(f"{name}, {look}")
             if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 self.findings.append(f"{name}, {look}: wider than the screen")
         await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+
+    async def _judge(self, what: str) -> None:
+        found = await Axe().run(self.page)
+        for violation in found.response["violations"]:
+            if violation["impact"] in SERIOUS:
+                nodes = [node["html"][:120] for node in violation["nodes"][:3]]
+                self.findings.append(f"{what}: {violation['id']}: {violation['help']} {nodes}")
 
 
 @pytest.fixture
