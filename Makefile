@@ -6,7 +6,7 @@ ARGS ?=
 # Carries the weights of the voice encoder. Of its dependencies, torch among them, nothing is needed: --no-deps.
 VOICES = Resemblyzer==0.1.4
 # Test processes: many tests play recordings in real time, and wait more than they compute.
-WORKERS ?= 4
+WORKERS ?= 3
 
 # CPython that can make a virtual environment; Debian ships it as python3 and python3-venv.
 USABLE = import sys, venv, ensurepip; sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info < (3, 14))

@@ -24,7 +24,7 @@ from bench.server import RunningServer
 from server.ops import POOLED
 
 POLL_S = 0.1  # another process: there is no event to wait for
-POLLS = 100  # 10 s: connections that say farewell, jobs that complete what was closed
+POLLS = 300  # 30 s on a busy machine: connections that say farewell, jobs that complete what was closed
 # Gauges of what belongs to somebody; those that this server does not have are left out.
 GAUGES = re.compile(r"^(auscult_(?:tasks|threads|sessions|streams|peers|followers)) (\S+)$", re.MULTILINE)
 LOOPS_OWN = re.compile(

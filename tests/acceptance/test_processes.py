@@ -27,7 +27,7 @@ from tests.postgresql import Cluster
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture
