@@ -37,7 +37,8 @@ POLICY = {
             "trusted-types 'none'",
         )
     ),
-    "Permissions-Policy": "camera=(), display-capture=(self), geolocation=(), microphone=(self)",
+    # Chromium asks for the camera's permission, too, when a tab is shared; the page takes no picture of either.
+    "Permissions-Policy": "camera=(self), display-capture=(self), geolocation=(), microphone=(self)",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
