@@ -11,6 +11,11 @@ export class Problem extends Error {
     super(detail || code);
     Object.assign(this, { status, code, detail });
   }
+
+  /** Whether the same request may well be answered a moment later. */
+  get passes() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
 }
 
 export class Api {

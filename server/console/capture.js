@@ -37,7 +37,7 @@ export class Source {
   level = 0; // 0 to 1, of full scale in decibels
   #stream;
   #context = null;
-  #nodes = [];
+  #node = null; // of the stream, in the context
   #analyser = null;
   #worklet = null;
   #timer = null;
@@ -104,7 +104,7 @@ export class Source {
   close() {
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const node of this.#nodes) node.disconnect();
+    this.#node?.disconnect();
     if (this.#worklet) this.#worklet.port.onmessage = null;
     for (const track of this.#stream.getTracks()) track.stop();
   }
@@ -117,11 +117,10 @@ export class Source {
   }
 
   #connect() {
-    for (const node of this.#nodes) node.disconnect();
-    const source = this.#context.createMediaStreamSource(this.#stream);
-    source.connect(this.#analyser);
-    if (this.#worklet) source.connect(this.#worklet);
-    this.#nodes = [source];
+    this.#node?.disconnect();
+    this.#node = this.#context.createMediaStreamSource(this.#stream);
+    this.#node.connect(this.#analyser);
+    if (this.#worklet) this.#node.connect(this.#worklet);
   }
 
   #measure() {

@@ -19,6 +19,11 @@ export function showOnly(shown, all) {
   for (const each of all) each.hidden = each !== shown;
 }
 
+/** No element below this one has the class any more. */
+export function unmark(root, name) {
+  for (const marked of root.querySelectorAll(`.${name}`)) marked.classList.remove(name);
+}
+
 /** The options of a <select>, keeping the choice where it is still there. */
 export function fill(select, options, chosen = select.value) {
   select.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));

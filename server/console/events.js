@@ -18,7 +18,7 @@ export async function follow(api, encounter, { onevent, onstate = () => {}, sign
       await listen(api, encounter, told, { onevent, onstate, signal, renewal, heard: () => pauses.reset() });
     } catch (problem) {
       if (signal.aborted) return;
-      if (problem instanceof Problem && problem.status >= 400 && problem.status < 500 && problem.status !== 429) throw problem;
+      if (problem instanceof Problem && !problem.passes) throw problem;
     }
     if (told.done || signal.aborted) break;
     onstate("silent");

@@ -1,7 +1,7 @@
 // The line at the foot: does the connection stand, how soon is text there, what recognises and writes, what is kept.
 
 import { $ } from "./dom.js";
-import { hours, t, tenths } from "./texts.js";
+import { hours, t, tenths, writerName } from "./texts.js";
 
 const REMEMBERED = 9; // delays, of which the median is shown
 const LATE_MS = 15_000; // what came later than that was told again, or belongs to an interruption
@@ -9,7 +9,7 @@ const LATE_MS = 15_000; // what came later than that was told again, or belongs 
 export class Foot {
   #delays = [];
   #capabilities = null;
-  #connection = null;
+  #connection = { online: null, way: null };
 
   /** What the server can do: see `GET /api/capabilities`. */
   offer(capabilities) {
@@ -30,7 +30,6 @@ export class Foot {
     this.#delays = [...this.#delays, delay].slice(-REMEMBERED);
     const middle = [...this.#delays].sort((one, other) => one - other)[this.#delays.length >> 1];
     $("foot-delay").textContent = t("foot.delay", { seconds: tenths(middle / 1000) });
-    $("foot-delay").dataset.ms = middle;
   }
 
   forget() {
@@ -45,14 +44,14 @@ export class Foot {
     const { recogniser, writer, retention, version } = this.#capabilities;
     $("foot-engines").textContent = t("foot.engines", {
       recogniser: [recogniser.kind, recogniser.model].filter(Boolean).join(" "),
-      writer: writer.startsWith("model:") ? writer.slice(6) : t(`writer.${writer}`),
+      writer: writerName(writer),
     });
     $("foot-retention").textContent = kept(retention);
     $("foot-version").textContent = `Auscult ${version}`;
   }
 
   #writeConnection() {
-    const { online = null, way = null } = this.#connection ?? {};
+    const { online, way } = this.#connection;
     const stands = $("foot-connection");
     stands.className = online === null ? "" : online ? "online" : "offline";
     stands.textContent = online === null ? "" : t(online ? "foot.online" : "foot.offline");

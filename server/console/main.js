@@ -93,7 +93,7 @@ async function offered() {
     try {
       return await api.json(`api/capabilities?language=${language}`);
     } catch (problem) {
-      if (problem.status && problem.status < 500 && problem.status !== 429) throw problem;
+      if (problem instanceof Problem && !problem.passes) throw problem;
       $("sign-in-problem").textContent = explain(problem);
       show("sign-in");
     }

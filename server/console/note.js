@@ -2,10 +2,10 @@
 
 import { Problem } from "./api.js";
 import { Editor } from "./editor.js";
-import { $, fill, h, showOnly } from "./dom.js";
+import { $, fill, h, showOnly, unmark } from "./dom.js";
 import { lines } from "./note_text.js";
 import { Pauses, sleep } from "./pauses.js";
-import { explain, moment, t } from "./texts.js";
+import { explain, moment, t, writerName } from "./texts.js";
 
 const FORMATS = { text: "txt", markdown: "md", fhir: "fhir.json", json: "json" };
 
@@ -112,7 +112,7 @@ export class NoteView {
         try {
           return await this.#newest();
         } catch (problem) {
-          if (!passes(problem)) throw problem;
+          if (!problem.passes) throw problem;
         }
       }
     }, () => (this.#loading = false));
@@ -132,9 +132,14 @@ export class NoteView {
   /** Raises `Problem`. */
   async #read(number) {
     const [turn, read] = [this.#turn, (this.#reads += 1)];
-    const answer = await this.api.ask(this.#path(number));
-    const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+    const [told, tag] = await this.#asked(this.#path(number));
     if (turn === this.#turn && read === this.#reads) this.#take(told, tag);
+  }
+
+  /** A version, and its ETag. Raises `Problem`. */
+  async #asked(path, options) {
+    const answer = await this.api.ask(path, options);
+    return [await answer.json(), answer.headers.get("ETag")];
   }
 
   #take(told, tag) {
@@ -164,8 +169,7 @@ export class NoteView {
     this.#writing = true;
     this.#render();
     await this.#trying(async (late) => {
-      const answer = await this.api.ask(this.#notes(), { method: "POST", json: wish });
-      const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+      const [told, tag] = await this.#asked(this.#notes(), { method: "POST", json: wish });
       if (late()) return;
       this.#writing = false;
       this.#take(told, tag);
@@ -201,8 +205,7 @@ export class NoteView {
     await this.#trying(async (late) => {
       if (approved && !(await this.ask({ title: t("approve.title"), text: t("approve.text"), yes: t("approve.yes") }))) return;
       if (late()) return; // what they have read is not what is shown now
-      const answer = await this.api.ask(path, request);
-      const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+      const [told, tag] = await this.#asked(path, request);
       if (late()) return;
       this.#take(told, tag);
       this.notify(t(approved ? "note.approved" : "note.reopened"));
@@ -220,8 +223,7 @@ export class NoteView {
   async #save(note) {
     const turn = this.#turn;
     try {
-      const answer = await this.api.ask(this.#path(), { method: "PUT", headers: { "If-Match": this.#tag }, json: note });
-      const [told, tag] = [await answer.json(), answer.headers.get("ETag")];
+      const [told, tag] = await this.#asked(this.#path(), { method: "PUT", headers: { "If-Match": this.#tag }, json: note });
       if (turn !== this.#turn) return;
       this.#editor.close();
       this.#take(told, tag);
@@ -290,8 +292,7 @@ export class NoteView {
     if (version === null && this.#loading) return t("note.loading");
     if (version === null) return this.#consultation.draft.keys.length || this.#live ? t("note.growing") : "";
     if (version.note_absence) return "";
-    const by = version.generator.startsWith("model:") ? version.generator.slice(6) : t(`writer.${version.generator}`);
-    const parts = [t(`review.${version.review_status}`), by, moment(version.edited_at ?? version.created_at)];
+    const parts = [t(`review.${version.review_status}`), writerName(version.generator), moment(version.edited_at ?? version.created_at)];
     if (version.fallback) parts.push(t("note.fallback"));
     if (version.left_out) parts.push(t("note.left_out", { count: version.left_out }));
     return parts.join(" · ");
@@ -354,7 +355,7 @@ export class NoteView {
   #pressed(sentence) {
     if (!sentence || getSelection().toString()) return; // who selects words does not press
     this.#focus(sentence);
-    for (const each of this.#body.querySelectorAll(".sentence.lit")) each.classList.remove("lit");
+    unmark(this.#body, "lit");
     sentence.classList.add("lit");
     this.onevidence(sentence.dataset.items.split(","));
   }
@@ -401,9 +402,6 @@ async function toClipboard(text) {
   blob.catch(() => {}); // whoever asked for the text hears of it
   await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
 }
-
-/** Whether the same request may well be answered a moment later. */
-const passes = ({ status }) => status === 0 || status === 429 || status >= 500;
 
 /** Whether a version is of the kind that somebody wished for, as far as there is anything to write. */
 const fulfils = ({ template, style, note_absence }, wish) => note_absence || (template === wish.template && (style || "auto") === wish.style);

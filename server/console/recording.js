@@ -408,15 +408,17 @@ export class Recording {
 
   #save() {
     if (!this.encounter || this.state === "over") return;
-    const { encounter, way, began, state } = this;
-    const { options, consent } = this.#wanted;
     keep({
-      ...{ encounter, way, began, options, consent },
+      encounter: this.encounter,
+      way: this.way,
+      began: this.began,
+      options: this.#wanted.options,
+      consent: this.#wanted.consent,
       sources: this.#sources.map(({ kind, role, deviceId }) => ({ kind, role, deviceId })),
       resume: this.#lines.map((line) => line.resume),
-      paused: state === "paused",
+      paused: this.state === "paused",
       pausedMs: this.#paused.ms,
-      ending: state === "ending",
+      ending: this.state === "ending",
     });
   }
 }

@@ -44,6 +44,11 @@ export function explain(error) {
   return error.detail ? t("error.server", { detail: error.detail }) : t("error.status", { code: error.code });
 }
 
+/** Who writes or wrote a note, for people. */
+export function writerName(generator) {
+  return generator.startsWith("model:") ? generator.slice(6) : t(`writer.${generator}`);
+}
+
 /** 75_000 → "1:15". */
 export function clock(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));

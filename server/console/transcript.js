@@ -1,7 +1,7 @@
 // The transcript: a bubble for each item, what is being said below them, search, and whose words they are.
 
 import { ROLES } from "./consultation.js";
-import { $, h } from "./dom.js";
+import { $, h, unmark } from "./dom.js";
 import { clock, t } from "./texts.js";
 
 const NEAR_PX = 60; // from the end: who comes there wants to see what comes
@@ -93,7 +93,7 @@ export class Transcript {
 
   /** Light up these items, and none besides; returns those that there are. */
   light(ids) {
-    for (const lit of this.#items.querySelectorAll(".evidence")) lit.classList.remove("evidence");
+    unmark(this.#items, "evidence");
     const items = ids.map((id) => this.#consultation.item(id)).filter(Boolean);
     for (const { id } of items) this.#bubbles.get(id).classList.add("evidence");
     if (items.length) this.#reveal(this.#bubbles.get(items[0].id));
@@ -102,7 +102,7 @@ export class Transcript {
 
   /** Mark the item that is being played; null: none is. */
   playing(item) {
-    for (const each of this.#items.querySelectorAll(".playing")) each.classList.remove("playing");
+    unmark(this.#items, "playing");
     if (item) this.#bubbles.get(item.id)?.classList.add("playing");
   }
 
