@@ -1,5 +1,6 @@
 """`auscult serve`: a server, or a recogniser worker, until it is told to end."""
 
+import faulthandler
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ from server.serving import Announced, Fatal, serve
 from server.settings import Settings
 from server.store import keys as key_store
 from server.storing import hold
+from server.structs import complete_structs
 from server.templates import note_templates
 
 # Of Python's threads. Whoever reads or writes the database lets go of the interpreter at each call, and beside a busy
@@ -32,8 +34,10 @@ SWITCH_INTERVAL_S = 0.0005
 def run(settings: Settings) -> NoReturn:
     """Serve. Raises `Conflict`, `ServerError` before it begins; then it ends the process."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    faulthandler.enable()  # where a library's code crashes, standard error has every thread's place, and no data
     configure_logging(settings.log)
     log_uncaught_errors()
+    complete_structs()
     if settings.server.role == "recogniser":
         _leave(_run_recogniser(settings))
     note_templates(settings.notes)  # before a key is shown: where a file is wrong, nothing is served

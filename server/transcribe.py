@@ -36,6 +36,7 @@ from server.engines import (
 from server.languages import check_language
 from server.notes import Notes
 from server.settings import Settings
+from server.structs import complete_structs
 from server.templates import note_templates
 
 UNDETERMINED = "und"  # a language that nobody knows (BCP 47)
@@ -85,6 +86,7 @@ class Heard:
 
 async def run(settings: Settings, task: Task, out: Console, err: Console) -> None:
     """Transcribe the file, print the items, and the note where a template is named."""
+    complete_structs()
     notes = _notes(settings, task)
     output = await _listen(settings, task, err)
     if notes is not None and task.template is not None:

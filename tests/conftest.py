@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 import bench.server
+from server.structs import complete_structs
 from tests import preforked
 from tests.postgresql import Cluster, running_cluster
 
@@ -23,6 +24,7 @@ gc.disable()  # thousands of tests are collected, and all of them stay: there is
 
 
 def pytest_collection_finish() -> None:
+    complete_structs()
     gc.freeze()
     gc.enable()
 
