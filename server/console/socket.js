@@ -123,7 +123,7 @@ export class LiveSocket {
   }
 
   #send() {
-    if (!this.#inSession) return;
+    if (!this.#inSession || this.#socket.readyState !== WebSocket.OPEN) return; // closing: the next connection sends it
     for (; this.#next < this.#first + this.#kept.length; this.#next++) {
       this.#socket.send(numbered(this.#next, this.#kept[this.#next - this.#first]));
       this.#deaf ??= setTimeout(() => this.#lost(), DEAF_MS);

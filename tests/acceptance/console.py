@@ -235,6 +235,13 @@ class Console:
         answer = await self.api.get(f"/api/encounters/{encounter}{what}")
         return answer.raise_for_status().json()
 
+    async def ended(self, encounter: str) -> Any:
+        """What the server says of it, once that is done with it."""
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            while (told := await self.told(encounter))["status"] != "done":  # noqa: ASYNC110 - another process
+                await asyncio.sleep(POLL_S)
+        return told
+
     async def reload(self) -> None:
         await self.page.reload()
         await self.open()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 from playwright.async_api import Route, expect
 
@@ -59,9 +58,7 @@ async def test_what_is_said_while_the_server_gives_a_recording_up_goes_into_anot
         tcp.cut()
         udp.cut()
         await console.is_recording("recording_offline")
-        with anyio.fail_after(60):
-            while (await console.told(first))["status"] != "done":  # noqa: ASYNC110 - another process
-                await anyio.sleep(0.1)
+        await console.ended(first)
         tcp.mend()
         await console.sees("recording.went_on")
         await console.is_recording()

@@ -21,6 +21,32 @@ from tests.acceptance.udp_relay import Relays, relayed
 
 pytestmark = pytest.mark.slow
 
+# Audio for a connection that is closed already, of which the page was not told yet.
+CLOSING = """
+async () => {
+  const { Api } = await import("/console/api.js");
+  const { LiveSocket } = await import("/console/socket.js");
+  const sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...where) {
+      super(...where);
+      sockets.push(this);
+    }
+  };
+  const pcm = { encoding: "pcm_s16le", sample_rate: 16000, channels: 1 };
+  const live = new LiveSocket(new Api(new URL("/", location)), pcm);
+  const session = await new Promise((resolve, reject) => {
+    live.onsession = resolve;
+    live.done.catch(reject);
+  });
+  const second = new Uint8Array(32000);
+  live.push(second);
+  sockets[0].close();
+  live.push(second);
+  await live.end();
+  return [session.encounter_id, sockets.length];
+}
+"""
 STILL_S = 3  # at the beginning: the microphone plays while a call is set up
 SECONDS = 9.7
 CUT_S = 4.6  # in the middle of a sentence
@@ -120,3 +146,13 @@ async def test_another_microphone_and_a_page_that_is_loaded_again_go_on_in_the_s
         finals = await console.said()
     assert console.asked == ["beforeunload"] * 2
     assert_heard_once(finals, [later(sentence, by_ms) for by_ms in (0, 60_000, 120_000)])
+
+
+async def test_what_comes_while_a_connection_is_closing_goes_over_the_next(
+    chromium: Path, browsers_server: RunningServer
+) -> None:
+    async with using(chromium, browsers_server) as console:
+        await console.sign_in(browsers_server.key)
+        encounter, connections = await console.page.evaluate(CLOSING)
+        heard_ms = (await console.ended(encounter))["audio_ms"]
+    assert (heard_ms, connections) == (2000, 2)
