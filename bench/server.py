@@ -30,6 +30,7 @@ SCRAPE_TIMEOUT_S = 30.0  # of a server that is being overloaded
 POLL_S = 0.05
 LINE_BYTES = 4096
 SHOWN_LINES = 15  # of standard error, when the server does not start
+SHOWN_OF_A_CRASH = 300  # lines, of all its threads
 
 _URL = re.compile(r"listens on (https?://\S+)")
 _KEY = re.compile(r"^API key .*: (\S+)$")
@@ -195,6 +196,11 @@ class RunningServer:
         await _end(self._family)
         self._family.clear()
 
+    def explain(self, exc: Exception) -> None:
+        """Have this say that the server ended by itself, and what that said last, if it did."""
+        if self._child is not None and (code := self._child.returncode) is not None:
+            exc.add_note(str(self._failed(f"The server had ended by itself, with status {code}.", SHOWN_OF_A_CRASH)))
+
     async def ended(self) -> None:
         """Wait until it has ended by itself."""
         await self._reaped()
@@ -228,8 +234,8 @@ class RunningServer:
                     raise self._failed("The server ended while it started.")
                 await anyio.sleep(POLL_S)  # another process: there is no event to wait for
 
-    def _failed(self, what: str) -> ServerFailed:
-        lines = self.log().splitlines()[-SHOWN_LINES:]
+    def _failed(self, what: str, shown: int = SHOWN_LINES) -> ServerFailed:
+        lines = self.log().splitlines()[-shown:]
         return ServerFailed("\n".join([what, *lines]))
 
 
@@ -262,6 +268,9 @@ async def running_server(
         try:
             await server.start()
             yield server
+        except Exception as exc:
+            server.explain(exc)
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await server.stop()
