@@ -66,7 +66,7 @@ export class Desk {
       else await this.#record(wanted);
       this.#start.clear();
     } catch (error) {
-      if (error.code !== "cancelled") this.#tell(error);
+      if (error.code !== "abandoned") this.#tell(error);
     } finally {
       this.#start.busy(false);
     }
@@ -159,7 +159,8 @@ export class Desk {
       this.recording?.abandon();
       if (OVER.has(error.code)) return this.#tell(error);
       keep(what); // to be tried again
-      this.#bar.offerToComeBack(what, t("back.interrupted", { why: explain(error) }));
+      const why = error.code === "abandoned" ? "" : explain(error);
+      this.#bar.offerToComeBack(what, t("back.interrupted", { why }));
     }
   }
 
@@ -195,7 +196,8 @@ export class Desk {
     const { recording } = this;
     if (recording?.encounter !== encounter || recording.state === "ending") return;
     if (!erased && !recording.connected) return;
-    recording.abandon();
-    if (!erased) this.#tell(new Problem(0, "ended_elsewhere"));
+    const why = new Problem(0, erased ? "erased" : "ended_elsewhere");
+    recording.abandon(why);
+    if (!erased) this.#tell(why);
   }
 }

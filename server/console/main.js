@@ -64,7 +64,7 @@ $("sign-in-form").addEventListener("submit", async (event) => {
 
 $("sign-out").addEventListener("click", async () => {
   if (busy() && !(await ask({ title: t("leave.title"), text: t("leave.text"), yes: t("leave.yes") }))) return;
-  desk.recording?.abandon();
+  desk.recording?.abandon(new Problem(0, "closed")); // it is not to be taken up again
   api.signOut();
   leave();
 });

@@ -73,10 +73,10 @@ export class Recording {
     return Date.now() - this.began - ms - (since ? Date.now() - since : 0);
   }
 
-  /** Begin, or go on with what was kept over a reload; resolves when the encounter is there. Raises `Problem` (with the
-   *  code `cancelled`, where it was abandoned meanwhile), DOMException. */
+  /** Begin, or go on with what was kept over a reload; resolves when the encounter is there. Raises `Problem` (that for
+   *  which it was abandoned meanwhile), DOMException. */
   async start() {
-    const cancelled = new Promise((_, reject) => (this.#cancelled = () => reject(new Problem(0, "cancelled"))));
+    const cancelled = new Promise((_, reject) => (this.#cancelled = reject));
     cancelled.catch(() => {});
     this.#context = new AudioContext();
     this.#wake();
@@ -123,12 +123,12 @@ export class Recording {
     }
   }
 
-  /** Leave it: the encounter is erased, or ended by somebody else. */
-  abandon() {
+  /** Leave it: nobody wants it, or the encounter is erased, or ended by somebody else. */
+  abandon(why = new Problem(0, "abandoned")) {
     for (const source of this.#sources) source.close();
     for (const line of this.#lines) line.close();
     this.#peer?.close();
-    this.#cancelled?.();
+    this.#cancelled?.(why);
     this.#over();
   }
 

@@ -36,6 +36,7 @@ from tests.acceptance.udp_relay import Relays
 WIDE = {"width": 1280, "height": 800}
 POLL_S = 0.1
 ACTION_MS = 30_000  # a browser on a busy machine
+expect.set_options(timeout=ACTION_MS)
 LEFT = "net::ERR_ABORTED"  # a request that the page itself gave up: nobody looks at what it follows any more
 TEXTS = Path(server.console.__file__).parent
 TEXT = re.compile(r'^\s*(?:"([^"]+)"|(\w+)): ("(?:[^"\\]|\\.)*"),$', re.MULTILINE)

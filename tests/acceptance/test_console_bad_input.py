@@ -130,3 +130,33 @@ async def test_a_recording_that_ended_while_the_page_was_away_is_shown_and_not_g
         await console.page.goto(f"{whip_server.base_url}/console/")
         await console.sees("consultation.gone")
         await expect(console.page.locator("#recording")).to_be_hidden()
+
+
+# No answer of the server's sockets arrives, so a recording that is to go on behind a reload is still connecting.
+UNANSWERED = """
+window.WebSocket = class extends WebSocket {
+  set onmessage(_) {}
+};
+"""
+
+
+async def test_a_recording_that_is_not_taken_up_again_can_be_and_one_that_was_erased_meanwhile_cannot(
+    chromium: Path, whip_server: RunningServer
+) -> None:
+    async with using(chromium, whip_server) as console:
+        console.provoked.append(REFUSED)
+        page, cancel = console.page, console.page.locator("#finish")
+        await console.sign_in(whip_server.key)
+        encounter = await console.start("recorder")
+        await console.play(1)
+        await page.add_init_script(UNANSWERED)
+        await console.reload()
+        await expect(cancel).to_have_text(text("ask.no"))
+        await cancel.click()
+        state = page.locator("#recording-state")
+        await expect(state).to_have_text(text("back.interrupted"))
+        await console.button("recording.continue").click()
+        await expect(cancel).to_have_text(text("ask.no"))
+        (await console.api.delete(f"/api/encounters/{encounter}")).raise_for_status()
+        await console.sees("consultation.gone")
+        await expect(page.locator("#recording")).to_be_hidden()
