@@ -8,6 +8,7 @@ const PACKET_MS = 20; // of Opus, as browsers send it
 const PACKET_TRIES = 50;
 const DOUBTS = 3; // looks in a row at checks that are unanswered
 const DOUBT_MS = 300;
+const MAX_GAP_MS = 100; // in what the server gets: behind a longer one a socket brings what was lost
 const END_MS = 5000; // for the server to have stored what came
 const UNANSWERED = 8; // checks of the way to it (STUN), which follow each other faster while none is answered: about 4 s
 
@@ -47,7 +48,7 @@ export class WhipPeer {
     };
     await peer.setLocalDescription();
     const { sdp } = peer.localDescription;
-    const query = new URLSearchParams({ ...this.query, ...(this.encounter && { encounter_id: this.encounter }) });
+    const query = new URLSearchParams({ ...this.query, max_gap_ms: MAX_GAP_MS, ...(this.encounter && { encounter_id: this.encounter }) });
     const headers = { "Content-Type": "application/sdp" };
     const signal = AbortSignal.timeout(withinMs);
     const answer = await this.api.ask(`whip?${query}`, { method: "POST", headers, body: sdp, signal });
@@ -59,6 +60,8 @@ export class WhipPeer {
     await onopened(this.encounter);
     await within(withinMs, flowing);
     this.#connected = true;
+    const { transport } = peer.getSenders()[0];
+    transport.onstatechange = () => transport.state === "closed" && this.#lose(); // the server hung up: see MAX_GAP_MS
     this.began = await this.#sending();
   }
 
@@ -82,6 +85,7 @@ export class WhipPeer {
 
   /** Hang up: the consultation is over. Raises `Problem`. */
   async end() {
+    this.#over = true; // that the server hangs up now is no loss
     clearInterval(this.#looking);
     try {
       const answer = await this.api.ask(this.#resource, { method: "DELETE", signal: AbortSignal.timeout(END_MS) });

@@ -28,6 +28,17 @@ class Packet(NamedTuple):
     arrived_s: float  # on any steady clock
 
 
+def gap_ticks(before: Packet, after: Packet) -> int:
+    """How much audio a sender sent between two packets that follow each other here; ticks of 48 kHz.
+
+    Nothing where it only sent none, or began anew: numbers count packets, timestamps samples (RFC 3550 §5.1).
+    """
+    steps = (after.sequence_number - before.sequence_number) % WRAP
+    if after.ssrc != before.ssrc or not 1 < steps <= MAX_DROPOUT:
+        return 0
+    return (after.timestamp - before.timestamp) % (1 << 32) * (steps - 1) // steps
+
+
 class Jitter:
     """Puts the packets of one track in order. `lost` and `discarded` count packets, `restarts` new beginnings."""
 

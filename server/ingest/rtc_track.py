@@ -7,7 +7,7 @@ what is dropped (the oldest) becomes silence of its length when the rest is deco
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from server.ingest.jitter import Jitter, Packet
+from server.ingest.jitter import Jitter, Packet, gap_ticks
 from server.ingest.rtp_audio import RtpAudio
 
 QUEUE_PACKETS = 1_500  # 30 s of 20 ms packets, about 200 kB
@@ -18,16 +18,21 @@ PIECE_PACKETS = 50  # decoded at a time when many wait, so that the event loop i
 class Track:
     """Packets of one track, in order and bounded."""
 
-    def __init__(self, streams: tuple[int, ...], *, jitter_packets: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, streams: tuple[int, ...], *, jitter_packets: int, max_gap: int | None, wake: Callable[[], None]
+    ) -> None:
+        """`max_gap`: longest gap (ticks of 48 kHz) that becomes silence; behind a longer one nothing is taken."""
         self.streams = streams
         self.last_s: float | None = None  # when something last came
         self.interrupted = False  # its owner was told so
+        self.broken = False  # by a gap that is too long
         self.received = self.dropped = 0  # packets
         self.jitter = Jitter(jitter_packets)
         self.audio: RtpAudio | None = None
         self._left = False  # the sender has said goodbye, and sent nothing since
         self._queue: deque[Packet] = deque()
-        self._taken = 0  # timestamp of the last packet that was taken
+        self._taken: Packet | None = None  # the last
+        self._max_gap = max_gap
         self._wake = wake
 
     def push(self, packet: Packet) -> None:
@@ -51,19 +56,26 @@ class Track:
 
     def take(self) -> list[Packet]:
         """Packets that wait, in order, at most so many as are decoded at a time."""
-        packets = [self._queue.popleft() for _ in range(min(len(self._queue), PIECE_PACKETS))]
-        if packets:
-            self._taken = packets[-1].timestamp
+        packets: list[Packet] = []
+        while self._queue and len(packets) < PIECE_PACKETS and not self._breaks(self._queue[0]):
+            self._taken = self._queue.popleft()
+            packets.append(self._taken)
         return packets
 
     def release(self) -> None:
         """Nothing more is expected at present: hand on what waits behind a gap."""
         self._append(self.jitter.flush())
 
+    def _breaks(self, packet: Packet) -> bool:
+        if self._max_gap is not None and self._taken is not None:
+            self.broken = self.broken or gap_ticks(self._taken, packet) > self._max_gap
+        return self.broken
+
     def _append(self, packets: Sequence[Packet]) -> None:
         self._queue.extend(packets)
         while len(self._queue) > QUEUE_PACKETS:
             self._queue.popleft()
             self.dropped += 1
-        if packets and (self.interrupted or (packets[-1].timestamp - self._taken) % (1 << 32) >= BATCH_TICKS):
+        taken = 0 if self._taken is None else self._taken.timestamp
+        if packets and (self.interrupted or (packets[-1].timestamp - taken) % (1 << 32) >= BATCH_TICKS):
             self._wake()

@@ -26,7 +26,7 @@ from server.ingest.aiortc_patches import end_connecting, receive_on, share_trans
 from server.ingest.rtc_channel import TextChannel
 from server.ingest.rtc_errors import IceRestartUnsupported, NoCommonCodec, NoPort, RtcError, SdpInvalid
 from server.ingest.rtc_track import Track
-from server.ingest.rtp_audio import RtpAudio
+from server.ingest.rtp_audio import RTP_HZ, RtpAudio
 from server.ingest.sdpfrag import parse_fragment
 from server.settings import WebRtcSettings
 
@@ -64,6 +64,7 @@ class Ending(StrEnum):
 
     HUNG_UP = "hung_up"  # the peer closed the connection
     LOST = "lost"  # the network did
+    GAP = "gap"  # more of a track was lost than may be
     NEVER_CONNECTED = "never_connected"
     CLOSED = "closed"  # we did
 
@@ -84,12 +85,16 @@ class Counts:
 class Peer:
     """One peer connection. Streams are numbered from 0: by track, and left before right."""
 
-    def __init__(self, settings: WebRtcSettings, *, split: bool = False, max_tracks: int = 2) -> None:
+    def __init__(
+        self, settings: WebRtcSettings, *, split: bool = False, max_tracks: int = 2, max_gap_ms: int | None = None
+    ) -> None:
+        """`max_gap_ms`: a longer gap in a track's packets ends the peer; without it every gap becomes silence."""
         self.transcript = TextChannel()
         self.ending: Ending | None = None
         self._settings = settings
         self._split = split
         self._max_tracks = max_tracks
+        self._max_gap = None if max_gap_ms is None else max_gap_ms * RTP_HZ // 1000
         self._tracks: list[Track] = []
         self._credentials: frozenset[tuple[str, str]] = frozenset()
         self._ice: RTCIceTransport | None = None
@@ -220,7 +225,7 @@ class Peer:
         if section.heard:
             first = self.streams
             streams = (first, first + 1) if self._split else (first,)
-            track = Track(streams, jitter_packets=self._settings.jitter_packets, wake=self._wake)
+            track = Track(streams, jitter_packets=self._settings.jitter_packets, max_gap=self._max_gap, wake=self._wake)
             self._tracks.append(track)
             take_packets(transceiver, track.push, track.leave)
 
@@ -238,6 +243,8 @@ class Peer:
             if self.ending is not None:
                 track.release()
             self._events.extend(self._read(track))
+            if track.broken:
+                self._end(Ending.GAP)
             if track.is_silent(now, self._settings.silence_timeout_s) and not track.interrupted and not self.ending:
                 track.release()
                 self._events.extend(self._read(track))

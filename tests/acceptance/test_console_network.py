@@ -50,6 +50,7 @@ async () => {
 STILL_S = 3  # at the beginning: the microphone plays while a call is set up
 SECONDS = 9.7
 CUT_S = 4.6  # in the middle of a sentence
+MOMENT = 50  # datagrams: about a second
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +111,25 @@ async def test_nothing_is_lost_or_doubled_when_the_network_is_cut_and_when_it_fo
         finals = await console.said()
     assert_heard_once(finals, said)
     assert_times_hold(finals, said, still_s=still_s)
+
+
+async def test_what_webrtc_loses_in_a_moment_is_brought_by_a_socket(
+    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+) -> None:
+    channels, said = with_pauses(headache, {0.0: STILL_S}, SECONDS)
+    microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
+    async with over_a_network(chromium, browsers_server, microphone) as (console, network):
+        await console.start("webrtc")
+        await console.play(STILL_S + CUT_S)
+        network.udp.cut()
+        await network.udp.drop(MOMENT)
+        network.udp.mend()
+        await expect(console.page.locator("#foot-connection")).to_have_text(text("foot.way.socket"))
+        await console.play(STILL_S + SECONDS)
+        await console.finish()
+        finals = await console.said()
+    assert_heard_once(finals, said)
+    assert_times_hold(finals, said, still_s=STILL_S)
 
 
 @pytest.mark.parametrize("way", ["webrtc", "recorder"])

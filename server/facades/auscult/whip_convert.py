@@ -20,9 +20,11 @@ EVENTS_RELATION = "urn:ietf:params:whip:ext:example:server-sent-events"
 ENCOUNTER_HEADER = "Auscult-Encounter"
 WARNING_HEADER = "Auscult-Warning"  # what was asked for and is not so
 
-TEXTS = ("language", "template", "style", "role", "roles", "speaker_hints", "expected_speakers", "encounter_id")
+TEXTS = ("language", "template", "style", "role", "roles", "speaker_hints", "encounter_id")
+NUMBERS = ("expected_speakers", "max_gap_ms")
 SWITCHES = ("note", "drafts", "split_by_sentence", "split_by_problem")
-PARAMETERS = (*TEXTS, "glossary", *SWITCHES)
+PARAMETERS = (*TEXTS, *NUMBERS, "glossary", *SWITCHES)
+DIGITS = 6  # more of them are as large as can be meant
 ENCOUNTER = re.compile(r"[0-9a-f]{24}")
 TWO_TRACKS = (Role.DOCTOR, Role.PATIENT)
 
@@ -62,6 +64,7 @@ class Wanted:
     roles: tuple[Role, ...]  # none, or two different ones
     encounter: str  # take part in this one; empty: a new one
     drafts: bool = False  # whether the data channel tells drafts of the note, too
+    max_gap_ms: int | None = None  # a longer gap ends the session, for its client to go on with what was lost
 
     def feed(self, tracks: int) -> Feed:
         """What the offered audio tracks become. Raises `BadRequest`."""
@@ -104,9 +107,7 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
     hints = tuple(part.strip() for part in texts.get("speaker_hints", "").split(",") if part.strip())
     if len(hints) == 2 and texts.setdefault("roles", ",".join(hints)) != ",".join(hints):
         raise BadRequest("roles and speaker_hints name different ones: send one of them.")
-    expected = texts.get("expected_speakers", "0")
-    if not (expected.isascii() and expected.isdigit()):
-        raise BadRequest("expected_speakers must be a whole number.")
+    numbers = {name: _number(name, texts[name]) for name in NUMBERS if name in texts}
     if "role" in texts and "roles" in texts:
         raise BadRequest("role is for one person, roles for two: send one of them.")
     options = convert.options(
@@ -119,7 +120,7 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         note=switches.get("note", True),
         split_by_sentence=switches.get("split_by_sentence", False),
         split_by_problem=switches.get("split_by_problem", False),
-        expected_speakers=int(expected[:4]),
+        expected_speakers=numbers.get("expected_speakers", 0),
         speaker_hints=hints,
     )
     return Wanted(
@@ -128,7 +129,14 @@ def wanted(query: Sequence[tuple[str, str]]) -> Wanted:
         roles=_roles(texts["roles"]) if "roles" in texts else (),
         encounter=encounter,
         drafts=switches.get("drafts", False),
+        max_gap_ms=numbers.get("max_gap_ms"),
     )
+
+
+def _number(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise BadRequest(f"{name} must be a whole number.")
+    return int(value[:DIGITS])
 
 
 def _roles(value: str) -> tuple[Role, ...]:

@@ -77,7 +77,7 @@ class WhipSessions:
         read = sdp.read_offer(offer, max_bytes=self._settings.max_sdp_bytes, max_tracks=MAX_TRACKS)
         feed = wanted.feed(read.tracks)
         await self._check(caller, wanted)
-        peer = Peer(self._settings, split=feed.split, max_tracks=MAX_TRACKS)
+        peer = Peer(self._settings, split=feed.split, max_tracks=MAX_TRACKS, max_gap_ms=wanted.max_gap_ms)
         try:
             answer = await peer.answer(offer)
             part = await self._take_part(caller, wanted, feed)

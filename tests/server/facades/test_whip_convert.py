@@ -94,6 +94,14 @@ def test_a_switch_is_true_or_false() -> None:
         wanted([("note", "1")])
 
 
+def test_a_number_is_a_whole_one() -> None:
+    assert wanted([("max_gap_ms", "100")]).max_gap_ms == 100
+    assert wanted([]).max_gap_ms is None
+    for value in ("", "-1", "0.5", "١"):
+        with pytest.raises(BadRequest, match="max_gap_ms must be a whole number"):
+            wanted([("max_gap_ms", value)])
+
+
 def test_what_a_stream_missed_is_a_whole_number_of_samples_and_never_negative() -> None:
     assert missed_bytes(0, 0.0) == 0
     assert missed_bytes(32_000, 1.5) == 16_000

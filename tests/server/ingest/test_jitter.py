@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ingest.jitter import Jitter, Packet
+from server.ingest.jitter import Jitter, Packet, gap_ticks
 
 DEPTH = 3
 
@@ -108,3 +108,12 @@ def test_a_sender_that_is_mostly_silent_does_not_make_what_follows_a_gap_wait_fo
     jitter = Jitter(DEPTH)
     rare = [packet(number, ticks=19_200) for number in (0, 2, 3)]  # 400 ms apart
     assert [numbers(jitter.push(each)) for each in rare] == [[0], [], [2, 3]]
+
+
+def test_a_gap_is_what_was_sent_and_never_came() -> None:
+    assert gap_ticks(packet(65_534), packet(65_539)) == 4 * 960
+    assert gap_ticks(packet(10), packet(11)) == 0
+    paused = packet(11)._replace(timestamp=packet(500).timestamp)
+    assert gap_ticks(packet(10), paused) == 0  # nothing was sent meanwhile
+    assert gap_ticks(packet(10), packet(20, ssrc=8)) == 0
+    assert gap_ticks(packet(10_000), packet(3)) == 0  # numbered anew

@@ -73,11 +73,12 @@ async def hearing(
     split: bool = False,
     label: str = "",
     network: Network = GOOD,
+    max_gap_ms: int | None = None,
 ) -> AsyncIterator[tuple[Ear, Client]]:
     """A client that is connected, and a peer that is read."""
     client = Client(*tracks, label=label)
     try:
-        async with Peer(settings, split=split) as peer, asyncio.TaskGroup() as tasks:
+        async with Peer(settings, split=split, max_gap_ms=max_gap_ms) as peer, asyncio.TaskGroup() as tasks:
             ear = Ear(peer)
             await client.connect(peer, network)
             tasks.create_task(ear.listen())
@@ -183,6 +184,29 @@ async def test_a_peer_that_vanishes_is_interrupted_and_resumes_with_silence_for_
         await ear.until(lambda: ear.told == [Interrupted(stream=0), Resumed(stream=0)])
         await ear.until(lambda: ear.seconds() >= 3.3)
     assert onsets_s(ear.samples()) == pytest.approx([0.1, 3.0], abs=TOLERANCE_S)
+
+
+async def test_a_gap_that_is_too_long_ends_the_peer_where_it_begins_and_a_shorter_one_is_silence() -> None:
+    async with hearing(Recording(clicks()), max_gap_ms=200) as (ear, client):
+        await ear.until(lambda: ear.seconds() >= 0.2)
+        await lose(client, packets=5)
+        await ear.until(lambda: ear.seconds() >= 0.6)
+        assert ear.peer.ending is None
+        sent = await lose(client, packets=15)
+        await ear.over.wait()
+        assert ear.peer.ending is Ending.GAP
+    assert ear.seconds() == pytest.approx(sent * 0.02, abs=0.005)
+
+
+async def lose(client: Client, packets: int) -> int:
+    """Have the network drop so many in a row; how many were sent before."""
+    assert client.link is not None
+    sent = client.link.sent
+    client.link.cut = True
+    while client.link.sent < sent + packets:  # noqa: ASYNC110 - it sends in real time
+        await asyncio.sleep(0.005)
+    client.link.cut = False
+    return sent
 
 
 async def test_a_vanished_peer_is_noticed_within_five_seconds_by_default() -> None:
