@@ -37,17 +37,22 @@ export class Api {
     return this.#token !== null && Date.now() < this.#expires;
   }
 
-  /** Exchange the key for a token; whether it is the key that was used before. Raises `Problem`. */
-  async signIn(key) {
+  /** Exchange the key for a token; whether it is the key that was used before. Another one is taken where `any` is.
+   *  Raises `Problem`. */
+  async signIn(key, any = true) {
     const former = this.#token && subject(this.#token);
-    await this.#exchange(key);
+    const given = await this.#exchange(key);
+    const same = former === null || former === subject(given.token);
+    if (!same && !any) return false;
+    this.#take(given);
     this.#key = key;
-    return former === null || former === subject(this.#token);
+    return same;
   }
 
   /** As far as the key is known: have a token that holds for so long, for what must not be interrupted. */
   async holdFor(seconds) {
-    if (this.#key && this.#expires - Date.now() < seconds * 1000) await this.#exchange(this.#key, Math.floor(seconds)).catch(() => {});
+    if (!this.#key || this.#expires - Date.now() >= seconds * 1000) return;
+    await this.#exchange(this.#key, Math.floor(seconds)).then((given) => this.#take(given), () => {});
   }
 
   signOut() {
@@ -93,7 +98,7 @@ export class Api {
   async #renew() {
     if (this.#key) {
       try {
-        return await this.#exchange(this.#key);
+        return this.#take(await this.#exchange(this.#key));
       } catch (problem) {
         if (problem.status !== 401) throw problem;
         this.#key = null; // revoked
@@ -103,6 +108,7 @@ export class Api {
     await this.#asking;
   }
 
+  /** A token, and when it expires: by the server's clock, for ours may be wrong. Raises `Problem`. */
   async #exchange(key, seconds) {
     const answer = await reach(this.url("api/tokens"), {
       method: "POST",
@@ -111,10 +117,13 @@ export class Api {
     });
     if (!answer.ok) throw await problemOf(answer);
     const { token, expires_at } = await answer.json();
-    const now = Date.parse(answer.headers.get("Date")) || Date.now(); // by the server's clock: ours may be wrong
-    this.#token = token;
-    this.#life = Date.parse(expires_at) - now;
-    this.#expires = Date.now() + this.#life;
+    const now = Date.parse(answer.headers.get("Date")) || Date.now();
+    return { token, life: Date.parse(expires_at) - now };
+  }
+
+  #take({ token, life }) {
+    [this.#token, this.#life] = [token, life];
+    this.#expires = Date.now() + life;
     sessionStorage.setItem(KEPT, JSON.stringify({ token, expires: this.#expires }));
     this.#renewIn(this.#life * RENEW_AT);
   }
@@ -123,7 +132,7 @@ export class Api {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       try {
-        if (this.#key) await this.#exchange(this.#key);
+        if (this.#key) this.#take(await this.#exchange(this.#key));
       } catch {
         if (this.signedIn) this.#renewIn((this.#life * (1 - RENEW_AT)) / 5); // else when it is needed
       }

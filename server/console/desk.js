@@ -6,7 +6,7 @@ import { notify } from "./ask.js";
 import { openMicrophone, openTab, Source } from "./capture.js";
 import { $ } from "./dom.js";
 import { forget, keep } from "./kept.js";
-import { endKept, Recording } from "./recording.js";
+import { Abandoned, endKept, Recording } from "./recording.js";
 import { RecordingBar } from "./recording_bar.js";
 import { explain, t } from "./texts.js";
 import { sendFiles, sendText } from "./upload.js";
@@ -66,7 +66,7 @@ export class Desk {
       else await this.#record(wanted);
       this.#start.clear();
     } catch (error) {
-      if (error.code !== "abandoned") this.#tell(error);
+      if (!(error instanceof Abandoned)) this.#tell(error);
     } finally {
       this.#start.busy(false);
     }
@@ -110,7 +110,7 @@ export class Desk {
     if (recording !== this.recording) return;
     this.#bar.update();
     document.title = `● ${t("title")}`;
-    this.#foot.connection(recording.connected, recording.way);
+    this.#foot.connection(recording.connected, recording.state === "ending" ? null : recording.way);
     if (recording.connected && !this.#stood) this.#onback();
     this.#stood = recording.connected;
     if (recording.state !== "over") return;
@@ -159,7 +159,7 @@ export class Desk {
       this.recording?.abandon();
       if (OVER.has(error.code)) return this.#tell(error);
       keep(what); // to be tried again
-      const why = error.code === "abandoned" ? "" : explain(error);
+      const why = error instanceof Abandoned ? "" : explain(error);
       this.#bar.offerToComeBack(what, t("back.interrupted", { why }));
     }
   }

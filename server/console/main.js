@@ -34,6 +34,7 @@ function signInAgain() {
     signedInAgain = resolve;
     $("sign-in-why").textContent = t("sign_in.expired");
     $("again").append($("sign-in-why"), $("sign-in-form"));
+    $("sign-out-instead").hidden = false;
     $("again").showModal();
     $("key").focus();
   });
@@ -47,13 +48,15 @@ $("sign-in-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("sign-in-problem").textContent = "";
   try {
-    const same = await api.signIn($("key").value.trim());
+    const same = await api.signIn($("key").value.trim(), !(signedInAgain && busy()));
     $("key").value = "";
+    if (!same && busy()) return void ($("sign-in-problem").textContent = t("sign_in.other_key"));
     if (!signedInAgain) return await enter();
     if (!same) return leave(); // what is shown is another's: begin anew
     const resolve = signedInAgain;
     signedInAgain = null;
     $("again").close();
+    $("sign-out-instead").hidden = true;
     $("sign-in").append($("sign-in-why"), $("sign-in-form"));
     resolve();
   } catch (error) {
@@ -62,7 +65,7 @@ $("sign-in-form").addEventListener("submit", async (event) => {
   }
 });
 
-$("sign-out").addEventListener("click", async () => {
+for (const id of ["sign-out", "sign-out-instead"]) $(id).addEventListener("click", async () => {
   if (busy() && !(await ask({ title: t("leave.title"), text: t("leave.text"), yes: t("leave.yes") }))) return;
   desk.recording?.abandon(new Problem(0, "closed")); // it is not to be taken up again
   api.signOut();

@@ -22,6 +22,9 @@ const PRESSES = ["pointerdown", "keydown"];
 const PCM = { encoding: "pcm_s16le", sample_rate: 16_000, channels: 1 };
 const PCM_BYTES_PER_MS = 32;
 
+/** Nobody wants it any more. */
+export class Abandoned extends Error {}
+
 export class Recording {
   onchange = () => {}; // state, way or connection are others
   onproblem = () => {}; // gets what somebody should know of
@@ -39,7 +42,8 @@ export class Recording {
   #lines = []; // of each source, where it goes over sockets
   #sentMs = 0; // of what the peer sent, as far as the server answered
   #paused = { ms: 0, since: null };
-  #cancelled; // rejects `start`
+  #abandoned; // rejects `start`
+  #untilAbandoned = new Promise((_, reject) => (this.#abandoned = reject));
 
   /** wanted: `options` of the encounter, `consent`, `way` ("auto" or one of them); of one that goes on also `kept`. */
   constructor(api, sources, wanted) {
@@ -47,6 +51,7 @@ export class Recording {
     this.#sources = sources;
     this.#wanted = wanted;
     sources.forEach((source, at) => (source.onended = () => this.#gone(at)));
+    this.#untilAbandoned.catch(() => {}); // whoever begins hears of it
   }
 
   get sources() {
@@ -70,20 +75,19 @@ export class Recording {
   /** Milliseconds that were recorded, without pauses. */
   get elapsedMs() {
     const { ms, since } = this.#paused;
-    return Date.now() - this.began - ms - (since ? Date.now() - since : 0);
+    return Math.max(0, Date.now() - this.began - ms - (since ? Date.now() - since : 0));
   }
 
-  /** Begin, or go on with what was kept over a reload; resolves when the encounter is there. Raises `Problem` (that for
-   *  which it was abandoned meanwhile), DOMException. */
+  /** Begin, or go on with what was kept over a reload; resolves when the encounter is there. Raises `Problem`, `Abandoned`
+   *  (or for what it was abandoned), DOMException. */
   async start() {
-    const cancelled = new Promise((_, reject) => (this.#cancelled = reject));
-    cancelled.catch(() => {});
+    if (this.state === "over") return this.#untilAbandoned; // before it began
     this.#context = new AudioContext();
     this.#wake();
     for (const press of PRESSES) addEventListener(press, this.#wake); // before one, behind a reload, some do not let it run
     for (const source of this.#sources) source.listen(this.#context); // beside it: what is said meanwhile is recorded already
-    await Promise.race([this.#begin(), cancelled]);
-    if (this.state === "connecting") this.#change("recording");
+    await Promise.race([this.#begin(), this.#untilAbandoned]);
+    if (this.state === "connecting") this.#change(this.#paused.since ? "paused" : "recording");
   }
 
   pause() {
@@ -124,11 +128,11 @@ export class Recording {
   }
 
   /** Leave it: nobody wants it, or the encounter is erased, or ended by somebody else. */
-  abandon(why = new Problem(0, "abandoned")) {
+  abandon(why = new Abandoned()) {
     for (const source of this.#sources) source.close();
     for (const line of this.#lines) line.close();
     this.#peer?.close();
-    this.#cancelled?.(why);
+    this.#abandoned(why);
     this.#over();
   }
 
@@ -139,8 +143,8 @@ export class Recording {
       if (way === "webrtc" || (way === "auto" && !blocked && "RTCPeerConnection" in window)) return this.#overWebRtc(way === "auto" && canRecord());
       return this.#overRecorders(this.#recorders());
     }
-    [this.began, this.encounter, this.#paused.ms] = [kept.began, kept.encounter, kept.pausedMs];
-    if (kept.paused) this.pause(); // and it stays so until somebody says otherwise
+    [this.began, this.encounter, this.#paused] = [kept.began, kept.encounter, kept.paused];
+    if (this.#paused.since) this.#let(false); // and it stays so until somebody says otherwise
     if (kept.way === "recorder") return this.#overRecorders(this.#recorders(), kept.resume);
     return kept.way === "webrtc" ? this.#overWebRtcAgain() : this.#overSockets();
   }
@@ -226,12 +230,13 @@ export class Recording {
   /** Behind a reload; where it finds no way, with what is heard from now on. */
   async #overWebRtcAgain() {
     const peer = this.#makePeer();
-    peer.enabled = this.state !== "paused";
+    peer.enabled = !this.#paused.since;
     try {
       await peer.connect(CONNECT_MS);
-    } catch {
+    } catch (problem) {
       this.#peer = null;
       peer.close();
+      if (this.state === "over") throw problem;
       return this.#overSockets();
     }
     this.#stood(peer);
@@ -262,7 +267,7 @@ export class Recording {
     const { consent } = this.#wanted;
     const signal = AbortSignal.timeout(CONNECT_MS);
     if (consent) await this.#api.json(`api/encounters/${encounter}/consent`, { method: "PUT", json: consent, signal });
-    this.#peer.enabled = this.state !== "paused";
+    this.#peer.enabled = true;
   }
 
   /** The encounter that WebRTC opened has no sound. */
@@ -293,7 +298,7 @@ export class Recording {
     this.#use("recorder", lines);
     const began = Date.now() - lines[0].waiting.length * CHUNK_MS;
     const first = resume[0] ? { resume_token: resume[0] } : this.#hello(0);
-    const session = await this.#plug(0, first, ({ heard_ms }) => (this.began = began - heard_ms));
+    const session = await this.#plug(0, first, ({ heard_ms }) => this.#place(began - heard_ms));
     await this.#join(session.encounter_id);
   }
 
@@ -317,7 +322,13 @@ export class Recording {
     const frames = ring.since(heardMs);
     for (const frame of frames) line.push(frame);
     ring.onframe = (frame) => line.push(frame);
-    this.began = Date.now() - heardMs - bytesOf(frames) / PCM_BYTES_PER_MS;
+    this.#place(Date.now() - heardMs - bytesOf(frames) / PCM_BYTES_PER_MS);
+  }
+
+  /** Time 0 is another moment, because the page was away: of a pause, too, no more was recorded than what was sent. */
+  #place(began) {
+    if (this.#paused.since) this.#paused.since += began - this.began;
+    this.began = began;
   }
 
   // Sockets
@@ -416,8 +427,7 @@ export class Recording {
       consent: this.#wanted.consent,
       sources: this.#sources.map(({ kind, role, deviceId }) => ({ kind, role, deviceId })),
       resume: this.#lines.map((line) => line.resume),
-      paused: this.state === "paused",
-      pausedMs: this.#paused.ms,
+      paused: this.#paused,
       ending: this.state === "ending",
     });
   }

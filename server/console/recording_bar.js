@@ -62,9 +62,10 @@ export class RecordingBar {
     if (!recording) return;
     const { state, connected, sources } = recording;
     const live = state === "recording" || state === "paused";
+    const begun = live || state === "ending";
     const gone = sources.find((source) => source.track.readyState === "ended");
     $("recording").className = `recording ${state} ${connected ? "" : "interrupted"}`;
-    $("recording-state").textContent = t(live && !connected ? `recording.${state}_offline` : `recording.${state}`);
+    $("recording-state").textContent = t(begun && !connected ? `recording.${state}_offline` : `recording.${state}`);
     $("pause").hidden = !live;
     $("finish").hidden = !live && state !== "connecting";
     $("finish").textContent = t(state === "connecting" ? "ask.no" : "recording.finish");

@@ -142,7 +142,7 @@ class Console:
         await expect(self.page.get_by_text(text(key)).filter(visible=True).first).to_be_visible(timeout=ACTION_MS)
 
     async def is_recording(self, state: str = "recording") -> None:
-        """Wait until the bar says that it is: "recording", "paused", "recording_offline"."""
+        """Wait until the bar says that it is: "recording", "paused", "ending_offline"."""
         at = self.page.locator("#recording-state")
         await expect(at).to_have_text(text(f"recording.{state}"), timeout=ACTION_MS)
 
@@ -235,6 +235,11 @@ class Console:
         """What the server says of it."""
         answer = await self.api.get(f"/api/encounters/{encounter}{what}")
         return answer.raise_for_status().json()
+
+    async def listed(self) -> list[Any]:
+        """The consultations that the server knows of this key."""
+        answer = await self.api.get("/api/encounters")
+        return list(answer.raise_for_status().json()["encounters"])
 
     async def ended(self, encounter: str) -> Any:
         """What the server says of it, once that is done with it."""

@@ -1,5 +1,6 @@
 """How recordings on the console end that do not end as they should: nothing said is lost, no microphone stays open."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,89 @@ async def held(route: Route) -> None:
         await route.continue_()
 
 
+async def test_one_that_was_paused_comes_back_paused_and_one_that_is_not_waited_for_records_nothing(
+    chromium: Path, impatient: RunningServer, microphone: Path
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        console.provoked += [NETWORK, REFUSED]
+        page, state = console.page, console.page.locator("#recording-state")
+        await console.sign_in(impatient.key)
+        encounter = await console.start("webrtc")
+        await console.play(1)
+        await console.button("recording.pause").click()
+        recorded_s = await clock_s(console)
+        await console.play(recorded_s + 4)
+        assert await clock_s(console) == recorded_s
+        await page.route("**/whip?*", (slow := Slow()).route)
+        await console.reload()
+        await expect(state).to_have_text(text("recording.connecting"))
+        await expect(page.locator("#pause")).to_be_hidden()
+        await page.locator("#finish").click()
+        await expect(state).to_have_text(text("back.interrupted"))
+        slow.over.set()
+        await console.ended(encounter)
+        assert not await page.evaluate(MICROPHONE)
+        await console.button("recording.leave").click()
+        await expect(page.locator("#recording")).to_be_hidden()
+
+
+async def test_a_pause_lasts_over_a_reload_and_is_not_counted(
+    chromium: Path, impatient: RunningServer, microphone: Path
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        await console.sign_in(impatient.key)
+        await console.start("recorder")
+        await console.play(1)
+        await console.button("recording.pause").click()
+        recorded_s = await clock_s(console)
+        await console.play(recorded_s + 4)
+        await console.reload()
+        await console.is_recording("paused")
+        assert abs(await clock_s(console) - recorded_s) <= 1
+        await console.finish()
+
+
+async def test_a_start_that_is_cancelled_opens_nothing(
+    chromium: Path, impatient: RunningServer, microphone: Path
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        page = console.page
+        await console.sign_in(impatient.key)
+        await console.consent()
+        await by_way("webrtc", console)
+        known = await console.listed()
+        await page.route("**/api/tokens", (slow := Slow()).route)
+        await console.button("start.go.microphone").click()
+        await expect(page.locator("#recording-state")).to_have_text(text("recording.connecting"))
+        await page.locator("#finish").click()
+        await expect(page.locator("#recording")).to_be_hidden()
+        async with page.expect_response("**/api/tokens"):
+            slow.over.set()
+        await expect(console.button("start.go.microphone")).to_be_enabled()
+        assert not await page.evaluate(MICROPHONE)
+        await console.button("start.go.microphone").click()  # and a second start is the first one that opens something
+        await console.is_recording()
+        await console.finish()
+        assert len(await console.listed()) == len(known) + 1
+
+
+class Slow:
+    """A server that answers only when this is over."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def route(self, route: Route) -> None:
+        await self.over.wait()
+        await route.continue_()
+
+
+async def clock_s(console: Console) -> int:
+    """What the bar's clock shows."""
+    minutes, seconds = (await console.page.locator("#recording-clock").inner_text()).split(":")
+    return int(minutes) * 60 + int(seconds)
+
+
 async def test_a_start_that_is_refused_can_be_tried_again(
     chromium: Path, impatient: RunningServer, microphone: Path
 ) -> None:
@@ -118,8 +202,7 @@ async def test_a_start_that_is_refused_can_be_tried_again(
         for way in ("recorder", "webrtc"):
             await wanting("nothing like it", console)
             await console.consent()
-            await console.page.locator("details:has([name=way])").evaluate("(more) => { more.open = true; }")
-            await console.choice("start.way").select_option(value=way)
+            await by_way(way, console)
             await console.button("start.go.microphone").click()
             await expect(console.page.locator(".notice.problem").first).to_be_visible()
             await expect(console.page.locator("#recording")).to_be_hidden()
@@ -131,6 +214,11 @@ async def test_a_start_that_is_refused_can_be_tried_again(
         await console.is_recording()
         await console.reads(1)
         await console.finish()
+
+
+async def by_way(way: str, console: Console) -> None:
+    await console.page.locator("details:has([name=way])").evaluate("(more) => { more.open = true; }")
+    await console.choice("start.way").select_option(value=way)
 
 
 async def wanting(template: str, console: Console) -> None:

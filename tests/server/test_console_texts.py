@@ -72,7 +72,7 @@ CODES = {
     if not OTHER_APIS & set(path.parts)
     for code in CODE.findall(path.read_text(encoding="utf-8"))
 }
-STATES = {*re.findall(r'#change\("(\w+)"\)', SCRIPTS["recording.js"]), "connecting"}
+STATES = {*re.findall(r'#change\("(\w+)"\)', SCRIPTS["recording.js"]), "connecting", "recording"}
 SOURCES = set(re.findall(r'new Source\("(\w+)"', ALL_SCRIPTS))
 
 FAMILIES: dict[tuple[str, str], set[str]] = {  # what stands before and behind a value, and the values
@@ -81,7 +81,7 @@ FAMILIES: dict[tuple[str, str], set[str]] = {  # what stands before and behind a
     ("review.", ""): set(Review),
     ("writer.", ""): {EXTRACT, PROVIDER},
     ("recording.", ""): STATES,
-    ("recording.", "_offline"): {"recording", "paused"},
+    ("recording.", "_offline"): {"recording", "paused", "ending"},
     ("recording.gone.", ""): SOURCES,
     ("recording.silent.", ""): SOURCES,
     ("start.go.", ""): set(re.findall(r'name="source" value="(\w+)"', PAGE)),
