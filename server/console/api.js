@@ -26,9 +26,10 @@ export class Api {
   #timer = null;
   #asking = null; // a promise, while somebody is asked to sign in again
 
-  /** root: URL of the server; onexpired: asks to sign in again, and resolves when that was done. */
-  constructor(root, onexpired) {
-    Object.assign(this, { root, onexpired });
+  /** root: URL of the server; onexpired: asks to sign in again, and resolves when that was done; onreached: gets whether
+   *  anybody answered. */
+  constructor(root, onexpired, onreached = () => {}) {
+    Object.assign(this, { root, onexpired, onreached });
     const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     if (kept) [this.#token, this.#expires] = [kept.token, kept.expires];
   }
@@ -83,7 +84,7 @@ export class Api {
       const token = await this.token();
       const bearer = { ...headers, Authorization: `Bearer ${token}` };
       if (json !== undefined) bearer["Content-Type"] = "application/json";
-      const answer = await reach(this.url(path), { ...options, body, headers: bearer });
+      const answer = await this.#reach(this.url(path), { ...options, body, headers: bearer });
       if (answer.ok) return answer;
       if (answer.status !== 401 || !again) throw await problemOf(answer);
       this.doubt(token);
@@ -110,7 +111,7 @@ export class Api {
 
   /** A token, and when it expires: by the server's clock, for ours may be wrong. Raises `Problem`. */
   async #exchange(key, seconds) {
-    const answer = await reach(this.url("api/tokens"), {
+    const answer = await this.#reach(this.url("api/tokens"), {
       method: "POST",
       headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
       body: JSON.stringify({ scope: "console", ...(seconds && { expires_in_s: seconds }) }),
@@ -128,6 +129,18 @@ export class Api {
     this.#renewIn(this.#life * RENEW_AT);
   }
 
+  async #reach(url, options) {
+    try {
+      const answer = await fetch(url, { ...options, cache: "no-store" });
+      this.onreached(true);
+      return answer;
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      this.onreached(false);
+      throw new Problem(0, "offline");
+    }
+  }
+
   #renewIn(ms) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
@@ -143,15 +156,6 @@ export class Api {
 /** The id of the key that a token was made with (RFC 7519 §4.1.2). */
 function subject(token) {
   return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub;
-}
-
-async function reach(url, options) {
-  try {
-    return await fetch(url, { ...options, cache: "no-store" });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, "offline");
-  }
 }
 
 async function problemOf(answer) {

@@ -24,6 +24,11 @@ export function ask({ title, text, yes, no = t("ask.no"), grave = false }) {
   });
 }
 
+/** Somebody does something else: what went wrong before is out of date. */
+export function forgetProblems() {
+  for (const said of document.querySelectorAll("#notices .problem")) said.remove();
+}
+
 /** Say something. What went wrong stays until somebody closes it; the same thing is not said twice. */
 export function notify(text, kind = "said") {
   const there = [...$("notices").children].find((each) => each.dataset.text === text);

@@ -2,16 +2,14 @@
 
 import { Problem } from "./api.js";
 import { ask, notify } from "./ask.js";
-import { Consultation } from "./consultation.js";
+import { Consultation, NO_NOTE } from "./consultation.js";
 import { $ } from "./dom.js";
 import { follow } from "./events.js";
 import { NoteView } from "./note.js";
 import { Player } from "./player.js";
 import { explain, moment, t } from "./texts.js";
 import { Transcript } from "./transcript.js";
-import { progress } from "./upload.js";
-
-const NO_NOTE = new Set(["transcript_too_short", "no_speech", "note_language_unsupported"]); // the note says so itself
+import { ENDED, progress } from "./upload.js";
 
 export class ConsultationView {
   #api;
@@ -122,6 +120,11 @@ export class ConsultationView {
     return true;
   }
 
+  /** No more is said: from here on the server is asked how far it is. */
+  finished(encounter) {
+    if (this.encounter === encounter) this.#describe(this.#shown.consultation, ENDED);
+  }
+
   // What is told of it
 
   async #follow(consultation, signal) {
@@ -157,19 +160,19 @@ export class ConsultationView {
   }
 
   /** How far it is, until it is over. */
-  async #describe(consultation) {
+  async #describe(consultation, still) {
     const { following } = this.#shown;
     try {
       const { consent } = await this.#api.json(`api/encounters/${consultation.encounter}/consent`);
       await progress(this.#api, consultation.encounter, following.signal, (view) => {
         spokenIn(view.language ?? "");
-        this.#note.goesOn(view.status === "live");
+        this.#note.stands(view.status);
         const facts = [moment(view.created_at), t(`status.${view.status}`)];
         if (consent) facts.push(t("consent.given", { who: consentWord(consent.given_by), how: consentWord(consent.method) }));
         if (["queued", "working"].includes(view.status)) facts.push(`${view.percentage} %`);
         if (view.error) facts.push(explain(new Problem(0, view.error.code, view.error.message)));
         $("consultation-state").textContent = facts.join(" · ");
-      });
+      }, still);
     } catch {
       // what follows the consultation says so
     }

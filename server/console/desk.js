@@ -2,13 +2,14 @@
 // is shown meanwhile.
 
 import { Problem } from "./api.js";
-import { notify } from "./ask.js";
+import { forgetProblems, notify } from "./ask.js";
 import { openMicrophone, openTab, Source } from "./capture.js";
+import { NO_NOTE } from "./consultation.js";
 import { $ } from "./dom.js";
 import { forget, keep } from "./kept.js";
 import { Abandoned, endKept, Recording } from "./recording.js";
 import { RecordingBar } from "./recording_bar.js";
-import { explain, t } from "./texts.js";
+import { t } from "./texts.js";
 import { sendFiles, sendText } from "./upload.js";
 
 const LEFT_S = 1800; // a token that is to outlive a session outlives it by so much
@@ -25,6 +26,7 @@ export class Desk {
   #go;
   #tell;
   #onback;
+  #onfinished;
   #limits;
   #stood = false; // the recording's connection did
   #bar = new RecordingBar({
@@ -36,9 +38,10 @@ export class Desk {
   });
 
   /** start: the form; go: shows a view, by the address's fragment; tell: says what went wrong; onback: the network was
-   *  away, and is back. */
-  constructor(api, { foot, start, go, tell, onback }) {
-    [this.#api, this.#foot, this.#start, this.#go, this.#tell, this.#onback] = [api, foot, start, go, tell, onback];
+   *  away, and is back; onfinished: gets the encounter of which no more is recorded. */
+  constructor(api, { foot, start, go, tell, onback, onfinished }) {
+    [this.#api, this.#foot, this.#start, this.#go, this.#tell] = [api, foot, start, go, tell];
+    [this.#onback, this.#onfinished] = [onback, onfinished];
   }
 
   /** What the server can do: see `GET /api/capabilities`. */
@@ -58,17 +61,18 @@ export class Desk {
 
   /** Begin with what was filled in. */
   async begin(wanted) {
+    forgetProblems();
     if (this.recording && wanted.source !== "typed" && wanted.source !== "file") return notify(t("start.one_already"), "problem");
-    this.#start.busy(true);
+    this.#start.busy(wanted.source, true);
     try {
+      if (wanted.source === "file") return await this.#send(wanted);
       if (wanted.source === "typed") this.#go(`c/${await sendText(this.#api, wanted)}`);
-      else if (wanted.source === "file") await this.#send(wanted);
       else await this.#record(wanted);
       this.#start.clear();
     } catch (error) {
       if (!(error instanceof Abandoned)) this.#tell(error);
     } finally {
-      this.#start.busy(false);
+      this.#start.busy(wanted.source, false);
     }
   }
 
@@ -94,7 +98,7 @@ export class Desk {
     this.#stood = true; // at first there is nothing to come back from
     this.#foot.forget();
     recording.onchange = () => this.#changed(recording);
-    recording.onproblem = (problem) => this.#tell(problem);
+    recording.onproblem = (problem) => NO_NOTE.has(problem.code) || this.#tell(problem);
     recording.onmoved = (encounter) => {
       notify(t("recording.went_on"), "problem");
       this.#go(`c/${encounter}`);
@@ -110,7 +114,8 @@ export class Desk {
     if (recording !== this.recording) return;
     this.#bar.update();
     document.title = `● ${t("title")}`;
-    this.#foot.connection(recording.connected, recording.state === "ending" ? null : recording.way);
+    const kept = recording.state === "recording" || recording.state === "paused";
+    this.#foot.connection(recording.connected, kept ? recording.way : null);
     if (recording.connected && !this.#stood) this.#onback();
     this.#stood = recording.connected;
     if (recording.state !== "over") return;
@@ -121,9 +126,12 @@ export class Desk {
   }
 
   async #finish() {
-    if (this.recording?.state === "connecting") return this.recording.abandon();
+    const { recording } = this;
+    if (recording?.state === "connecting") return recording.abandon();
+    forgetProblems();
     try {
-      await this.recording?.stop();
+      await recording?.stop();
+      this.#onfinished(recording?.encounter);
     } catch (problem) {
       this.#tell(problem);
     }
@@ -138,8 +146,9 @@ export class Desk {
         $("upload-bar").value = share;
         $("upload-state").textContent = t(share < 1 ? "upload.sending" : "upload.storing", { percent: Math.floor(share * 100) });
       });
-      if (location.hash === there) this.#go(`c/${encounter}`); // whoever does something else meanwhile is left there
-      else notify(t("upload.done"));
+      const left = !this.#start.clearSent(wanted) || location.hash !== there;
+      if (left) notify(t("upload.done")); // whoever does something else meanwhile is left there
+      else this.#go(`c/${encounter}`);
     } finally {
       this.uploading = false;
       $("upload").hidden = true;
@@ -159,8 +168,7 @@ export class Desk {
       this.recording?.abandon();
       if (OVER.has(error.code)) return this.#tell(error);
       keep(what); // to be tried again
-      const why = error instanceof Abandoned ? "" : explain(error);
-      this.#bar.offerToComeBack(what, t("back.interrupted", { why }));
+      this.#bar.offerToComeBack(what, error instanceof Abandoned ? null : error);
     }
   }
 

@@ -14,10 +14,12 @@ import { explain, language, LANGUAGES, load, t } from "./texts.js";
 
 const VIEWS = ["sign-in", "start", "session", "past"].map($);
 
-const api = new Api(new URL("../", location.href), signInAgain);
+const LOOK_MS = 20_000; // between two looks whether the server is there, while nothing else tells
+
+const api = new Api(new URL("../", location.href), signInAgain, (online) => desk.recording || foot.connection(online));
 const foot = new Foot();
 const start = new StartForm((wanted) => desk.begin(wanted));
-const desk = new Desk(api, { foot, start, go, tell, onback: () => view.renew() });
+const desk = new Desk(api, { foot, start, go, tell, onback: () => view.renew(), onfinished: (encounter) => view.finished(encounter) });
 const view = new ConsultationView(api, { desk, foot, go, tell });
 const past = new Past(api, { onopen: (encounter) => go(`c/${encounter}`), onerase: (encounter) => view.erase(encounter) });
 
@@ -66,7 +68,7 @@ $("sign-in-form").addEventListener("submit", async (event) => {
 });
 
 for (const id of ["sign-out", "sign-out-instead"]) $(id).addEventListener("click", async () => {
-  if (busy() && !(await ask({ title: t("leave.title"), text: t("leave.text"), yes: t("leave.yes") }))) return;
+  if ((busy() || kept()) && !(await ask({ title: t("leave.title"), text: t("leave.text"), yes: t("leave.yes") }))) return;
   desk.recording?.abandon(new Problem(0, "closed")); // it is not to be taken up again
   api.signOut();
   leave();
@@ -157,7 +159,13 @@ addEventListener("beforeunload", (event) => {
   event.returnValue = true; // for browsers of before 2024
 });
 addEventListener("offline", () => foot.connection(false, desk.recording?.way ?? null));
-addEventListener("online", () => desk.recording || foot.connection(true));
+addEventListener("online", look);
+setInterval(look, LOOK_MS);
+
+/** Whether the server answers, for the foot line. */
+function look() {
+  if (capabilities && !document.hidden && !desk.recording && api.signedIn) api.json("api/capabilities").catch(() => {});
+}
 
 fill($("language"), Object.entries(LANGUAGES));
 $("language").addEventListener("change", async ({ target }) => {

@@ -15,7 +15,8 @@ export class NoteView {
   #versions = [];
   #shown = null; // the version that is read
   #tag = ""; // its ETag
-  #live = false;
+  #live = false; // people still talk
+  #closing = false; // they do not any more, and the note is being written
   #wish = null; // {template, style} that was chosen while people talk: of the draft, and of the note in the end
   #wished = null; // the newest draft of that kind
   #asking = false; // for such a draft
@@ -59,6 +60,7 @@ export class NoteView {
     this.#versions = [];
     this.#shown = null;
     this.#live = live;
+    this.#closing = false;
     this.#wish = this.#wished = null;
     if (template) $("note-template").value = template;
     $("note-style").value = style;
@@ -79,10 +81,10 @@ export class NoteView {
     this.#render();
   }
 
-  /** Whether people still talk. */
-  goesOn(live) {
-    if (live === this.#live) return;
-    this.#live = live;
+  /** How far the consultation is: its `status`. */
+  stands(status) {
+    this.#live = status === "live";
+    this.#closing = status === "closing";
     this.#render();
   }
 
@@ -290,7 +292,7 @@ export class NoteView {
   #state(version) {
     if (this.#writing) return t("note.writing");
     if (version === null && this.#loading) return t("note.loading");
-    if (version === null) return this.#consultation.draft.keys.length || this.#live ? t("note.growing") : "";
+    if (version === null) return this.#live ? t("note.growing") : this.#closing ? t("note.writing") : "";
     if (version.note_absence) return "";
     const parts = [t(`review.${version.review_status}`), writerName(version.generator), moment(version.edited_at ?? version.created_at)];
     if (version.fallback) parts.push(t("note.fallback"));

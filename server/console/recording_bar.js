@@ -2,7 +2,7 @@
 
 import { openMicrophone, openTab } from "./capture.js";
 import { $, h } from "./dom.js";
-import { clock, t } from "./texts.js";
+import { clock, explain, t } from "./texts.js";
 
 const TICK_MS = 200;
 
@@ -10,7 +10,8 @@ export class RecordingBar {
   #recording = null;
   #timer = null;
   #shown = null;
-  #kept = null; // what could be gone on with
+  #kept = null; // what could be gone on with, and …
+  #why = null; // … the error with which it was interrupted
 
   /** onstop, onshow; onproblem gets errors; oncome, onleave: an interrupted recording is taken up, or not. */
   constructor({ onstop, onproblem, onshow, oncome, onleave }) {
@@ -43,22 +44,28 @@ export class RecordingBar {
     this.update();
   }
 
+  /** why: an error; null: somebody wanted it so. */
   offerToComeBack(kept, why) {
     this.show(null);
-    this.#kept = kept;
+    [this.#kept, this.#why] = [kept, why];
     $("recording").hidden = false;
     $("recording").className = "recording interrupted";
-    $("recording-state").textContent = why;
     $("recording-problem").textContent = "";
     $("meters").replaceChildren();
     $("recording-clock").textContent = "";
     for (const id of ["pause", "finish", "to-recording"]) $(id).hidden = true;
     $("again-source").hidden = $("leave-recording").hidden = false;
+    this.update();
+  }
+
+  #offer() {
+    $("recording-state").textContent = t("back.interrupted", { why: this.#why ? explain(this.#why) : "" });
     $("again-source").textContent = t("recording.continue");
   }
 
   update() {
     const recording = this.#recording;
+    if (this.#kept) this.#offer();
     if (!recording) return;
     const { state, connected, sources } = recording;
     const live = state === "recording" || state === "paused";

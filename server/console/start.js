@@ -10,6 +10,7 @@ export class StartForm {
   #key = newKey(); // of what is filled in: sent twice, because an answer was lost, it is the same
   #languages = { heard: [], typed: [] };
   #spoken = null; // the language that somebody chose
+  #busy = new Set(); // with which sources a consultation is being begun
 
   /** onstart: gets what was filled in. */
   constructor(onstart) {
@@ -38,8 +39,11 @@ export class StartForm {
     this.#adapt();
   }
 
-  busy(whether) {
-    for (const button of this.#form.querySelectorAll("button")) button.disabled = whether;
+  /** Whether a consultation from such a source is being begun. While files are sent, others can be. */
+  busy(source, whether) {
+    if (whether) this.#busy.add(source);
+    else this.#busy.delete(source);
+    this.#adapt();
   }
 
   /** Whether a transcript is being typed. */
@@ -58,7 +62,9 @@ export class StartForm {
       this.#form.elements[other].hidden = this.#form.elements[name].value !== "other";
     }
     this.#offerLanguages(source === "typed" ? this.#languages.typed : this.#languages.heard);
-    $("start").querySelector("[type=submit]").textContent = t(`start.go.${source}`);
+    const go = $("start").querySelector("[type=submit]");
+    go.textContent = t(`start.go.${source}`);
+    go.disabled = this.#busy.has(source) || [...this.#busy].some((begun) => begun !== "file");
   }
 
   /** What is typed needs no recogniser: only whoever writes the note has to know its language. None: any. */
@@ -130,6 +136,15 @@ export class StartForm {
       way: elements.way.value,
       key: this.#key,
     };
+  }
+
+  /** These files were sent: whether nothing else was filled in meanwhile, so that all of it can be emptied. */
+  clearSent({ key, files: sent }) {
+    const untouched = key === this.#key;
+    const { files } = this.#form.elements;
+    if (untouched) this.clear();
+    else if (sent.includes(files.files[0])) files.value = "";
+    return untouched;
   }
 
   /** Empty what was about one patient. */

@@ -4,7 +4,8 @@ import { Problem } from "./api.js";
 import { sleep } from "./pauses.js";
 
 const LOOK_MS = 1500;
-const STILL = new Set(["live", "done", "failed"]); // events tell when a live one is over
+export const ENDED = new Set(["done", "failed"]);
+const STILL = new Set(["live", ...ENDED]); // events tell when a live one is over
 
 /** A transcript as text, whose note is written; the encounter. Raises `Problem`. */
 export async function sendText(api, { typed: transcript, options, key }) {
@@ -47,12 +48,12 @@ function parsed(text) {
   }
 }
 
-/** Tell how far an encounter is, until that does not change by itself any more. Raises `Problem`. */
-export async function progress(api, encounter, signal, onview) {
+/** Tell how far an encounter is, until its status is one of `still`. Raises `Problem`. */
+export async function progress(api, encounter, signal, onview, still = STILL) {
   while (!signal.aborted) {
     const view = await api.json(`api/encounters/${encounter}`, { signal });
     if (!signal.aborted) onview(view);
-    if (STILL.has(view.status)) return;
+    if (still.has(view.status)) return;
     await sleep(LOOK_MS, signal);
   }
 }

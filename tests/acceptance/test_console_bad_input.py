@@ -11,7 +11,7 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.browser import write_wav
 from tests.acceptance.conftest import make_key
-from tests.acceptance.console import NETWORK, UNPLUGGED, Console, browsing, page_of, text, using
+from tests.acceptance.console import NETWORK, UNPLUGGED, Console, browsing, page_of, text, texts, using
 from tests.acceptance.leaks import nothing_left_in
 
 pytestmark = pytest.mark.slow
@@ -123,6 +123,11 @@ async def test_a_server_that_restarts_and_a_pass_that_expires_lose_nothing(
         await server.start()
         await console.done()
         heard_s = (await console.told(encounter))["audio_ms"] / 1000
+        await console.follows("nav.new")
+        await expect(console.page.locator("#foot-connection")).to_have_text(text("foot.online"))
+        await server.kill()
+        await console.page.evaluate("dispatchEvent(new Event('online'))")  # as it looks by itself every 20 seconds
+        await expect(console.page.locator("#foot-connection")).to_have_text(text("foot.offline"))
     assert abs(heard_s - first_s - second_s) < 1
 
 
@@ -164,6 +169,11 @@ async def test_a_recording_that_is_not_taken_up_again_can_be_and_one_that_was_er
         await cancel.click()
         state = page.locator("#recording-state")
         await expect(state).to_have_text(text("back.interrupted"))
+        await console.button("nav.out").click()
+        await console.answers("ask.no")  # it is not forgotten unasked
+        await page.locator("#language").select_option("de")
+        await expect(state).to_have_text(texts("de")["back.interrupted"].partition(" {")[0])
+        await page.locator("#language").select_option("en")
         await console.button("recording.continue").click()
         await expect(cancel).to_have_text(text("ask.no"))
         (await console.api.delete(f"/api/encounters/{encounter}")).raise_for_status()

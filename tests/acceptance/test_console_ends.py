@@ -149,7 +149,9 @@ async def test_a_pause_lasts_over_a_reload_and_is_not_counted(
         await console.reload()
         await console.is_recording("paused")
         assert abs(await clock_s(console) - recorded_s) <= 1
-        await console.finish()
+        await console.button("recording.finish").click()
+        await console.sees("note.none")
+        await expect(console.page.locator(".notice.problem")).to_have_count(0)  # it says so itself
 
 
 async def test_a_start_that_is_cancelled_opens_nothing(

@@ -48,6 +48,7 @@ async def test_files_typed_words_corrections_and_what_is_past(
         typed = await words_are_typed(console)
         await edits_are_not_left_unasked(console, typed)
         await the_past_is_listed_and_erased(console, recorded, typed)
+        await another_can_be_typed_while_files_are_sent(console, visit)
         await signed_out(console, browsers_server.key)
 
 
@@ -184,6 +185,26 @@ async def the_past_is_listed_and_erased(console: Console, recorded: str, typed: 
     await console.answers("erase.yes")
     await expect(rows[typed]).to_be_hidden()
     assert [(await console.api.get(f"/api/encounters/{each}")).status_code for each in rows] == [404, 404]
+
+
+async def another_can_be_typed_while_files_are_sent(console: Console, visit: Path) -> None:
+    network = await console.page.context.new_cdp_session(console.page)
+    await network.send("Network.enable")
+    await network.send("Network.emulateNetworkConditions", SLOW)
+    await console.follows("nav.new")
+    await console.page.get_by_role("radio", name=text("start.file")).check()
+    await console.page.locator("[name=files]").set_input_files(visit)
+    await console.consent()
+    await console.button("start.go.file").click()
+    await expect(console.button("start.go.file")).to_be_disabled()
+    await console.page.get_by_role("radio", name=text("start.typed")).check()
+    await console.page.locator("[name=typed]").fill(TYPED)
+    await expect(console.button("start.go.typed")).to_be_enabled()
+    await console.sees("upload.done")
+    await expect(console.page.locator("[name=typed]")).to_have_value(TYPED)
+    await network.send("Network.emulateNetworkConditions", FAST)
+    await console.page.locator("[name=typed]").fill("")
+    assert await console.page.locator("[name=files]").evaluate("(input) => input.files.length") == 0
 
 
 async def signed_out(console: Console, key: str) -> None:
