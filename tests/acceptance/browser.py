@@ -27,7 +27,26 @@ Event = dict[str, Any]
 
 PAGES = Path(__file__).parent / "pages"
 PATIENCE_MS = 90_000  # two shared cores, a recogniser and a browser that encodes
+# A window's own address bar prepares three pages that nobody sees, which costs more than the page that a test opens.
+ADDRESS_BAR = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup")
+# What Playwright turns off: of two such lists Chromium reads the last. Source: chromiumSwitches.ts of version 1.65.
+PLAYWRIGHTS = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+)
 FLAGS = [
+    f"--disable-features={','.join(PLAYWRIGHTS + ADDRESS_BAR)}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
