@@ -11,6 +11,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -164,13 +165,21 @@ class Source:
                 yield from self._below(child)
 
 
+_words = cache(folded)  # a text often stays the same, whatever is taken out of it
+
+
 def _without_placeholders(code: str) -> str:
     """ "S00.XX" → "S00"."""
     return code.rstrip("X").rstrip(".")
 
 
-def terms(text: str) -> Iterator[Term]:
+@cache  # a code is asked for again with each of those that it stands below
+def terms(text: str) -> Set[Term]:
     """The keys of one term of the catalogue: as it stands, and without what only says that nothing more is known."""
+    return frozenset(_terms(text))
+
+
+def _terms(text: str) -> Iterator[Term]:
     if _CATCHES_ALL.search(text):
         return
     shown = _PARENTHESES.sub("", _BRACKETS.sub("", text))
@@ -183,9 +192,9 @@ def terms(text: str) -> Iterator[Term]:
 def _keys(text: str) -> Iterator[Term]:
     vague = _VAGUE.sub("", text)
     plain = _RULED_OUT.sub("", vague)
-    dropped = len(folded(vague)) - len(folded(plain))
+    dropped = len(_words(vague)) - len(_words(plain))
     for either in {plain, _EITHER.sub(r"\1", plain), _EITHER.sub(r"\2", plain)}:
-        words = set(key(folded(either)).split())
+        words = set(key(_words(either)).split())
         if 0 < len(words) <= MOST_WORDS:
             for one in {key(words), *_said(words)}:
                 yield Term(key=one, dropped=dropped, vague=vague != text)
@@ -232,8 +241,8 @@ def _default(source: Source, code: str) -> str:
 def _invents(description: str, text: str, words: str) -> bool:
     """Whether a code says something that neither its term nor the key does, such as that it is chronic."""
     plain = _RULED_OUT.sub("", _PARENTHESES.sub("", _VAGUE.sub("", description)))
-    adds = _INVENTED.intersection(folded(plain)) - set(words.split())
-    return bool(adds) and not (adds <= set(folded(_PARENTHESES.sub("", text))))
+    adds = _INVENTED.intersection(_words(plain)) - set(words.split())
+    return bool(adds) and not (adds <= set(_words(_PARENTHESES.sub("", text))))
 
 
 def _worth(term: Term) -> tuple[int, bool]:
