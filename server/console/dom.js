@@ -19,6 +19,12 @@ export function showOnly(shown, all) {
   for (const each of all) each.hidden = each !== shown;
 }
 
+/** The focus goes to an element, where what had it is gone; who has gone elsewhere meanwhile stays there. */
+export function refocus(element) {
+  const { activeElement: had, body } = document;
+  if (!had || had === body || had.disabled || had.closest("[hidden]")) element.focus();
+}
+
 /** No element below this one has the class any more. */
 export function unmark(root, name) {
   for (const marked of root.querySelectorAll(`.${name}`)) marked.classList.remove(name);

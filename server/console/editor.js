@@ -6,22 +6,20 @@ import { explain, t } from "./texts.js";
 
 export class Editor {
   #form;
-  #save;
-  #closed;
   #fields = []; // {title, text, section}
   #before = ""; // what it said when it was opened
+  #saving = false;
 
-  /** save: gets the note, raises what went wrong; closed: called when it is left without saving. */
-  constructor(form, save, closed) {
+  /** onsave: gets the note, raises what went wrong; onleave: called when it is left without saving; ask: see `ask.js`. */
+  constructor(form, { onsave, onleave, ask }) {
     this.#form = form;
-    this.#save = save;
-    this.#closed = closed;
+    Object.assign(this, { onsave, onleave, ask });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
     form.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#submit();
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) this.#submit();
     });
   }
 
@@ -48,11 +46,16 @@ export class Editor {
         h("button", { type: "button", onclick: () => this.#leave() }, t("edit.cancel"))),
     );
     this.#before = this.#said();
-    this.#fields[1]?.text.focus();
+  }
+
+  /** Begin to type: once it is shown. */
+  focus() {
+    (this.#fields[1]?.text ?? this.#fields[0].title).focus();
   }
 
   close() {
     this.#fields = [];
+    this.#saving = false;
     this.#form.replaceChildren();
   }
 
@@ -70,23 +73,38 @@ export class Editor {
     title.focus();
   }
 
-  #leave() {
+  async #leave() {
+    const fields = this.#fields;
+    const question = { title: t("unsaved.title"), text: t("unsaved.text"), yes: t("unsaved.yes") };
+    if (this.changed && !(await this.ask(question))) return;
+    if (fields !== this.#fields) return; // it was left in another way meanwhile
     this.close();
-    this.#closed();
+    this.onleave();
   }
 
   async #submit() {
+    if (this.#saving) return;
+    const [fields, had] = [this.#fields, document.activeElement];
     const problem = this.#form.querySelector(".problem");
-    const button = this.#form.querySelector("[type=submit]");
     problem.hidden = true;
-    button.disabled = true;
+    this.#hold(true);
     try {
-      await this.#save(this.#note());
+      await this.onsave(this.#note());
     } catch (error) {
       problem.textContent = explain(error);
       problem.hidden = false;
     }
-    button.disabled = false;
+    if (fields !== this.#fields) return; // it is closed, or another note is edited by now
+    this.#hold(false);
+    had.focus(); // a button that is disabled loses it
+  }
+
+  /** While it is being saved: what was typed then would be in no version. */
+  #hold(saving) {
+    this.#saving = saving;
+    this.#form.setAttribute("aria-busy", String(saving));
+    for (const each of this.#form.elements) each[each.localName === "button" ? "disabled" : "readOnly"] = saving;
+    this.#form.querySelector("[type=submit]").textContent = t(saving ? "edit.saving" : "edit.save");
   }
 
   /** As `PUT …/notes/{version}` takes it. A section without a sentence is left out. */

@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 import { Editor } from "./editor.js";
-import { $, fill, h, showOnly, unmark } from "./dom.js";
+import { $, fill, h, refocus, showOnly, unmark } from "./dom.js";
 import { lines } from "./note_text.js";
 import { Pauses, sleep } from "./pauses.js";
 import { explain, moment, t, writerName } from "./texts.js";
@@ -29,9 +29,9 @@ export class NoteView {
   /** onevidence: gets the ids that a sentence rests on; ask: asks a person, see `ask.js`; notify: says something. */
   constructor(api, { onevidence, ask, notify }) {
     Object.assign(this, { api, onevidence, ask, notify });
-    this.#editor = new Editor($("note-edit"), (note) => this.#save(note), () => this.#render());
+    this.#editor = new Editor($("note-edit"), { onsave: (note) => this.#save(note), onleave: () => this.#edited(), ask });
     $("note-version").addEventListener("change", ({ target }) => this.#trying(() => this.#read(Number(target.value))));
-    $("note-again").addEventListener("click", () => this.#write(chosen()));
+    $("note-again").addEventListener("click", () => this.#write(chosen()).then(() => refocus($("note-again"))));
     for (const id of ["note-template", "note-style"]) $(id).addEventListener("change", () => this.#live && this.#draftAnew());
     $("edit").addEventListener("click", () => this.#edit());
     $("approve").addEventListener("click", () => this.#approve(true));
@@ -210,6 +210,7 @@ export class NoteView {
       const [told, tag] = await this.#asked(path, request);
       if (late()) return;
       this.#take(told, tag);
+      refocus($(approved ? "unapprove" : "approve"));
       this.notify(t(approved ? "note.approved" : "note.reopened"));
     });
   }
@@ -219,6 +220,13 @@ export class NoteView {
   #edit() {
     this.#editor.open(this.#shown);
     this.#render();
+    this.#editor.focus();
+  }
+
+  /** It is read again. */
+  #edited() {
+    this.#render();
+    refocus($("edit"));
   }
 
   /** Raises `Problem`: then the editor keeps what was written. */
@@ -229,6 +237,7 @@ export class NoteView {
       if (turn !== this.#turn) return;
       this.#editor.close();
       this.#take(told, tag);
+      refocus($("edit"));
     } catch (problem) {
       if (turn === this.#turn && (problem.status === 409 || problem.status === 412)) {
         await this.#newest(); // somebody else has edited it: what is saved next is an edit of theirs

@@ -155,6 +155,7 @@ export default {
   "edit.untitled": "Ohne Titel",
   "edit.add": "Abschnitt hinzufügen",
   "edit.save": "Speichern",
+  "edit.saving": "Wird gespeichert …",
   "edit.cancel": "Abbrechen",
 
   approve: "Freigeben",

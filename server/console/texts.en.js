@@ -155,6 +155,7 @@ export default {
   "edit.untitled": "Untitled",
   "edit.add": "Add a section",
   "edit.save": "Save",
+  "edit.saving": "Saving …",
   "edit.cancel": "Cancel",
 
   approve: "Approve",

@@ -155,6 +155,7 @@ export default {
   "edit.untitled": "Sans titre",
   "edit.add": "Ajouter une section",
   "edit.save": "Enregistrer",
+  "edit.saving": "Enregistrement …",
   "edit.cancel": "Annuler",
 
   approve: "Valider",

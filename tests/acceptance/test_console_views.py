@@ -1,12 +1,13 @@
 """Files and typed transcripts, corrections, past consultations, another language, signing out: one provider's round."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from bench.recordings import Recording
 from bench.server import RunningServer
@@ -47,6 +48,7 @@ async def test_files_typed_words_corrections_and_what_is_past(
         await the_page_speaks_german(console)
         typed = await words_are_typed(console)
         await edits_are_not_left_unasked(console, typed)
+        await edits_are_made_with_the_keyboard_and_saved_once(console, typed)
         await the_past_is_listed_and_erased(console, recorded, typed)
         await another_can_be_typed_while_files_are_sent(console, visit)
         await signed_out(console, browsers_server.key)
@@ -148,7 +150,11 @@ async def words_are_typed(console: Console) -> str:
 
 async def edits_are_not_left_unasked(console: Console, encounter: str) -> None:
     await console.button("edit").click()
-    await console.page.locator("#note-edit textarea").first.fill("Something else.")
+    first = console.page.locator("#note-edit textarea").first
+    await first.fill("Something else.")
+    await console.button("edit.cancel").click()
+    await console.answers("ask.no")
+    await expect(first).to_have_value("Something else.")
     await console.follows("nav.past")
     await console.answers("ask.no")
     await expect(console.page.locator("#note-edit")).to_be_visible()
@@ -157,6 +163,42 @@ async def edits_are_not_left_unasked(console: Console, encounter: str) -> None:
     await console.answers("unsaved.yes")
     await expect(console.page.locator("#past")).to_be_visible()
     assert len((await console.told(encounter, "/notes"))["versions"]) == 1
+
+
+async def edits_are_made_with_the_keyboard_and_saved_once(console: Console, encounter: str) -> None:
+    """What has the focus is never gone; what is typed while an edit is on its way would be in no version."""
+    page, edit = console.page, console.button("edit")
+    await page.locator(f'#past-list a[href="#c/{encounter}"]').click()
+    await edit.press("Enter")
+    first = page.locator("#note-edit textarea").first
+    await expect(first).to_be_focused()
+    await console.button("edit.cancel").press("Enter")
+    await expect(edit).to_be_focused()
+    sent: list[str] = []
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if route.request.method == "PUT":
+            sent.append(route.request.url)
+            asked.set()
+            await answered.wait()
+        await route.continue_()
+
+    await page.route("**/notes/1", late)
+    await edit.press("Enter")
+    await first.fill("Cough.")
+    await first.press("Control+Enter")
+    await asked.wait()
+    await first.press("Control+Enter")
+    await expect(console.button("edit.saving")).to_be_disabled()
+    await first.press_sequentially(" Fever.")
+    answered.set()
+    await expect(edit).to_be_focused()
+    assert len(sent) == 1
+    saved = (await console.told(encounter, "/notes/2"))["sections"][0]["sentences"]
+    assert [sentence["text"] for sentence in saved] == ["Cough."]
+    await page.unroute("**/notes/1")
+    await console.follows("nav.past")
 
 
 async def the_past_is_listed_and_erased(console: Console, recorded: str, typed: str) -> None:
