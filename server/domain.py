@@ -108,6 +108,14 @@ class State(StrEnum):
 FINISHED = (State.DONE, State.FAILED)
 
 
+class Source(StrEnum):
+    """What the words of an encounter come from."""
+
+    LIVE = "live"  # audio that was sent as people talked
+    RECORDING = "recording"  # audio that was there from the start, as files
+    TEXT = "text"  # no audio: typed, or transcribed elsewhere
+
+
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One audio stream as declared when the encounter was opened."""
 
@@ -149,6 +157,13 @@ class EncounterOptions(msgspec.Struct, frozen=True, kw_only=True):
     def base_language(self) -> str:
         """ISO 639-1: "de" of "de-CH"."""
         return base_language(self.language)
+
+    @property
+    def source(self) -> Source:
+        """What its words come from."""
+        if self.recording:
+            return Source.RECORDING
+        return Source.LIVE if self.streams else Source.TEXT
 
 
 def base_language(code: str) -> str:

@@ -90,6 +90,7 @@ def summary(row: EncounterRow) -> schema.EncounterSummary:
     return schema.EncounterSummary(
         encounter_id=row.id,
         api=row.options.api,
+        source=row.options.source,
         status=row.state,
         percentage=row.percentage,
         stage=row.stage,

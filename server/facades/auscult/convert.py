@@ -372,6 +372,7 @@ def encounter(view: EncounterView) -> schema.Encounter:
     return schema.Encounter(
         encounter_id=row.id,
         api=row.options.api,
+        source=row.options.source,
         status=row.state,
         percentage=row.percentage,
         stage=row.stage,

@@ -331,6 +331,7 @@ class Encounter(Struct, kw_only=True, omit_defaults=True):
 
     encounter_id: str
     api: str  # by which it came
+    source: str  # live | recording | text: what its words come from
     status: str  # live | gathering | queued | working | closing | done | failed
     percentage: int
     stage: str
@@ -354,6 +355,7 @@ class EncounterSummary(Struct, kw_only=True, omit_defaults=True):
 
     encounter_id: str
     api: str  # by which it came
+    source: str  # live | recording | text: what its words come from
     status: str  # live | queued | working | closing | done | failed
     percentage: int
     stage: str

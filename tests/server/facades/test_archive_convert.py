@@ -11,7 +11,18 @@ from pipeline.notes.note import Note, NoteSection, NoteSentence, Style, Topic
 from pipeline.notes.templates import read_templates
 from pipeline.types import Role, Utterance
 from server.captions import plain, srt, vtt
-from server.domain import Failure, Filter, NoteVersion, Place, Review, State, StoredNote
+from server.domain import (
+    EncounterOptions,
+    Failure,
+    Filter,
+    NoteVersion,
+    Place,
+    Review,
+    Stage,
+    State,
+    StoredNote,
+    StreamSpec,
+)
 from server.editing import check, edited, swapped
 from server.errors import BadRequest, NotFound, PreconditionFailed, PreconditionRequired
 from server.facades.auscult import catalogue_convert, editing_convert, schema
@@ -42,6 +53,18 @@ def test_a_filter_takes_several_states_and_times_of_any_zone() -> None:
     )
     assert wanted == Filter(states=(State.DONE, State.FAILED), created_from=0.0)
     assert catalogue_convert.wanted([("created_before", "1970-01-02")]).created_before == 86_400
+
+
+def test_a_list_says_what_an_encounters_words_come_from() -> None:
+    row = msgspec.structs.replace(view(State.DONE).row, stages={Stage.DONE: 0.0})
+
+    def listed(options: EncounterOptions) -> str:
+        return catalogue_convert.summary(msgspec.structs.replace(row, options=options)).source
+
+    live = EncounterOptions(api="auscult", streams=(StreamSpec(name="stream0"),))
+    assert listed(live) == "live"
+    assert listed(msgspec.structs.replace(live, recording=True)) == "recording"
+    assert listed(msgspec.structs.replace(live, streams=())) == "text"
 
 
 def test_captions_keep_to_one_line_and_to_their_format() -> None:
