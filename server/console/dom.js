@@ -22,7 +22,7 @@ export function showOnly(shown, all) {
 /** The focus goes to an element, where what had it is gone; who has gone elsewhere meanwhile stays there. */
 export function refocus(element) {
   const { activeElement: had, body } = document;
-  if (!had || had === body || had.disabled || had.closest("[hidden]")) element.focus();
+  if (!had || had === body || had.id === "main" || had.disabled || had.closest("[hidden]")) element.focus();
 }
 
 /** No element below this one has the class any more. */

@@ -4,7 +4,7 @@ import { Api, Problem } from "./api.js";
 import { ask, notify } from "./ask.js";
 import { ConsultationView } from "./consultation_view.js";
 import { Desk } from "./desk.js";
-import { $, fill, showOnly } from "./dom.js";
+import { $, fill, refocus, showOnly } from "./dom.js";
 import { Foot } from "./foot.js";
 import { forget, kept } from "./kept.js";
 import { Past } from "./past.js";
@@ -113,6 +113,7 @@ function go(where) {
 }
 
 addEventListener("hashchange", route);
+$("navigation").addEventListener("click", ({ target }) => target.hash && target.hash === location.hash && route()); // again
 
 async function route() {
   if (!capabilities) return show("sign-in");
@@ -135,7 +136,9 @@ async function route() {
 }
 
 function show(name) {
+  const former = VIEWS.find((each) => !each.hidden);
   showOnly($(name), VIEWS);
+  if (former && former.id !== name) refocus($("main")); // where what had the focus is no longer there
   for (const link of document.querySelectorAll("#navigation a")) {
     if (link.hash === `#${name === "start" ? "new" : name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -89,6 +89,7 @@ class Console:
 
     def __init__(self, page: Page, server: RunningServer) -> None:
         self.page = page
+        self.server = server
         self.api = httpx.AsyncClient(
             base_url=server.base_url, headers={"Authorization": f"Bearer {server.key}"}, trust_env=False, timeout=30
         )

@@ -14,6 +14,7 @@ from bench.server import RunningServer
 from tests.acceptance.browser import PATIENCE_MS, write_wav
 from tests.acceptance.console import Console, text, texts, using
 from tests.acceptance.leaks import nothing_left_in
+from tests.acceptance.live import END, HELLO, dialled, hear, rest, say
 from tests.acceptance.spoken import assert_heard_once, said_before
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,7 @@ async def test_files_typed_words_corrections_and_what_is_past(
         typed = await words_are_typed(console)
         await edits_are_not_left_unasked(console, typed)
         await edits_are_made_with_the_keyboard_and_saved_once(console, typed)
+        await the_past_is_as_it_is_by_now(console, typed)
         await the_past_is_listed_and_erased(console, recorded, typed)
         await another_can_be_typed_while_files_are_sent(console, visit)
         await signed_out(console, browsers_server.key)
@@ -199,6 +201,35 @@ async def edits_are_made_with_the_keyboard_and_saved_once(console: Console, enco
     assert [sentence["text"] for sentence in saved] == ["Cough."]
     await page.unroute("**/notes/1")
     await console.follows("nav.past")
+
+
+async def the_past_is_as_it_is_by_now(console: Console, typed: str) -> None:
+    """What came since is there when the link is pressed again, or later; only what was typed is said to be typed."""
+    page, rows = console.page, console.page.locator("#past-list li")
+    await page.clock.install()
+    async with dialled(console.server) as socket:
+        await say(socket, HELLO)
+        live = (await hear(socket, "session"))["encounter_id"]
+        await console.follows("nav.past")
+        row, title = page.locator(f'#past-list a[href="#c/{live}"]'), page.locator("#template option:checked")
+        facts = row.locator(".quiet")
+        kind = await title.inner_text()
+        await expect(facts).to_have_text(f"{text('status.live')} · English · {kind}")
+        await expect(page.locator(f'#past-list a[href="#c/{typed}"]')).to_contain_text(text("past.typed"))
+        await say(socket, END)
+        await rest(socket)
+    await page.clock.fast_forward(20_000)
+    await expect(facts).to_contain_text(text("status.failed"))  # without any sound
+    await expect(facts).not_to_contain_text(text("past.typed"))
+    await row.press("Enter")
+    await expect(page.locator("#main")).to_be_focused()
+    await page.go_back()
+    await expect(row).to_be_focused()
+    count = await rows.count()
+    await page.locator(f'#past-list li:has(a[href="#c/{live}"]) .erase').press("Enter")
+    await console.answers("erase.yes")
+    await expect(rows).to_have_count(count - 1)
+    await expect(rows.first.locator(".open")).to_be_focused()
 
 
 async def the_past_is_listed_and_erased(console: Console, recorded: str, typed: str) -> None:
