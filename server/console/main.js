@@ -172,12 +172,17 @@ function look() {
 
 fill($("language"), Object.entries(LANGUAGES));
 $("language").addEventListener("change", async ({ target }) => {
-  await load(target.value);
-  for (const part of [foot, desk, view]) part.write();
-  if (!capabilities) return;
-  capabilities = await api.json(`api/capabilities?language=${language}`);
-  for (const part of [start, view]) part.offer(capabilities);
-  if (location.hash === "#past") past.show();
+  try {
+    await load(target.value);
+    for (const part of [foot, desk, view]) part.write();
+    if (!capabilities) return;
+    capabilities = await api.json(`api/capabilities?language=${language}`);
+    for (const part of [start, view]) part.offer(capabilities);
+    if (location.hash === "#past") past.show();
+  } catch (error) {
+    target.value = language;
+    tell(error);
+  }
 });
 
 await load();

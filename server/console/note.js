@@ -3,9 +3,10 @@
 import { Problem } from "./api.js";
 import { Editor } from "./editor.js";
 import { $, fill, h, refocus, showOnly, unmark } from "./dom.js";
+import { Menu } from "./menu.js";
 import { lines } from "./note_text.js";
 import { Pauses, sleep } from "./pauses.js";
-import { explain, moment, t, writerName } from "./texts.js";
+import { explain, kinds, moment, t, writerName } from "./texts.js";
 
 const FORMATS = { text: "txt", markdown: "md", fhir: "fhir.json", json: "json" };
 
@@ -38,7 +39,7 @@ export class NoteView {
     $("unapprove").addEventListener("click", () => this.#approve(false));
     $("copy").addEventListener("click", () => this.#copy());
     $("print").addEventListener("click", () => print());
-    $("download").addEventListener("change", ({ target }) => this.#download(target));
+    new Menu($("download-menu"), $("download"), (format) => this.#download(format));
     this.#body.addEventListener("click", ({ target }) => this.#pressed(target.closest(".sentence")));
     this.#body.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -50,7 +51,7 @@ export class NoteView {
 
   /** The names of templates, to choose from. */
   offer(templates) {
-    fill($("note-template"), templates.map(({ name, title }) => [name, title || name]));
+    fill($("note-template"), kinds(templates));
   }
 
   /** template, style: those in which it is being written. */
@@ -262,9 +263,7 @@ export class NoteView {
     });
   }
 
-  async #download(select) {
-    const format = select.value;
-    select.value = "";
+  async #download(format) {
     const name = `note-${this.#consultation.encounter}-${this.#shown.version}.${FORMATS[format]}`;
     await this.#trying(async () => {
       const url = URL.createObjectURL(await (await this.#document(format)).blob());

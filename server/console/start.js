@@ -2,7 +2,7 @@
 
 import { $, fill } from "./dom.js";
 import { canRecord } from "./recorder.js";
-import { languageName, t } from "./texts.js";
+import { kinds, languageName, t } from "./texts.js";
 
 export class StartForm {
   #form = $("start-form");
@@ -26,10 +26,12 @@ export class StartForm {
 
   /** What the server can do: see `GET /api/capabilities`. */
   offer(capabilities) {
+    const { default_template: template, default_style: style } = capabilities;
+    const first = this.#limits === null; // later, in another language of the page, what was chosen stays
     this.#limits = capabilities.limits;
     this.#languages = { heard: capabilities.recogniser.languages, typed: capabilities.note_languages };
-    fill($("template"), capabilities.templates.map(({ name, title }) => [name, title || name]), capabilities.default_template);
-    this.#form.elements.style.value = capabilities.default_style;
+    fill($("template"), kinds(capabilities.templates), first ? template : undefined);
+    if (first) this.#form.elements.style.value = style;
     this.show();
   }
 

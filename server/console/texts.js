@@ -9,14 +9,24 @@ const PLACES = { t: null, tLabel: "aria-label", tPlaceholder: "placeholder", tTi
 let texts = {};
 export let language = "en";
 
-/** Load the words of a language, or those of the one that was chosen or the browser prefers; write them into the page. */
+/** Load the words of a language, or those of the one that was chosen or the browser prefers; write them into the page.
+ *  Raises `Problem`: then the page stays as it is. */
 export async function load(wanted) {
   const known = [wanted, localStorage.getItem(CHOSEN), ...navigator.languages.map((tag) => tag.split("-")[0])];
-  language = known.find((tag) => tag in LANGUAGES) ?? "en";
+  const found = known.find((tag) => tag in LANGUAGES) ?? "en";
+  texts = await read(found);
+  language = found;
   if (wanted) localStorage.setItem(CHOSEN, language);
-  texts = (await import(`./texts.${language}.js`)).default;
   document.documentElement.lang = language;
   write(document.body);
+}
+
+async function read(tag) {
+  try {
+    return (await import(`./texts.${tag}.js`)).default;
+  } catch {
+    throw new Problem(0, "offline");
+  }
 }
 
 /** A text, with what stands in its {braces}. */
@@ -47,6 +57,12 @@ export function explain(error) {
 /** Who writes or wrote a note, for people. */
 export function writerName(generator) {
   return generator.startsWith("model:") ? generator.slice(6) : t(`writer.${generator}`);
+}
+
+/** What kinds of note are called: by their titles, and their names, too, where two titles are alike. [[name, title]] */
+export function kinds(templates) {
+  const alike = (title) => templates.filter((each) => each.title === title).length > 1;
+  return templates.map(({ name, title }) => [name, title && alike(title) ? `${title} (${name})` : title || name]);
 }
 
 /** 75_000 → "1:15". */

@@ -2,6 +2,7 @@
 
 import { ROLES } from "./consultation.js";
 import { $, h, unmark } from "./dom.js";
+import { arrows } from "./menu.js";
 import { clock, t } from "./texts.js";
 
 const NEAR_PX = 60; // from the end: who comes there wants to see what comes
@@ -265,12 +266,4 @@ const follows = (element, other) => other.compareDocumentPosition(element) & Nod
 export function places(text, words) {
   const sought = new RegExp(words.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu");
   return [...text.matchAll(sought)].map(({ 0: found, index }) => [index, index + found.length]);
-}
-
-/** Arrow keys move among choices. */
-export function arrows(event, choices) {
-  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!by) return;
-  event.preventDefault();
-  choices[(choices.indexOf(document.activeElement) + by + choices.length) % choices.length].focus();
 }

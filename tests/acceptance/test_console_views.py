@@ -12,7 +12,7 @@ from playwright.async_api import Route, expect
 from bench.recordings import Recording
 from bench.server import RunningServer
 from tests.acceptance.browser import PATIENCE_MS, write_wav
-from tests.acceptance.console import Console, text, texts, using
+from tests.acceptance.console import NETWORK, Console, text, texts, using
 from tests.acceptance.leaks import nothing_left_in
 from tests.acceptance.live import END, HELLO, dialled, hear, rest, say
 from tests.acceptance.spoken import assert_heard_once, said_before
@@ -47,6 +47,7 @@ async def test_files_typed_words_corrections_and_what_is_past(
         await words_are_found(console)
         await the_note_is_taken_along(console, tmp_path)
         await the_page_speaks_german(console)
+        await without_the_server_the_page_keeps_its_language(console)
         typed = await words_are_typed(console)
         await edits_are_not_left_unasked(console, typed)
         await edits_are_made_with_the_keyboard_and_saved_once(console, typed)
@@ -118,9 +119,17 @@ async def the_note_is_taken_along(console: Console, folder: Path) -> None:
     await console.button("copy").click()
     await console.sees("note.copied")
     copied = await console.page.evaluate("navigator.clipboard.readText()")
+    taken: list[str] = []
+    console.page.on("download", lambda each: taken.append(each.suggested_filename))
+    await console.button("download").press("Enter")
+    for form in ("text", "markdown", "fhir", "json"):  # arrow keys lead to each, and take none
+        await expect(console.page.get_by_role("menuitem", name=text(f"format.{form}"), exact=True)).to_be_focused()
+        await console.page.keyboard.press("ArrowDown")
     async with console.page.expect_download() as started:
-        await console.choice("download").select_option("text")
+        await console.page.keyboard.press("Enter")
     await (await started.value).save_as(folder / "note.txt")
+    assert taken == [(await started.value).suggested_filename]
+    await expect(console.button("download")).to_be_focused()
     assert (folder / "note.txt").read_text() == copied
     assert await console.page.locator("#note-body .sentence").first.inner_text() in copied
 
@@ -133,6 +142,31 @@ async def the_page_speaks_german(console: Console) -> None:
     await expect(console.page.locator("#approve")).to_have_text(german["approve"])
     await console.page.locator("#language").select_option("en")
     await expect(console.page.locator("#approve")).to_have_text(text("approve"))
+
+
+async def without_the_server_the_page_keeps_its_language(console: Console) -> None:
+    """And says why. Once it is there, what was chosen for the next consultation stays in the other language."""
+    page, language = console.page, console.page.locator("#language")
+    console.provoked.append(NETWORK)
+    await page.context.set_offline(True)
+    await language.select_option("fr")
+    await console.sees("error.offline")
+    await expect(language).to_have_value("en")
+    await page.context.set_offline(False)
+    await console.follows("nav.new")
+    template, style = page.locator("#template"), page.locator("#start-form [name=style]")
+    await template.select_option("GENERAL_MEDICINE")
+    await page.get_by_text(text("start.more")).click()
+    await style.select_option("bullet_points")
+    kinds = await template.locator("option").all_inner_texts()
+    assert len(kinds) == len(set(kinds))
+    await language.select_option("fr")
+    await expect(page.locator("#start h1")).to_have_text(texts("fr")["start.title"])
+    await expect(template.locator("option:checked")).to_contain_text("médecine")
+    await expect(template).to_have_value("GENERAL_MEDICINE")
+    await expect(style).to_have_value("bullet_points")
+    await language.select_option("en")
+    await expect(page.locator("#start h1")).to_have_text(text("start.title"))
 
 
 async def words_are_typed(console: Console) -> str:
@@ -211,7 +245,7 @@ async def the_past_is_as_it_is_by_now(console: Console, typed: str) -> None:
         await say(socket, HELLO)
         live = (await hear(socket, "session"))["encounter_id"]
         await console.follows("nav.past")
-        row, title = page.locator(f'#past-list a[href="#c/{live}"]'), page.locator("#template option:checked")
+        row, title = page.locator(f'#past-list a[href="#c/{live}"]'), page.locator("#template option[value=SOAP]")
         facts = row.locator(".quiet")
         kind = await title.inner_text()
         await expect(facts).to_have_text(f"{text('status.live')} · English · {kind}")

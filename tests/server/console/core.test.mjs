@@ -6,6 +6,7 @@ import test from "node:test";
 const at = (name) => new URL(`../../../server/console/${name}`, import.meta.url);
 const { Consultation } = await import(at("consultation.js"));
 const { editable, edited, keyOf, lines } = await import(at("note_text.js"));
+const { kinds } = await import(at("texts.js"));
 const { places } = await import(at("transcript.js"));
 
 const final = (id, start_ms, rest = {}) => ({ type: "final", id, start_ms, end_ms: start_ms + 500, speaker: "unspecified", text: id, ...rest });
@@ -165,4 +166,9 @@ test("time goes on where nothing is plugged in", async () => {
   const frames = await resampled(48_000, null, 1);
   assert.ok(frames.length >= 9);
   assert.equal(rms(frames), 0);
+});
+
+test("kinds of note whose titles are alike are told apart by their names", () => {
+  const [soap, long, merged, own] = [{ name: "SOAP", title: "SOAP note" }, { name: "GM", title: "Medicine" }, { name: "GM_AP", title: "Medicine" }, { name: "OWN", title: "" }];
+  assert.deepEqual(kinds([soap, long, merged, own]), [["SOAP", "SOAP note"], ["GM", "Medicine (GM)"], ["GM_AP", "Medicine (GM_AP)"], ["OWN", "OWN"]]);
 });
