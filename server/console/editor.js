@@ -1,5 +1,6 @@
 // A note under a provider's hands: a field for each section, a line for each sentence. What is pasted is text.
 
+import { Problem } from "./api.js";
 import { h } from "./dom.js";
 import { editable, edited, keyOf } from "./note_text.js";
 import { explain, t } from "./texts.js";
@@ -89,7 +90,9 @@ export class Editor {
     problem.hidden = true;
     this.#hold(true);
     try {
-      await this.onsave(this.#note());
+      const note = this.#note();
+      if (!note.sections.length) throw new Problem(0, "nothing_written");
+      await this.onsave(note);
     } catch (error) {
       problem.textContent = explain(error);
       problem.hidden = false;

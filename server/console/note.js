@@ -208,12 +208,18 @@ export class NoteView {
     await this.#trying(async (late) => {
       if (approved && !(await this.ask({ title: t("approve.title"), text: t("approve.text"), yes: t("approve.yes") }))) return;
       if (late()) return; // what they have read is not what is shown now
-      const [told, tag] = await this.#asked(path, request);
+      const [told, tag] = await this.#asked(path, request).catch((problem) => this.#outdated(problem, late));
       if (late()) return;
       this.#take(told, tag);
       refocus($(approved ? "unapprove" : "approve"));
       this.notify(t(approved ? "note.approved" : "note.reopened"));
     });
+  }
+
+  /** Somebody else has approved of it, or withdrawn that: show how it is now. Raises `Problem`. */
+  async #outdated(problem, late) {
+    if (problem.status === 412 && !late()) await this.#read(this.#shown.version);
+    throw problem;
   }
 
   // Editing
@@ -240,10 +246,9 @@ export class NoteView {
       this.#take(told, tag);
       refocus($("edit"));
     } catch (problem) {
-      if (turn === this.#turn && (problem.status === 409 || problem.status === 412)) {
-        await this.#newest(); // somebody else has edited it: what is saved next is an edit of theirs
-      }
-      throw problem;
+      if (turn !== this.#turn || (problem.status !== 409 && problem.status !== 412)) throw problem;
+      await this.#newest(); // somebody else has edited it: what is saved next is an edit of theirs
+      throw new Problem(0, "edited_meanwhile", String(this.#shown.version));
     }
   }
 

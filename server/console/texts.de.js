@@ -110,6 +110,7 @@ export default {
 
   transcript: "Transkript",
   "transcript.empty": "Hier erscheint, was gesagt wird.",
+  "transcript.nothing": "Es war nichts zu hören.",
   "transcript.said": "Was gesagt wurde",
   "transcript.saying": "Was gerade gesagt wird",
   "transcript.newest": "Neuestes ↓",
@@ -264,7 +265,9 @@ export default {
   "error.upload_stalled": "Das Senden hat zu lange gedauert. Prüfen Sie das Netz, und senden Sie die Dateien noch einmal.",
   "error.audio_gone": "Der Ton ist nicht mehr gespeichert.",
   "error.audio_none": "Davon gibt es keinen Ton.",
-  "error.precondition_failed": "Inzwischen wurde die Notiz anderswo geändert. Drücken Sie noch einmal „Speichern“, um sie durch Ihre zu ersetzen.",
+  "error.precondition_failed": "Das wurde inzwischen geändert; so ist es jetzt. Sehen Sie es sich an, dann drücken Sie noch einmal.",
+  "error.edited_meanwhile": "Inzwischen hat jemand anders diese Notiz bearbeitet, als Version {detail}. Ihre Fassung ist noch nicht gespeichert. „Speichern“ speichert sie als weitere Version; vergleichen Sie dann beide.",
+  "error.nothing_written": "In der Notiz steht kein Satz mehr. Schreiben Sie einen, oder drücken Sie auf „Abbrechen“.",
   "error.conflict": "Das ist im Moment nicht möglich. {detail}",
   "error.too_many_at_once": "Der Server ist mit diesem Gespräch beschäftigt. Versuchen Sie es gleich noch einmal.",
   "error.unauthorized": "Ihre Anmeldung gilt nicht mehr. Melden Sie sich ab und wieder an.",

@@ -110,6 +110,7 @@ export default {
 
   transcript: "Transcript",
   "transcript.empty": "What is said appears here.",
+  "transcript.nothing": "Nothing was heard.",
   "transcript.said": "What was said",
   "transcript.saying": "What is being said",
   "transcript.newest": "Newest ↓",
@@ -264,7 +265,9 @@ export default {
   "error.upload_stalled": "Sending took too long. Check the network, and send the files again.",
   "error.audio_gone": "The audio is no longer kept.",
   "error.audio_none": "There is no audio of this.",
-  "error.precondition_failed": "Someone else has changed the note meanwhile. Press “Save” again to put yours in its place.",
+  "error.precondition_failed": "This was changed meanwhile; here is how it is now. Look at it, then press again.",
+  "error.edited_meanwhile": "Someone else has edited this note meanwhile: theirs is version {detail}. Yours is not saved yet. Press “Save” again to save it as one version more, then compare the two.",
+  "error.nothing_written": "There is no sentence left in the note. Write one, or press “Cancel”.",
   "error.conflict": "That cannot be done at the moment. {detail}",
   "error.too_many_at_once": "The server is busy with this consultation. Try again in a moment.",
   "error.unauthorized": "Your sign-in no longer holds. Sign out, and sign in again.",

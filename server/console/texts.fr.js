@@ -110,6 +110,7 @@ export default {
 
   transcript: "Transcription",
   "transcript.empty": "Ce qui est dit apparaît ici.",
+  "transcript.nothing": "Rien n’a été entendu.",
   "transcript.said": "Ce qui a été dit",
   "transcript.saying": "Ce qui est en train d’être dit",
   "transcript.newest": "Le plus récent ↓",
@@ -264,7 +265,9 @@ export default {
   "error.upload_stalled": "L’envoi a pris trop de temps. Vérifiez le réseau, puis renvoyez les fichiers.",
   "error.audio_gone": "Le son n’est plus conservé.",
   "error.audio_none": "Il n’y a pas de son pour ce passage.",
-  "error.precondition_failed": "La note a été modifiée ailleurs entre-temps. Appuyez encore sur « Enregistrer » pour la remplacer par la vôtre.",
+  "error.precondition_failed": "Cela a été modifié entre-temps ; voici l’état actuel. Regardez-le, puis appuyez de nouveau.",
+  "error.edited_meanwhile": "Quelqu’un d’autre a modifié cette note entre-temps : c’est la version {detail}. La vôtre n’est pas encore enregistrée. Appuyez encore sur « Enregistrer » pour en faire une version de plus, puis comparez les deux.",
+  "error.nothing_written": "La note ne contient plus aucune phrase. Écrivez-en une, ou appuyez sur « Annuler ».",
   "error.conflict": "Ce n’est pas possible pour le moment. {detail}",
   "error.too_many_at_once": "Le serveur est occupé par cette consultation. Réessayez dans un instant.",
   "error.unauthorized": "Votre connexion n’est plus valable. Déconnectez-vous, puis reconnectez-vous.",

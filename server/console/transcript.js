@@ -49,6 +49,7 @@ export class Transcript {
     $("newest").hidden = true;
     $("swap").hidden = true;
     $("transcript-empty").hidden = false;
+    this.#sayOfNothing("transcript.empty");
     consultation.show(this);
   }
 
@@ -78,6 +79,16 @@ export class Transcript {
     this.#partials.replaceChildren(...partials.map((each) => this.#provisional(each, known.get(each.id))));
     $("transcript-empty").hidden = partials.length + this.#bubbles.size > 0;
     this.#keepUp();
+  }
+
+  ondone() {
+    this.#sayOfNothing("transcript.nothing");
+  }
+
+  /** What stands where nothing was said. */
+  #sayOfNothing(key) {
+    $("transcript-empty").dataset.t = key;
+    $("transcript-empty").textContent = t(key);
   }
 
   /** Again, in another language of the page. */

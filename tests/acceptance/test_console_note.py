@@ -109,6 +109,7 @@ async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and
     await console.page.unroute("**/notes")
     await console.note()
     await copied(console, encounter)
+    await somebody_else_works_at_it(console, encounter)
     await printed(console)
 
 
@@ -117,6 +118,42 @@ async def copied(console: Console, encounter: str) -> None:
     await console.sees("note.copied")
     copy = (await console.api.get(f"/api/encounters/{encounter}/notes/1/document?format=text")).text
     assert await console.page.evaluate("navigator.clipboard.readText()") == copy
+
+
+async def somebody_else_works_at_it(console: Console, encounter: str) -> None:
+    """It is shown as it is by now, with what to do; what they wrote is not lost, and neither is what is being written."""
+    console.provoked += [r"status of 4(09|12)"]
+    await asked_of_version_1(console, encounter, "PATCH", {"review_status": "approved"})
+    await console.button("approve").click()
+    await console.answers("approve.yes")
+    await console.sees("error.precondition_failed")
+    await expect(console.page.locator("#note-state")).to_contain_text(text("review.approved"))
+    await console.button("unapprove").click()
+    await expect(console.page.locator("#note-state")).to_contain_text(text("review.draft"))
+    await console.button("edit").click()
+    first, problem = console.page.locator("#note-edit textarea").first, console.page.locator("#note-edit .problem")
+    for each in await console.page.locator("#note-edit textarea").all():
+        await each.fill(" ")
+    await console.button("edit.save").click()
+    await expect(problem).to_have_text(text("error.nothing_written"))
+    sentences = [{"text": "Theirs.", "items": []}]
+    section = {"key": "SUBJECTIVE", "title": "Subjective", "sentences": sentences}
+    await asked_of_version_1(console, encounter, "PUT", {"title": "Theirs", "sections": [section]})
+    await first.fill("Mine.")
+    await console.button("edit.save").click()
+    await expect(problem).to_contain_text(text("error.edited_meanwhile"))
+    await expect(problem).to_contain_text("2")
+    await console.button("edit.save").click()
+    await expect(console.choice("note.versions")).to_have_value("3")
+    await expect(console.page.locator("#note-body")).to_contain_text("Mine.")
+    await console.choice("note.versions").select_option("1")
+    await expect(console.page.locator("#note-body")).to_contain_text("cough")
+
+
+async def asked_of_version_1(console: Console, encounter: str, method: str, wanted: dict[str, object]) -> None:
+    path = f"/api/encounters/{encounter}/notes/1"
+    tag = (await console.api.get(path)).headers["etag"]
+    (await console.api.request(method, path, json=wanted, headers={"If-Match": tag})).raise_for_status()
 
 
 async def printed(console: Console) -> None:
