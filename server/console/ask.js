@@ -5,22 +5,24 @@ import { t } from "./texts.js";
 
 const SHOWN_MS = 6000;
 
-/** Whether they say yes. */
+/** Whether they say yes. The focus is on no, so that a key which is held, or pressed once more, does nothing. */
 export function ask({ title, text, yes, no = t("ask.no"), grave = false }) {
   const dialog = $("ask");
   if (dialog.open) dialog.close(""); // whoever asked before is answered no
   return new Promise((resolve) => {
     const answer = (said) => () => dialog.close(said);
+    const refuse = h("button", { type: "button", onclick: answer("no") }, no);
     dialog.replaceChildren(
       h("h2", { id: "ask-title" }, title),
       h("p", {}, text),
       h("div", { class: "actions" },
         h("button", { type: "button", class: grave ? "grave" : "primary", onclick: answer("yes") }, yes),
-        h("button", { type: "button", onclick: answer("no") }, no)),
+        refuse),
     );
     dialog.onclose = () => resolve(dialog.returnValue === "yes");
     dialog.returnValue = "";
     dialog.showModal();
+    refuse.focus();
   });
 }
 

@@ -120,6 +120,11 @@ export class ConsultationView {
     return true;
   }
 
+  /** Something is recorded, which would hear what is played. */
+  hush() {
+    this.#player.stop();
+  }
+
   /** No more is said: from here on the server is asked how far it is. */
   finished(encounter) {
     if (this.encounter === encounter) this.#describe(this.#shown.consultation, ENDED);

@@ -6,12 +6,13 @@ import { forgetProblems, notify } from "./ask.js";
 import { openMicrophone, openTab, Source } from "./capture.js";
 import { NO_NOTE } from "./consultation.js";
 import { $ } from "./dom.js";
-import { forget, keep } from "./kept.js";
+import { forget, keep, kept } from "./kept.js";
 import { Abandoned, endKept, Recording } from "./recording.js";
 import { RecordingBar } from "./recording_bar.js";
 import { t } from "./texts.js";
 import { sendFiles, sendText } from "./upload.js";
 
+const RECORDED = new Set(["microphone", "tab"]); // sources
 const LEFT_S = 1800; // a token that is to outlive a session outlives it by so much
 const OVER = new Set( // there is nothing to go on with
   ["already_final", "closed", "displaced", "ended_away", "ended_elsewhere", "erased", "not_found", "resume_token_invalid", "resume_token_used"],
@@ -26,6 +27,7 @@ export class Desk {
   #go;
   #tell;
   #onback;
+  #onrecording;
   #onfinished;
   #limits;
   #stood = false; // the recording's connection did
@@ -38,10 +40,10 @@ export class Desk {
   });
 
   /** start: the form; go: shows a view, by the address's fragment; tell: says what went wrong; onback: the network was
-   *  away, and is back; onfinished: gets the encounter of which no more is recorded. */
-  constructor(api, { foot, start, go, tell, onback, onfinished }) {
+   *  away, and is back; onrecording: sound is recorded from now on; onfinished: gets the encounter of which no more is. */
+  constructor(api, { foot, start, go, tell, onback, onrecording, onfinished }) {
     [this.#api, this.#foot, this.#start, this.#go, this.#tell] = [api, foot, start, go, tell];
-    [this.#onback, this.#onfinished] = [onback, onfinished];
+    [this.#onback, this.#onrecording, this.#onfinished] = [onback, onrecording, onfinished];
   }
 
   /** What the server can do: see `GET /api/capabilities`. */
@@ -62,7 +64,9 @@ export class Desk {
   /** Begin with what was filled in. */
   async begin(wanted) {
     forgetProblems();
-    if (this.recording && wanted.source !== "typed" && wanted.source !== "file") return notify(t("start.one_already"), "problem");
+    const records = RECORDED.has(wanted.source);
+    if (this.recording && records) return notify(t("start.one_already"), "problem");
+    if (records) this.#leaveBehind(kept());
     this.#start.busy(wanted.source, true);
     try {
       if (wanted.source === "file") return await this.#send(wanted);
@@ -78,17 +82,21 @@ export class Desk {
 
   async #record({ source, device, own, options, consent, way }) {
     const sources = [];
+    this.#start.asks(source); // the browser does, until somebody answers
     try {
       if (source === "tab") sources.push(new Source("tab", own ? "patient" : "unspecified", await openTab()));
       if (source === "microphone" || own) {
         sources.push(new Source("microphone", source === "tab" ? "doctor" : "unspecified", await openMicrophone(device)));
       }
       sources.sort((one, other) => one.role.localeCompare(other.role)); // the doctor is the first of two
+      this.#start.asks(null);
       await this.#run(new Recording(this.#api, sources, { options, consent, way }));
     } catch (error) {
       this.recording?.abandon();
       for (const each of sources) each.close();
       throw error;
+    } finally {
+      this.#start.asks(null);
     }
   }
 
@@ -105,6 +113,7 @@ export class Desk {
     };
     this.#bar.show(recording);
     const { max_token_s, max_session_minutes } = this.#limits;
+    await this.#api.token(); // somebody may have to sign in first
     await this.#api.holdFor(Math.min(max_token_s, max_session_minutes * 60 + LEFT_S));
     await recording.start();
     this.#go(`c/${recording.encounter}`);
@@ -114,8 +123,9 @@ export class Desk {
     if (recording !== this.recording) return;
     this.#bar.update();
     document.title = `● ${t("title")}`;
-    const kept = recording.state === "recording" || recording.state === "paused";
-    this.#foot.connection(recording.connected, kept ? recording.way : null);
+    const goesOn = recording.state === "recording" || recording.state === "paused";
+    this.#foot.connection(recording.connected, goesOn ? recording.way : null);
+    if (recording.state === "recording") this.#onrecording();
     if (recording.connected && !this.#stood) this.#onback();
     this.#stood = recording.connected;
     if (recording.state !== "over") return;
@@ -131,6 +141,7 @@ export class Desk {
     forgetProblems();
     try {
       await recording?.stop();
+      this.#bar.finished();
       this.#onfinished(recording?.encounter);
     } catch (problem) {
       this.#tell(problem);
@@ -160,6 +171,7 @@ export class Desk {
   /** Go on with what was being recorded. A tab is shared, and some browsers' microphones are opened, only when somebody has
    *  just pressed something: where that is missing, it is asked for. */
   async comeBack(what) {
+    if (this.recording) return; // it is taken up already
     this.#go(`c/${what.encounter}`);
     try {
       if (what.ending) await this.#endNow(what);
@@ -192,11 +204,21 @@ export class Desk {
     return new Recording(this.#api, sources, { options, consent, kept });
   }
 
-  /** The recording that was interrupted is not taken up again: the server ends it by itself. */
+  /** What was interrupted is not taken up again: it is over. */
   #leave() {
-    forget();
+    const what = kept();
     this.#bar.show(null);
-    notify(t("back.left", { minutes: Math.ceil(this.#limits.reconnect_timeout_s / 60) }));
+    if (!what) return;
+    keep({ ...what, ending: true });
+    this.comeBack(kept());
+  }
+
+  /** The same, where something else is recorded from now on. */
+  #leaveBehind(what) {
+    if (!what) return;
+    forget();
+    notify(t("back.left"));
+    endKept(this.#api, what).catch(() => {}); // it ends by itself, later
   }
 
   /** The consultation was ended or erased elsewhere. A recording that is cut off finds out by itself what is to be done. */

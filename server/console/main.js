@@ -19,7 +19,7 @@ const LOOK_MS = 20_000; // between two looks whether the server is there, while 
 const api = new Api(new URL("../", location.href), signInAgain, (online) => desk.recording || foot.connection(online));
 const foot = new Foot();
 const start = new StartForm((wanted) => desk.begin(wanted));
-const desk = new Desk(api, { foot, start, go, tell, onback: () => view.renew(), onfinished: (encounter) => view.finished(encounter) });
+const desk = new Desk(api, { foot, start, go, tell, onback: () => view.renew(), onrecording: () => view.hush(), onfinished: (encounter) => view.finished(encounter) });
 const view = new ConsultationView(api, { desk, foot, go, tell });
 const past = new Past(api, { onopen: (encounter) => go(`c/${encounter}`), onerase: (encounter) => view.erase(encounter) });
 
@@ -49,6 +49,8 @@ $("again").addEventListener("close", () => signedInAgain && $("again").showModal
 $("sign-in-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("sign-in-problem").textContent = "";
+  const go = $("sign-in-form").querySelector("[type=submit]");
+  go.disabled = true; // pressed twice, it would enter twice
   try {
     const same = await api.signIn($("key").value.trim(), !(signedInAgain && busy()));
     $("key").value = "";
@@ -64,6 +66,8 @@ $("sign-in-form").addEventListener("submit", async (event) => {
   } catch (error) {
     $("sign-in-problem").textContent = error.status === 401 ? t("sign_in.wrong") : explain(error);
     $("key").select();
+  } finally {
+    go.disabled = false;
   }
 });
 
@@ -115,12 +119,18 @@ function go(where) {
 addEventListener("hashchange", route);
 $("navigation").addEventListener("click", ({ target }) => target.hash && target.hash === location.hash && route()); // again
 
+let turn = 0;
+
 async function route() {
+  const mine = ++turn;
   if (!capabilities) return show("sign-in");
+  if ($("ask").open) $("ask").close(); // what was asked was about another view
   const [, name, encounter] = location.hash.match(/^#(\w+)(?:\/([0-9a-f]+))?$/) ?? [];
   if (encounter !== view.encounter && view.unsaved) {
     const there = `#c/${view.encounter}`;
-    if (!(await ask({ title: t("unsaved.title"), text: t("unsaved.text"), yes: t("unsaved.yes") }))) return history.replaceState(null, "", there);
+    const leaves = await ask({ title: t("unsaved.title"), text: t("unsaved.text"), yes: t("unsaved.yes") });
+    if (mine !== turn) return; // somewhere else was gone meanwhile
+    if (!leaves) return history.replaceState(null, "", there);
   }
   if (name === "c" && encounter) {
     view.open(encounter);
@@ -147,6 +157,11 @@ function show(name) {
 }
 
 // The page itself
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // its fragment is no view
+  $("main").focus();
+});
 
 /** What went wrong, and what to do. What is a fault of the page is thrown on, so that it shows in the browser's console. */
 function tell(error) {

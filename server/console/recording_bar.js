@@ -5,6 +5,7 @@ import { $, h } from "./dom.js";
 import { clock, explain, t } from "./texts.js";
 
 const TICK_MS = 200;
+const FINISHED_MS = 2000; // so that a second press on "Finish" meets nothing that moved into its place
 
 export class RecordingBar {
   #recording = null;
@@ -44,18 +45,30 @@ export class RecordingBar {
     this.update();
   }
 
+  /** Say so for a moment. */
+  finished() {
+    this.#still();
+    $("recording-state").textContent = t("recording.over");
+    $("recording").className = "recording over";
+    setTimeout(() => this.#recording || this.#kept || ($("recording").hidden = true), FINISHED_MS);
+  }
+
   /** why: an error; null: somebody wanted it so. */
   offerToComeBack(kept, why) {
     this.show(null);
     [this.#kept, this.#why] = [kept, why];
-    $("recording").hidden = false;
-    $("recording").className = "recording interrupted";
-    $("recording-problem").textContent = "";
-    $("meters").replaceChildren();
-    $("recording-clock").textContent = "";
-    for (const id of ["pause", "finish", "to-recording"]) $(id).hidden = true;
+    this.#still();
+    $("recording").className = "recording offered";
     $("again-source").hidden = $("leave-recording").hidden = false;
     this.update();
+  }
+
+  /** The bar without what belongs to a recording that goes on. */
+  #still() {
+    $("recording").hidden = false;
+    $("recording-problem").textContent = $("recording-clock").textContent = "";
+    $("meters").replaceChildren();
+    for (const id of ["pause", "finish", "to-recording", "again-source"]) $(id).hidden = true;
   }
 
   #offer() {

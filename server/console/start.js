@@ -41,7 +41,12 @@ export class StartForm {
     this.#adapt();
   }
 
-  /** Whether a consultation from such a source is being begun. While files are sent, others can be. */
+  /** The browser asks somebody for such a source; null: it does not any more. */
+  asks(source) {
+    $("start-asks").textContent = source ? t(`start.asks.${source}`) : "";
+  }
+
+  /** Whether a consultation from such a source is being begun. Meanwhile one of another kind can be. */
   busy(source, whether) {
     if (whether) this.#busy.add(source);
     else this.#busy.delete(source);
@@ -66,7 +71,7 @@ export class StartForm {
     this.#offerLanguages(source === "typed" ? this.#languages.typed : this.#languages.heard);
     const go = $("start").querySelector("[type=submit]");
     go.textContent = t(`start.go.${source}`);
-    go.disabled = this.#busy.has(source) || [...this.#busy].some((begun) => begun !== "file");
+    go.disabled = [...this.#busy].some((begun) => begun === source || (records(begun) && records(source)));
   }
 
   /** What is typed needs no recogniser: only whoever writes the note has to know its language. None: any. */
@@ -159,4 +164,5 @@ export class StartForm {
   }
 }
 
+const records = (source) => source === "microphone" || source === "tab";
 const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // the first only on secure pages

@@ -45,6 +45,8 @@ export default {
   "start.go.tab": "Tab wählen und starten",
   "start.go.file": "Senden und transkribieren",
   "start.go.typed": "Notiz schreiben",
+  "start.asks.microphone": "Erlauben Sie das Mikrofon, wo Ihr Browser danach fragt.",
+  "start.asks.tab": "Wählen Sie den Tab im Fenster Ihres Browsers, und teilen Sie seinen Ton.",
   "start.no_file": "Wählen Sie zuerst eine Audiodatei.",
   "start.too_many": "Das sind mehr Dateien, als ein Gespräch haben kann ({most}). Senden Sie weniger, oder fügen Sie sie zusammen.",
   "start.too_large": "Diese Dateien sind größer, als der Server annimmt ({most} MB). Senden Sie eine kürzere oder eine komprimierte Aufnahme.",
@@ -102,7 +104,7 @@ export default {
   "recording.silent.tab": "Seit 20 Sekunden kein Ton. Läuft der Anruf, und wird der Ton geteilt?",
 
   "back.interrupted": "Die Aufnahme wurde unterbrochen. {why}",
-  "back.left": "Das Gespräch endet nach höchstens {minutes} min von selbst; dann wird die Notiz geschrieben.",
+  "back.left": "Das unterbrochene Gespräch ist beendet; seine Notiz wird geschrieben.",
 
   consultation: "Gespräch",
   "consultation.gone": "Dieses Gespräch gibt es nicht mehr: Es wurde gelöscht, oder seine Aufbewahrungszeit ist vorbei.",

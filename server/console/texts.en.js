@@ -45,6 +45,8 @@ export default {
   "start.go.tab": "Choose the tab and start",
   "start.go.file": "Send and transcribe",
   "start.go.typed": "Write the note",
+  "start.asks.microphone": "Allow the microphone where your browser asks for it.",
+  "start.asks.tab": "Choose the tab in your browser’s window, and share its sound.",
   "start.no_file": "Choose an audio file first.",
   "start.too_many": "These are more files than one consultation can have ({most}). Send fewer, or join them.",
   "start.too_large": "These files are larger than the server takes ({most} MB). Send a shorter or a compressed recording.",
@@ -102,7 +104,7 @@ export default {
   "recording.silent.tab": "No sound for 20 seconds. Is the call on, and its sound shared?",
 
   "back.interrupted": "The recording was interrupted. {why}",
-  "back.left": "The consultation ends by itself after {minutes} min at most; then its note is written.",
+  "back.left": "The consultation that was interrupted is finished; its note is written.",
 
   consultation: "Consultation",
   "consultation.gone": "This consultation is no longer here: it was erased, or the time for which it is kept is over.",

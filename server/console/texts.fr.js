@@ -45,6 +45,8 @@ export default {
   "start.go.tab": "Choisir l’onglet et démarrer",
   "start.go.file": "Envoyer et transcrire",
   "start.go.typed": "Rédiger la note",
+  "start.asks.microphone": "Autorisez le microphone là où votre navigateur le demande.",
+  "start.asks.tab": "Choisissez l’onglet dans la fenêtre de votre navigateur, et partagez son audio.",
   "start.no_file": "Choisissez d’abord un fichier audio.",
   "start.too_many": "Il y a plus de fichiers qu’une consultation ne peut en avoir ({most}). Envoyez-en moins, ou réunissez-les.",
   "start.too_large": "Ces fichiers dépassent ce que le serveur accepte ({most} Mo). Envoyez un enregistrement plus court ou compressé.",
@@ -102,7 +104,7 @@ export default {
   "recording.silent.tab": "Aucun son depuis 20 secondes. L’appel est-il en cours, et le son partagé ?",
 
   "back.interrupted": "L’enregistrement a été interrompu. {why}",
-  "back.left": "La consultation se termine d’elle-même après {minutes} min au plus ; la note est alors rédigée.",
+  "back.left": "La consultation interrompue est terminée ; sa note est en cours de rédaction.",
 
   consultation: "Consultation",
   "consultation.gone": "Cette consultation n’existe plus : elle a été effacée, ou sa durée de conservation est écoulée.",

@@ -113,7 +113,9 @@ async def test_a_server_that_restarts_and_a_pass_that_expires_lose_nothing(
         await console.label("sign_in.key").fill(make_key(server, "default"))
         await console.button("sign_in.go").click()
         await console.sees("sign_in.other_key")
-        await console.sign_in(server.key)
+        await console.label("sign_in.key").fill(server.key)
+        await console.button("sign_in.go").dblclick()
+        await expect(console.page.locator("#again")).to_be_hidden()
         await console.play(EXPIRES_S + 2)
         await server.kill()
         await console.is_recording("recording_offline")
@@ -149,12 +151,15 @@ async def test_a_recording_that_ended_while_the_page_was_away_is_shown_and_not_g
 # No answer of the server's sockets arrives, so a recording that is to go on behind a reload is still connecting.
 UNANSWERED = """
 window.WebSocket = class extends WebSocket {
-  set onmessage(_) {}
+  set onmessage(hear) {
+    super.onmessage = (event) => window.answered && hear?.(event);
+  }
 };
 """
+ANSWERED = "window.answered = true"
 
 
-async def test_a_recording_that_is_not_taken_up_again_can_be_and_one_that_was_erased_meanwhile_cannot(
+async def test_a_recording_that_is_not_taken_up_again_can_be_or_is_over_and_one_that_was_erased_meanwhile_is_gone(
     chromium: Path, whip_server: RunningServer
 ) -> None:
     async with using(chromium, whip_server) as console:
@@ -179,3 +184,12 @@ async def test_a_recording_that_is_not_taken_up_again_can_be_and_one_that_was_er
         (await console.api.delete(f"/api/encounters/{encounter}")).raise_for_status()
         await console.sees("consultation.gone")
         await expect(page.locator("#recording")).to_be_hidden()
+        await page.evaluate(ANSWERED)
+        await console.follows("nav.new")
+        left = await console.start("recorder")
+        await console.play(1)
+        await console.reload()
+        await cancel.click()
+        await page.evaluate(ANSWERED)
+        await console.button("recording.leave").click()
+        await console.ended(left)  # at once, not when nobody came back

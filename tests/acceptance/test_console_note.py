@@ -121,7 +121,7 @@ async def copied(console: Console, encounter: str) -> None:
 
 
 async def somebody_else_works_at_it(console: Console, encounter: str) -> None:
-    """It is shown as it is by now, with what to do; what they wrote is not lost, and neither is what is being written."""
+    """It is shown as it is by now, with what to do; neither their words are lost, nor what is being written."""
     console.provoked += [r"status of 4(09|12)"]
     await asked_of_version_1(console, encounter, "PATCH", {"review_status": "approved"})
     await console.button("approve").click()

@@ -279,8 +279,12 @@ async def the_past_is_listed_and_erased(console: Console, recorded: str, typed: 
     await rows[recorded].click()
     assert await console.opened() == recorded
     await console.note()
+    await console.page.locator(".skip").press("Enter")
+    await expect(console.page.locator("#main")).to_be_focused()
+    assert await console.opened() == recorded
     await console.page.locator("#erase").click()
     await console.sees("erase.text")
+    await expect(console.page.get_by_role("dialog").get_by_role("button", name=text("ask.no"))).to_be_focused()
     await console.answers("erase.yes")
     await expect(rows[typed]).to_be_visible()
     await expect(rows[recorded]).to_be_hidden()

@@ -84,6 +84,7 @@ FAMILIES: dict[tuple[str, str], set[str]] = {  # what stands before and behind a
     ("recording.", "_offline"): {"recording", "paused", "ending"},
     ("recording.gone.", ""): SOURCES,
     ("recording.silent.", ""): SOURCES,
+    ("start.asks.", ""): SOURCES,
     ("start.go.", ""): set(re.findall(r'name="source" value="(\w+)"', PAGE)),
     ("foot.way.", ""): set(re.findall(r'(?:this\.way = |#use\()"(\w+)"', SCRIPTS["recording.js"])),
     ("error.", ""): CODES - NEVER_MET - AS_THE_SERVER_SAYS,
