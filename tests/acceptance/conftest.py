@@ -13,8 +13,15 @@ from bench.recordings import Recording
 from bench.server import RunningServer, running_server
 from tests.acceptance.browser import found_chromium, serving_pages
 from tests.acceptance.leaks import nothing_left_here, nothing_left_in
+from tests.conftest import ROOT
 from tests.preforked import auscult
 
+WHISPER = {  # a model in the repository; as it was trained: short windows, no prompts
+    "AUSCULT_RECOGNISER_KIND": "whisper",
+    "AUSCULT_RECOGNISER_MODEL": str(ROOT / "tests" / "models" / "whisper-fixture-en"),
+    "AUSCULT_RECOGNISER_ENCODER_WINDOW": "dynamic",
+    "AUSCULT_RECOGNISER_USE_PROMPT": "false",
+}
 LOOPBACK = {"AUSCULT_WEBRTC_ADDRESSES": "127.0.0.1"}  # as an operator sets it whose clients are on the same machine
 
 
@@ -42,8 +49,14 @@ def start_on(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> 
 
 @pytest.fixture(scope="session")
 def sphinx_server() -> Iterator[RunningServer]:
-    """Real words."""
+    """Real words of pocketsphinx, for what may depend on the recogniser."""
     yield from start("sphinx")
+
+
+@pytest.fixture(scope="session")
+def whisper_server(pages: str) -> Iterator[RunningServer]:
+    """Real words, for a third of what pocketsphinx computes; our pages may call it, and WebRTC stays on loopback."""
+    yield from start("whisper", WHISPER | LOOPBACK | {"AUSCULT_SERVER_CORS_ORIGINS": pages})
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +89,12 @@ def sphinx_api(sphinx_server: RunningServer) -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.fixture
+def whisper_api(whisper_server: RunningServer) -> Iterator[httpx.Client]:
+    with client(whisper_server.base_url, whisper_server.key) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """The browser; tests that ask for it are skipped where there is none."""
@@ -87,12 +106,6 @@ def pages() -> Iterator[str]:
     """The origin of the pages that tests open in it."""
     with serving_pages() as origin:
         yield origin
-
-
-@pytest.fixture(scope="session")
-def browsers_server(pages: str) -> Iterator[RunningServer]:
-    """Real words for browsers: our pages may call it, and WebRTC stays on loopback."""
-    yield from start("sphinx", LOOPBACK | {"AUSCULT_SERVER_CORS_ORIGINS": pages, "AUSCULT_LIMITS_MAX_STREAMS": "8"})
 
 
 @pytest.fixture

@@ -24,19 +24,19 @@ CONNECTIONS = "events.filter((event) => event.state === 'connected').length"
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
-    with nothing_left_in(browsers_server):
+def nothing_stays(chromium: Path, whisper_server: RunningServer) -> Iterator[None]:
+    with nothing_left_in(whisper_server):
         yield
 
 
 async def test_what_a_microphone_hears_becomes_text_told_by_server_sent_events(
-    chromium: Path, pages: str, tmp_path: Path, browsers_server: RunningServer, headache: Recording
+    chromium: Path, pages: str, tmp_path: Path, whisper_server: RunningServer, headache: Recording
 ) -> None:
     channels, said = with_pauses(headache, {0.0: STILL_S}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", mono(channels))
     async with listening(chromium, microphone) as browser:
         client = await browser.open(f"{pages}/whip.html", {"query": QUERY})
-        await client.start(browsers_server.base_url, browsers_server.key)
+        await client.start(whisper_server.base_url, whisper_server.key)
         await client.play(STILL_S + SECONDS)
         events = await client.stop()
     finals = finals_of(events)
@@ -47,14 +47,14 @@ async def test_what_a_microphone_hears_becomes_text_told_by_server_sent_events(
 
 
 async def test_a_stereo_track_keeps_two_people_apart_and_a_data_channel_tells_what_they_say(
-    chromium: Path, pages: str, tmp_path: Path, browsers_server: RunningServer, headache: Recording
+    chromium: Path, pages: str, tmp_path: Path, whisper_server: RunningServer, headache: Recording
 ) -> None:
     channels, spoken = with_pauses(headache, {0.0: STILL_S}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", channels)
     query = QUERY | {"roles": "doctor,patient"}
     async with listening(chromium, microphone) as browser:
         client = await browser.open(f"{pages}/whip.html", {"query": query, "stereo": True, "channel": True})
-        await client.start(browsers_server.base_url, browsers_server.key)
+        await client.start(whisper_server.base_url, whisper_server.key)
         await client.play(STILL_S + SECONDS)
         events = await client.stop()
     for role in ("doctor", "patient"):
@@ -65,13 +65,13 @@ async def test_a_stereo_track_keeps_two_people_apart_and_a_data_channel_tells_wh
 
 
 async def test_a_short_interruption_is_silence_of_its_length(
-    chromium: Path, pages: str, tmp_path: Path, browsers_server: RunningServer, headache: Recording
+    chromium: Path, pages: str, tmp_path: Path, whisper_server: RunningServer, headache: Recording
 ) -> None:
     channels, said = with_pauses(headache, {0.0: STILL_S, PAUSE_AT_S: 6}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", mono(channels))
     async with listening(chromium, microphone) as browser, relayed() as relays:
         client = await browser.open(f"{pages}/whip.html", {"query": QUERY}, relays)
-        await client.start(browsers_server.base_url, browsers_server.key)
+        await client.start(whisper_server.base_url, whisper_server.key)
         await client.play(STILL_S + PAUSE_AT_S + 0.2)
         relays.cut()
         await relays.drop(100)
@@ -85,17 +85,17 @@ async def test_a_short_interruption_is_silence_of_its_length(
 
 
 async def test_no_word_is_lost_or_repeated_when_a_page_has_to_call_again(
-    chromium: Path, pages: str, tmp_path: Path, browsers_server: RunningServer, headache: Recording
+    chromium: Path, pages: str, tmp_path: Path, whisper_server: RunningServer, headache: Recording
 ) -> None:
     channels, said = with_pauses(headache, {0.0: STILL_S, PAUSE_AT_S: 20}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", mono(channels))
     async with (
         listening(chromium, microphone) as browser,
-        proxied(browsers_server.base_url) as network,
+        proxied(whisper_server.base_url) as network,
         relayed() as relays,
     ):
         client = await browser.open(f"{pages}/whip.html", {"query": QUERY}, relays)
-        await client.start(network.base_url, browsers_server.key)
+        await client.start(network.base_url, whisper_server.key)
         await client.play(STILL_S + PAUSE_AT_S + 0.2)
         consultation = await client.page.evaluate("session.encounterId")
         network.cut()

@@ -21,20 +21,20 @@ PASTED = "<img src=x onerror=alert(1)><b>Headache</b> & <i>nausea</i>."
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
-    with nothing_left_in(browsers_server):
+def nothing_stays(chromium: Path, whisper_server: RunningServer) -> Iterator[None]:
+    with nothing_left_in(whisper_server):
         yield
 
 
 @pytest.mark.parametrize("way", ["webrtc", "recorder"])
 async def test_a_consultation_from_the_first_click_to_an_approved_note(
-    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path, way: str
+    chromium: Path, whisper_server: RunningServer, headache: Recording, tmp_path: Path, way: str
 ) -> None:
     still_s = STILL_S if way == "webrtc" else 0
     channels, said = with_pauses(headache, {0.0: still_s}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
-    async with using(chromium, browsers_server, microphone=microphone) as console:
-        await console.sign_in(browsers_server.key)
+    async with using(chromium, whisper_server, microphone=microphone) as console:
+        await console.sign_in(whisper_server.key)
         encounter = await console.start(way)
         await console.is_recording()
         await console.reads(1)

@@ -54,8 +54,8 @@ MOMENT = 50  # datagrams: about a second
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(chromium: Path, browsers_server: RunningServer) -> Iterator[None]:
-    with nothing_left_in(browsers_server):
+def nothing_stays(chromium: Path, whisper_server: RunningServer) -> Iterator[None]:
+    with nothing_left_in(whisper_server):
         yield
 
 
@@ -91,12 +91,12 @@ async def over_a_network(
 
 @pytest.mark.parametrize("way", ["webrtc", "recorder"])
 async def test_nothing_is_lost_or_doubled_when_the_network_is_cut_and_when_it_forgets_connections(
-    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path, way: str
+    chromium: Path, whisper_server: RunningServer, headache: Recording, tmp_path: Path, way: str
 ) -> None:
     still_s = STILL_S if way == "webrtc" else 0
     channels, said = with_pauses(headache, {0.0: still_s}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
-    async with over_a_network(chromium, browsers_server, microphone) as (console, network):
+    async with over_a_network(chromium, whisper_server, microphone) as (console, network):
         encounter = await console.start(way)
         await console.play(still_s + CUT_S)
         network.cut()
@@ -134,7 +134,7 @@ async def test_what_webrtc_loses_in_a_moment_is_brought_by_a_socket(
 
 @pytest.mark.parametrize("way", ["webrtc", "recorder"])
 async def test_another_microphone_and_a_page_that_is_loaded_again_go_on_in_the_same_recording(
-    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path, way: str
+    chromium: Path, whisper_server: RunningServer, headache: Recording, tmp_path: Path, way: str
 ) -> None:
     """The microphone plays its file from the beginning whenever it is opened."""
     still_s = STILL_S if way == "webrtc" else 1
@@ -145,8 +145,8 @@ async def test_another_microphone_and_a_page_that_is_loaded_again_go_on_in_the_s
     )
     microphone = write_wav(tmp_path / "microphone.wav", [np.concatenate([still, headache.mono()[begin:end]])])
     played_s = still_s + (end - begin) / SAMPLE_RATE + 0.5
-    async with using(chromium, browsers_server, microphone=microphone) as console:
-        await console.sign_in(browsers_server.key)
+    async with using(chromium, whisper_server, microphone=microphone) as console:
+        await console.sign_in(whisper_server.key)
         encounter = await console.start(way)
         await console.play(played_s)
         await console.page.evaluate(UNPLUGGED)
@@ -169,10 +169,10 @@ async def test_another_microphone_and_a_page_that_is_loaded_again_go_on_in_the_s
 
 
 async def test_what_comes_while_a_connection_is_closing_goes_over_the_next(
-    chromium: Path, browsers_server: RunningServer
+    chromium: Path, whisper_server: RunningServer
 ) -> None:
-    async with using(chromium, browsers_server) as console:
-        await console.sign_in(browsers_server.key)
+    async with using(chromium, whisper_server) as console:
+        await console.sign_in(whisper_server.key)
         encounter, connections = await console.page.evaluate(CLOSING)
         heard_ms = (await console.ended(encounter))["audio_ms"]
     assert (heard_ms, connections) == (2000, 2)

@@ -172,13 +172,13 @@ async def printed(console: Console) -> None:
 
 
 async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_the_end(
-    chromium: Path, sphinx_server: RunningServer
+    chromium: Path, whisper_server: RunningServer
 ) -> None:
     """Also where it is chosen before anything was said: nothing is asked for then that the server would refuse."""
     chunks = recorded("headache", SECONDS)
-    with nothing_left_in(sphinx_server):
-        async with dialled(sphinx_server) as socket, using(chromium, sphinx_server) as console:
-            await console.sign_in(sphinx_server.key)
+    with nothing_left_in(whisper_server):
+        async with dialled(whisper_server) as socket, using(chromium, whisper_server) as console:
+            await console.sign_in(whisper_server.key)
             await say(socket, HELLO | {"template": "SOAP", "role": "doctor"})
             encounter = (await hear(socket, "session"))["encounter_id"]
             async with asyncio.TaskGroup() as tasks:
@@ -197,7 +197,8 @@ async def test_the_kind_of_note_that_is_chosen_while_people_talk_is_written_in_t
                     await socket.send(chunk)
                 await say(socket, END)
             await expect(console.choice("note.versions")).to_have_value("2", timeout=PATIENCE_MS)
-            found, said = console.page.locator("#found"), " ".join(each["text"] for each in await console.said())
+            said = " ".join(each["text"] for each in await console.said()).lower()
+            found = console.page.locator("#found")
             await expect(found).to_have_text(f"1 of {said.count('you')}")  # the place stays, and what came since counts
             written = await console.told(encounter, "/notes/2")
             assert (written["template"], written["style"]) == ("GENERAL_MEDICINE", "bullet_points")

@@ -19,7 +19,7 @@ CALL = "Call"
 
 
 async def test_a_call_in_another_tab_is_heard(
-    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+    chromium: Path, whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     recording = write_wav(tmp_path / "call.wav", [headache.mono()[: SECONDS * 16000]])
     sound = f"data:audio/wav;base64,{base64.b64encode(recording.read_bytes()).decode()}"
@@ -28,7 +28,7 @@ async def test_a_call_in_another_tab_is_heard(
         f"--auto-select-tab-capture-source-by-title={CALL}",
         "--autoplay-policy=no-user-gesture-required",
     ]
-    with nothing_left_in(browsers_server):
+    with nothing_left_in(whisper_server):
         async with async_playwright() as playwright:
             launched = await playwright.chromium.launch(
                 executable_path=chromium, args=flags, ignore_default_args=["--mute-audio"]
@@ -37,8 +37,8 @@ async def test_a_call_in_another_tab_is_heard(
                 context = await launched.new_context(locale="en-GB")
                 call = await context.new_page()
                 await call.set_content(f"<title>{CALL}</title>")
-                async with page_of(context, browsers_server) as console:
-                    await console.sign_in(browsers_server.key)
+                async with page_of(context, whisper_server) as console:
+                    await console.sign_in(whisper_server.key)
                     await console.page.locator("[name=source][value=tab]").check()
                     await console.page.locator("[name=own]").uncheck()
                     await console.consent()

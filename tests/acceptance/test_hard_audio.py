@@ -12,16 +12,15 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from anyio.from_thread import start_blocking_portal
 from numpy.typing import NDArray
 from rich.console import Console
 
 from bench.recordings import Recording
-from bench.server import RunningServer, running_server
+from bench.server import RunningServer
 from pipeline.types import SAMPLE_RATE, Pcm
 from server.settings import load_settings
 from server.transcribe import Output, Task, run
-from tests.acceptance.conftest import client
+from tests.acceptance.conftest import WHISPER, client
 from tests.acceptance.haidy import chunk, post, send, wait
 from tests.acceptance.haidy import pieces as cut
 from tests.acceptance.test_haidy import wav
@@ -31,27 +30,16 @@ pytestmark = pytest.mark.slow
 
 PATIENCE_S = 180
 SECOND_SENTENCE_MS = 3943  # of the consultation's passage
-MODEL = Path(__file__).parent.parent / "models" / "whisper-fixture-en"
-WHISPER = {  # as the fixture was trained: short windows, no prompts
-    "AUSCULT_RECOGNISER_KIND": "whisper",
-    "AUSCULT_RECOGNISER_MODEL": str(MODEL),
-    "AUSCULT_RECOGNISER_ENCODER_WINDOW": "dynamic",
-    "AUSCULT_RECOGNISER_USE_PROMPT": "false",
-}
 RECOGNISERS = {"sphinx": {"AUSCULT_RECOGNISER_KIND": "sphinx"}, "whisper": WHISPER}
 LONG_FRAMES = {"frame_size": str(2 * SAMPLE_RATE)}  # else of 72 ms: what decoding hours costs is each frame's cost
 SILENT_MINUTE: NDArray[np.int16] = np.zeros(60 * SAMPLE_RATE, np.int16)
 
 
 @pytest.fixture(scope="module", params=RECOGNISERS)
-def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+def server(request: pytest.FixtureRequest) -> RunningServer:
     """A real server with each recogniser."""
-    if request.param == "sphinx":
-        yield request.getfixturevalue("sphinx_server")
-        return
-    started = running_server(recogniser="whisper", model=str(MODEL), environment=WHISPER)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(started) as running:
-        yield running
+    started: RunningServer = request.getfixturevalue(f"{request.param}_server")
+    return started
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from server.store.blobs import DirectoryBlobs
 from server.store.database import open_engine
 from server.store.key_sources import KeyFile
 from server.store.seal import KeyRing
-from tests.acceptance.conftest import client
+from tests.acceptance.conftest import WHISPER, client
 from tests.acceptance.haidy import Task, chunk, pieces, post, wait
 from tests.acceptance.nabla import CHUNK, CONFIG, dialled, pcm, say
 from tests.acceptance.test_haidy import encoded
@@ -149,7 +149,7 @@ async def test_kills_lose_no_acknowledged_byte_and_change_no_final(tmp_path: Pat
 @pytest.mark.slow
 async def test_items_that_were_told_before_a_kill_keep_their_ids_and_words(tmp_path: Path, headache: Recording) -> None:
     raw = pcm(headache, 14)["d"]
-    async with running_server(recogniser="sphinx", data_dir=tmp_path / "data") as server:
+    async with running_server(recogniser="whisper", data_dir=tmp_path / "data", environment=WHISPER) as server:
         with client(server.base_url, server.key) as api:
             task_id = post(api, chunk(raw[: len(raw) // 2], file_format="pcm")).json()["task_id"]
             before: list[tuple[str, int, int, str]] = []

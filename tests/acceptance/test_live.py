@@ -19,14 +19,14 @@ SECONDS = 40  # of the consultation, where words are real: the doctor alone has 
 
 
 @pytest.mark.slow
-async def test_a_recorder_gets_its_words_a_note_with_evidence_and_done(sphinx_server: RunningServer) -> None:
+async def test_a_recorder_gets_its_words_a_note_with_evidence_and_done(whisper_server: RunningServer) -> None:
     chunks = recorded("headache", SECONDS)
-    async with dialled(sphinx_server) as socket:
+    async with dialled(whisper_server) as socket:
         await say(socket, HELLO | {"template": "SOAP", "role": "doctor", "drafts": True})
         for chunk in chunks[: round(len(chunks) * 0.8)]:
             await socket.send(chunk)
         events = await until(socket, "note_draft")
-        shown = await asyncio.to_thread(shown_draft, sphinx_server, events[0]["encounter_id"])
+        shown = await asyncio.to_thread(shown_draft, whisper_server, events[0]["encounter_id"])
         for chunk in chunks[round(len(chunks) * 0.8) :]:
             await socket.send(chunk)
         await say(socket, END)

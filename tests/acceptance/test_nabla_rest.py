@@ -82,9 +82,9 @@ def test_a_file_is_heard_at_every_path(server: RunningServer, webm: bytes, base:
         assert 0 <= item["start_time_ms"] < item["end_time_ms"] <= 12_500
 
 
-def test_a_visit_becomes_a_transcript_and_a_note(sphinx_server: RunningServer, headache: Recording) -> None:
+def test_a_visit_becomes_a_transcript_and_a_note(whisper_server: RunningServer, headache: Recording) -> None:
     wanted = {"output_objects": ["transcript_item", "note"], "note_template": "SOAP", "section_style": "bullet_points"}
-    answer = Customer(sphinx_server).listen(encoded(headache, "wav", 30), "audio/wav", **wanted)
+    answer = Customer(whisper_server).listen(encoded(headache, "wav", 30), "audio/wav", **wanted)
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert has_shape(body, LISTENED)

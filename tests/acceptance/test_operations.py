@@ -24,7 +24,7 @@ from bench.server import RunningServer, running_server
 from server.remembering import REMEMBERED_S
 from server.store import tables as t
 from server.store.database import open_engine
-from tests.acceptance.conftest import client, make_key
+from tests.acceptance.conftest import WHISPER, client, make_key
 from tests.acceptance.haidy import chunk, poll, post, send, wait
 from tests.acceptance.nabla import CONFIG, dialled, play, read, say
 from tests.acceptance.test_haidy import wav
@@ -321,8 +321,8 @@ async def test_a_session_that_nobody_can_hear_ends_at_the_size_of_its_longest_du
 
 
 async def test_the_operators_template_is_used_where_the_client_names_none(tmp_path: Path, headache: Recording) -> None:
-    environment = {"AUSCULT_NOTES_TEMPLATE": "de-internal-medicine"}
-    async with running_server(recogniser="sphinx", data_dir=tmp_path, environment=environment) as server:
+    environment = WHISPER | {"AUSCULT_NOTES_TEMPLATE": "de-internal-medicine"}
+    async with running_server(recogniser="whisper", data_dir=tmp_path, environment=environment) as server:
         with client(server.base_url, server.key) as api:
             task_id = post(api, chunk(wav(headache, 12), final=True, parameters={"language": "en"})).json()["task_id"]
             sections = wait(api, task_id)[-1]["result"]["note"]["sections"]

@@ -33,23 +33,23 @@ def run(code: str, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_the_http_client_of_the_readme_prints_bubbles(
-    sphinx_server: RunningServer, headache: Recording, tmp_path: Path
+    whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=9))
-    printed = run(client(0), sphinx_server.base_url, sphinx_server.key, str(tmp_path / "visit.webm"))
+    printed = run(client(0), whisper_server.base_url, whisper_server.key, str(tmp_path / "visit.webm"))
     assert "headache" in printed
 
 
 @pytest.mark.slow
 def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
-    sphinx_server: RunningServer, headache: Recording, tmp_path: Path
+    whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     for name, channel in zip(("doctor", "patient"), headache.channels(), strict=True):
         with wave.open(str(tmp_path / name), "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", ""))
             file.writeframes((channel[: 16000 * 9] * 32767).astype("<i2").tobytes())
-    url = sphinx_server.base_url.replace("http", "ws", 1)
-    printed = run(client(1), url, sphinx_server.key, str(tmp_path / "doctor"), str(tmp_path / "patient"))
+    url = whisper_server.base_url.replace("http", "ws", 1)
+    printed = run(client(1), url, whisper_server.key, str(tmp_path / "doctor"), str(tmp_path / "patient"))
     assert "'speaker': 'doctor'" in printed
     assert "'speaker': 'patient'" in printed
     assert "'object': 'note'" in printed
@@ -57,16 +57,16 @@ def test_the_socket_client_of_the_readme_prints_finals_and_a_note(
 
 @pytest.mark.slow
 def test_openai_s_client_of_the_readme_prints_what_was_said(
-    sphinx_server: RunningServer, headache: Recording, tmp_path: Path
+    whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     (tmp_path / "visit.webm").write_bytes(encoded(headache, "webm", seconds=9))
-    printed = run(client(2), sphinx_server.base_url, sphinx_server.key, str(tmp_path / "visit.webm"))
+    printed = run(client(2), whisper_server.base_url, whisper_server.key, str(tmp_path / "visit.webm"))
     assert "headache" in printed
 
 
 @pytest.mark.slow
 async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
-    chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+    chromium: Path, pages: str, whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     snippet = client(0, "js")
     microphone = write_wav(tmp_path / "visit.wav", [headache.mono()[: 16000 * 6]])
@@ -75,9 +75,9 @@ async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
     )
     async with listening(chromium, microphone) as browser:
         page = (await browser.open(f"{pages}/whip.html")).page
-        url = browsers_server.base_url.replace("http", "ws", 1)
+        url = whisper_server.base_url.replace("http", "ws", 1)
         await page.evaluate(
-            f"{around} {snippet}; window.stopped = stop.onclick; }}", {"server": url, "token": browsers_server.key}
+            f"{around} {snippet}; window.stopped = stop.onclick; }}", {"server": url, "token": whisper_server.key}
         )
         await page.wait_for_function("seen.some((event) => event.type === 'final')")
         await page.evaluate("stopped()")
@@ -87,14 +87,14 @@ async def test_the_recorder_of_the_readme_shows_what_a_microphone_hears(
 
 @pytest.mark.slow
 async def test_the_webrtc_page_of_the_readme_shows_what_a_microphone_hears(
-    chromium: Path, pages: str, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+    chromium: Path, pages: str, whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     snippet = client(1, "js")
     microphone = write_wav(tmp_path / "visit.wav", [headache.mono()[: 16000 * 6]])
     around = (
         "async ({ server, token }) => { window.seen = []; const show = (event) => seen.push(event); window.stop = {};"
     )
-    where = {"server": browsers_server.base_url, "token": browsers_server.key}
+    where = {"server": whisper_server.base_url, "token": whisper_server.key}
     async with listening(chromium, microphone) as browser:
         page = (await browser.open(f"{pages}/whip.html")).page
         await page.evaluate(f"{around} {snippet}; window.told = events; }}", where)
@@ -105,7 +105,7 @@ async def test_the_webrtc_page_of_the_readme_shows_what_a_microphone_hears(
 
 @pytest.mark.slow
 def test_the_curl_commands_of_the_readme_send_a_recording_and_ask_for_it(
-    sphinx_server: RunningServer, headache: Recording, tmp_path: Path
+    whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
@@ -113,7 +113,7 @@ def test_the_curl_commands_of_the_readme_send_a_recording_and_ask_for_it(
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     (block,) = [block for block in blocks if "audio_base64" in block]
     *send, ask = block.splitlines(keepends=True)
-    environment = {**os.environ, "URL": sphinx_server.base_url, "KEY": sphinx_server.key, "NO_PROXY": "*"}
+    environment = {**os.environ, "URL": whisper_server.base_url, "KEY": whisper_server.key, "NO_PROXY": "*"}
 
     def shell(command: str) -> dict[str, object]:
         done = subprocess.run(

@@ -90,9 +90,9 @@ def telling_server() -> Iterator[RunningServer]:
 
 
 def test_the_page_s_python_client_uploads_polls_and_gets_its_note(
-    sphinx_server: RunningServer, headache: Recording
+    whisper_server: RunningServer, headache: Recording
 ) -> None:
-    url, key = sphinx_server.base_url, sphinx_server.key
+    url, key = whisper_server.base_url, whisper_server.key
     answer = put_audio(url, key, encoded(headache, "finished mp3", 24), WITH_ALL)
     assert answer.status_code == 202
     check_like(UPLOADED, answer.json())

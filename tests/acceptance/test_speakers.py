@@ -23,7 +23,7 @@ from pipeline.types import SAMPLE_RATE, Pcm, Role
 from server.store import tables as t
 from server.store.database import open_engine
 from tests.acceptance import live
-from tests.acceptance.conftest import client
+from tests.acceptance.conftest import WHISPER, client
 from tests.acceptance.haidy import PATIENCE_S, POLL_S, chunk, pieces, post, send, wait
 from tests.acceptance.live import HELLO, Event, of
 from tests.audio import raw, wav
@@ -97,16 +97,16 @@ def right(events: Sequence[Event]) -> float:
     return sum(good) / len(good)
 
 
-def test_in_one_stream_doctor_and_patient_are_told_apart(sphinx_api: httpx.Client) -> None:
-    task = wait(sphinx_api, send(sphinx_api, octets(mono())))[-1]
+def test_in_one_stream_doctor_and_patient_are_told_apart(whisper_api: httpx.Client) -> None:
+    task = wait(whisper_api, send(whisper_api, octets(mono())))[-1]
     bubbles = task["result"]["bubbles"]
     good = [bubble["speaker"] == speaking(bubble["start_ms"], bubble["end_ms"]) for bubble in bubbles]
     assert sum(good) / len(good) >= RIGHT
     assert {bubble["speaker_id"] for bubble in bubbles} == {"s1", "s2"}
 
 
-async def test_two_channels_are_two_people_and_their_roles_are_found(sphinx_server: RunningServer) -> None:
-    events, code = await live.told(sphinx_server, octets(stereo()))
+async def test_two_channels_are_two_people_and_their_roles_are_found(whisper_server: RunningServer) -> None:
+    events, code = await live.told(whisper_server, octets(stereo()))
     assert code == 1000
     assert right(events) == 1.0
     assert {final["stream"] for final in of(events, "final")} == {"stream0.left", "stream0.right"}
@@ -122,8 +122,8 @@ async def test_hints_name_the_channels_before_anything_is_said(scripted_server: 
     assert sides == {("stream0.left", "patient"), ("stream0.right", "doctor")}
 
 
-async def test_one_hint_makes_two_channels_one_room(sphinx_server: RunningServer) -> None:
-    events, _ = await live.told(sphinx_server, octets(stereo()), speaker_hints=["unspecified"])
+async def test_one_hint_makes_two_channels_one_room(whisper_server: RunningServer) -> None:
+    events, _ = await live.told(whisper_server, octets(stereo()), speaker_hints=["unspecified"])
     assert {final["stream"] for final in of(events, "final")} == {"stream0"}
     assert right(events) >= RIGHT
 
@@ -149,44 +149,44 @@ async def test_what_makes_no_sense_is_refused_with_the_reason(
     assert word in events[0]["message"]
 
 
-async def test_raw_audio_has_two_channels_where_the_hello_says_so(sphinx_server: RunningServer) -> None:
+async def test_raw_audio_has_two_channels_where_the_hello_says_so(whisper_server: RunningServer) -> None:
     both = pieces(raw(stereo(), "pcm_s16le"), 64_000)
-    events, _ = await live.told(sphinx_server, both, encoding="pcm_s16le", sample_rate=16_000, channels=2)
+    events, _ = await live.told(whisper_server, both, encoding="pcm_s16le", sample_rate=16_000, channels=2)
     assert right(events) == 1.0
     assert {final["stream"] for final in of(events, "final")} == {"stream0.left", "stream0.right"}
 
 
 def test_who_follows_later_knows_the_same_labels_as_who_was_there(
-    sphinx_server: RunningServer, sphinx_api: httpx.Client
+    whisper_server: RunningServer, whisper_api: httpx.Client
 ) -> None:
-    events, _ = asyncio.run(live.told(sphinx_server, octets(mono())))
+    events, _ = asyncio.run(live.told(whisper_server, octets(mono())))
     known = labels(events)
     renamed = of(events, "speaker_renamed")
     assert renamed, "the first finals are told before anybody's role is known"
     encounter = of(events, "session")[0]["encounter_id"]
     path = f"/api/encounters/{encounter}"
-    whole = _sse(sphinx_api.get(f"{path}/events").text)
+    whole = _sse(whisper_api.get(f"{path}/events").text)
     assert labels(whole) == known
     assert not of(whole, "speaker_renamed")
     finals = of(events, "final")
-    behind = _sse(sphinx_api.get(f"{path}/events", headers={"Last-Event-ID": "5"}).text)
+    behind = _sse(whisper_api.get(f"{path}/events", headers={"Last-Event-ID": "5"}).text)
     first = {final["id"]: (final.get("speaker_id", ""), final["speaker"]) for final in finals[:5]}
     for event in of(behind, "speaker_renamed"):
         first |= dict.fromkeys(event["items"], (event["speaker_id"], event["speaker"]))
     assert first == {each: known[each] for each in first}
-    summary = sphinx_api.get(f"{path}/speakers").json()["speakers"]
+    summary = whisper_api.get(f"{path}/speakers").json()["speakers"]
     assert [each["speaker_id"] for each in summary] == ["s1", "s2"]
-    assert sphinx_api.get(f"/api/encounters/{'0' * 24}/speakers").status_code == 404
+    assert whisper_api.get(f"/api/encounters/{'0' * 24}/speakers").status_code == 404
 
 
 def _sse(text: str) -> list[Event]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
 
 
-async def test_nabla_s_clients_get_a_corrected_item_again_under_its_id(sphinx_server: RunningServer) -> None:
+async def test_nabla_s_clients_get_a_corrected_item_again_under_its_id(whisper_server: RunningServer) -> None:
     pcm = raw(mono(), "pcm_s16le")
-    address = sphinx_server.base_url.replace("http", "ws", 1) + "/v1/copilot-api/server/listen-ws"
-    protocols: Any = ["copilot-listen-protocol", f"jwt-{sphinx_server.key}"]
+    address = whisper_server.base_url.replace("http", "ws", 1) + "/v1/copilot-api/server/listen-ws"
+    protocols: Any = ["copilot-listen-protocol", f"jwt-{whisper_server.key}"]
     config = {"object": "listen_config", "streams": [{"id": "room"}], "language": "en-US", "expected_speakers": 2}
     told: list[Event] = []
     async with connect(address, subprotocols=protocols) as socket:
@@ -213,7 +213,7 @@ async def test_nabla_s_clients_get_a_corrected_item_again_under_its_id(sphinx_se
 
 @pytest.fixture
 def own_server() -> Iterator[Any]:
-    return running_server(recogniser="sphinx")  # type: ignore[return-value]
+    return running_server(recogniser="whisper", environment=WHISPER)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("kind", ["mono", "stereo"])

@@ -67,18 +67,18 @@ async def continuing(server: RunningServer, encounter: str, role: str = "unspeci
 
 @pytest.mark.slow
 async def test_no_word_is_lost_or_repeated_when_a_socket_takes_the_place_of_a_peer_that_was_cut_off(
-    browsers_server: RunningServer, headache: Recording
+    whisper_server: RunningServer, headache: Recording
 ) -> None:
     voice, pcm = Voice(headache.mono()), s16le(headache.mono())[: round(SECONDS * 32_000)]
     async with (
-        caller(browsers_server) as http,
+        caller(whisper_server) as http,
         relayed() as relays,
         calling(http, voice, relays=relays, language="en", note="false") as call,
     ):
-        async with following(browsers_server, call.events_url) as follower:
+        async with following(whisper_server, call.events_url) as follower:
             await follower.saw("partial")  # in the middle of a sentence
         relays.cut()  # the server does not know it yet
-        async with continuing(browsers_server, call.encounter) as page:
+        async with continuing(whisper_server, call.encounter) as page:
             assert 0 < page.heard_bytes < len(pcm)
             await page.socket.send(page.chunks.to_bytes(4, "big") + pcm[page.heard_bytes :])
             events = await page.end()
