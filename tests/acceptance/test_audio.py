@@ -67,7 +67,7 @@ def test_a_recording_is_heard_again_whole_and_in_parts(api: httpx.Client, headac
     assert "behind the end" in refused(late, 400, "bad_request")
 
 
-LONG = ("headache", "cough", "headache")  # a minute or more: it is entered in its middle
+LONG = ("headache", "cough")  # a minute or more: it is entered in its middle
 
 
 @pytest.mark.parametrize("kind", ["webm", "finished mp3", "fragmented mp4"])

@@ -22,12 +22,14 @@ from cryptography.x509.oid import NameOID
 
 from bench.recordings import Recording
 from bench.server import RunningServer, running_server
-from tests.acceptance.conftest import client
+from tests.acceptance.conftest import WHISPER, client
 from tests.acceptance.haidy import Task, send, wait
 from tests.acceptance.recorded import finished, sent
 from tests.acceptance.test_haidy import wav
 from tests.preforked import auscult
 
+MODEL = WHISPER["AUSCULT_RECOGNISER_MODEL"]
+NOTHING: Mapping[str, str] = {}
 TOKEN = "only-for-this-test"
 WORKER = {"AUSCULT_SERVER_ROLE": "recogniser", "AUSCULT_INTERNAL_TOKEN": TOKEN}
 
@@ -36,9 +38,9 @@ pytestmark = pytest.mark.slow
 
 @asynccontextmanager
 async def workers(
-    count: int = 2, recogniser: str = "scripted", delay_ms: int = 0
+    count: int = 2, recogniser: str = "scripted", delay_ms: int = 0, more: Mapping[str, str] = NOTHING
 ) -> AsyncIterator[list[RunningServer]]:
-    environment = WORKER | {"AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(delay_ms)}
+    environment = {**WORKER, **more, "AUSCULT_RECOGNISER_SCRIPTED_DELAY_MS": str(delay_ms)}
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(running_server(recogniser=recogniser, environment=environment))
@@ -69,14 +71,15 @@ async def calls(worker: RunningServer) -> float:
 
 
 async def test_words_from_workers_are_those_of_a_model_at_home(
-    headache: Recording, sphinx_server: RunningServer
+    headache: Recording, whisper_server: RunningServer
 ) -> None:
-    at_home = await anyio.to_thread.run_sync(transcribed, sphinx_server, headache)
+    at_home = await anyio.to_thread.run_sync(transcribed, whisper_server, headache)
     assert at_home
-    async with workers(recogniser="sphinx") as both, running_server(environment=asking(both)) as server:
+    async with workers(recogniser="whisper", more=WHISPER) as both, running_server(environment=asking(both)) as server:
         assert await anyio.to_thread.run_sync(transcribed, server, headache) == at_home
         assert sum([await calls(worker) for worker in both]) > 0
-        assert "en-us" not in server.log().split("recogniser.ready")[0]  # it has no model of its own
+        assert MODEL in whisper_server.log()
+        assert MODEL not in server.log()  # it has no model of its own
 
 
 async def test_a_worker_killed_under_load_loses_nothing(headache: Recording) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from bench.recordings import Recording
 from bench.server import running_server
-from tests.acceptance.conftest import client
+from tests.acceptance.conftest import WHISPER, client
 from tests.acceptance.haidy import chunk, post, wait
 from tests.acceptance.nabla import dialled
 from tests.acceptance.test_haidy import wav
@@ -71,8 +71,8 @@ async def test_requests_recognition_and_job_steps_are_spans_without_a_word_of_wh
     tmp_path: Path, headache: Recording
 ) -> None:
     with collecting() as collector:
-        environment = {"AUSCULT_TRACING_ENDPOINT": collector.url}
-        async with running_server(recogniser="sphinx", data_dir=tmp_path, environment=environment) as server:
+        environment = WHISPER | {"AUSCULT_TRACING_ENDPOINT": collector.url}
+        async with running_server(recogniser="whisper", data_dir=tmp_path, environment=environment) as server:
             with client(server.base_url, server.key) as api:
                 api.headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
                 api.headers["tracestate"] = "patient=Meier"
