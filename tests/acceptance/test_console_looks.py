@@ -1,7 +1,7 @@
 """How the console looks, light, dark and narrow: screenshots to be looked at (`artefacts/console`), judged by axe-core.
 
 Nothing may be of serious or critical impact (https://github.com/dequelabs/axe-core), nothing may reach beyond the
-screen's width.
+screen's width, or beyond what scrolls upwards only.
 """
 
 from collections.abc import AsyncIterator
@@ -19,9 +19,15 @@ pytestmark = pytest.mark.slow
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "console"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+ENLARGED = {"width": 640, "height": 400}  # WIDE at 200 %
+TOO_WIDE = """
+() => [document.documentElement, ...document.querySelectorAll(".scroll, .card")].some(
+  ({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+"""
+COLOURS = "all => all.map((each) => getComputedStyle(each).backgroundColor)"
 SERIOUS = {"serious", "critical"}
-TALK = """Doctor: Good morning, what brings you in today?
-Patient: I have had a bad cough and a fever for two weeks. I take lisinopril 10 mg daily.
+TALK = f"""Doctor: Good morning, what brings you in today?
+Patient: I have had a bad cough and a fever for two weeks. I take lisinopril 10 mg daily, and {"so" * 99}.
 Doctor: Do you have any allergies?
 Patient: I am allergic to penicillin.
 Doctor: Your lungs sound clear. You have bronchitis. Take doxycycline 100 mg twice a day for seven days."""
@@ -43,8 +49,33 @@ class Looks:
             await page.screenshot(path=ARTEFACTS / f"{name}-{look}.png")
             if size == WIDE:
                 await self._judge(f"{name}, {look}")
-            if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            if await page.evaluate(TOO_WIDE):
                 self.findings.append(f"{name}, {look}: wider than the screen")
+        await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+
+    async def marks(self, marked: str, others: str) -> None:
+        """What is marked can be told from the others where the system decides on colours."""
+        await self.page.emulate_media(forced_colors="active", reduced_motion="reduce")
+        await self.page.screenshot(path=ARTEFACTS / f"forced-{marked.strip('.#')}.png")
+        marks, colours = [await self.page.locator(each).evaluate_all(COLOURS) for each in (marked, others)]
+        if not marks or not colours or set(marks) & set(colours):
+            self.findings.append(f"{marked} looks like {others} in forced colours")
+        await self.page.emulate_media(forced_colors="none")
+
+    async def enlarged(self, what: str) -> None:
+        """At 200 % there is room to read, and what tells of a recording stays."""
+        page = self.page
+        await page.set_viewport_size(ENLARGED)  # type: ignore[arg-type]
+        await page.evaluate(f"document.querySelector('{what}').scrollIntoView({{ block: 'end' }})")
+        await page.screenshot(path=ARTEFACTS / "enlarged.png")
+        box, bar = await page.locator(what).bounding_box(), await page.locator("#recording").bounding_box()
+        assert box is not None
+        assert bar is not None
+        bottom = min(box["y"] + box["height"], ENLARGED["height"])
+        seen = bottom - max(box["y"], bar["y"] + bar["height"])
+        if seen < ENLARGED["height"] / 2:
+            self.findings.append(f"{what}: {seen} px to read at 200 %")
+        await expect(page.locator("#recording")).to_be_in_viewport(ratio=1)
         await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
     async def _judge(self, what: str) -> None:
@@ -83,6 +114,9 @@ async def test_every_view_can_be_read_by_everybody(looks: Looks, scripted_server
     await looks.at("3-note")
     await page.locator(".sentence").first.click()
     await looks.at("3-evidence")
+    await looks.marks(".sentence.lit", ".sentence:not(.lit)")
+    await looks.marks(".item.evidence", ".item:not(.evidence)")
+    await looks.marks(".tabs [aria-pressed=true]", ".tabs [aria-pressed=false]")
     await page.get_by_role("button", name="Edit").click()
     await looks.at("4-edit")
     await page.get_by_role("button", name="Cancel").click()
@@ -105,6 +139,7 @@ async def test_every_view_can_be_read_by_everybody(looks: Looks, scripted_server
     await page.get_by_role("button", name="Start recording").click()
     await expect(page.locator("#items > li").first).to_be_visible(timeout=30_000)
     await looks.at("8-recording")
+    await looks.enlarged("#transcript-view")
     await page.get_by_role("button", name="Pause").click()
     await looks.at("9-paused")
     await page.get_by_role("button", name="Finish").click()

@@ -70,6 +70,7 @@ async def a_file_is_sent(console: Console, visit: Path) -> str:
     await console.consent("other", "signed form")
     await console.page.locator("[name=given_by_other]").fill("the patient's mother")
     await console.button("start.go.file").click()
+    await expect(console.page.locator("#upload-bar")).to_be_in_viewport(ratio=1)
     shares: list[float] = []
     while await console.page.locator("#start").is_visible():
         shares.append(await console.page.locator("#upload-bar").evaluate("(bar) => bar.value"))
