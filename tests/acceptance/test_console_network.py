@@ -114,11 +114,11 @@ async def test_nothing_is_lost_or_doubled_when_the_network_is_cut_and_when_it_fo
 
 
 async def test_what_webrtc_loses_in_a_moment_is_brought_by_a_socket(
-    chromium: Path, browsers_server: RunningServer, headache: Recording, tmp_path: Path
+    chromium: Path, whisper_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     channels, said = with_pauses(headache, {0.0: STILL_S}, SECONDS)
     microphone = write_wav(tmp_path / "microphone.wav", [channels[0] + channels[1]])
-    async with over_a_network(chromium, browsers_server, microphone) as (console, network):
+    async with over_a_network(chromium, whisper_server, microphone) as (console, network):
         await console.start("webrtc")
         await console.play(STILL_S + CUT_S)
         network.udp.cut()
