@@ -93,7 +93,6 @@ export default {
   "recording.finish": "Beenden",
   "recording.show": "Gespräch anzeigen",
   "recording.went_on": "Der Server war so lange nicht erreichbar, dass er das Gespräch beendet hat. Was seither gesagt wurde, steht in diesem zweiten.",
-  "recording.leave": "Nicht fortsetzen",
   "recording.continue": "Aufnahme fortsetzen",
   "recording.level": "Pegel: {who}",
   "recording.other_microphone": "Mikrofon verbinden",

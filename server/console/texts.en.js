@@ -93,7 +93,6 @@ export default {
   "recording.finish": "Finish",
   "recording.show": "Show consultation",
   "recording.went_on": "The server was away for so long that it ended the consultation. What was said since then is in this second one.",
-  "recording.leave": "Do not continue",
   "recording.continue": "Continue recording",
   "recording.level": "Sound level: {who}",
   "recording.other_microphone": "Connect a microphone",

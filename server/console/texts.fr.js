@@ -93,7 +93,6 @@ export default {
   "recording.finish": "Terminer",
   "recording.show": "Afficher la consultation",
   "recording.went_on": "Le serveur est resté injoignable si longtemps qu’il a clos la consultation. Ce qui a été dit depuis se trouve dans celle-ci.",
-  "recording.leave": "Ne pas continuer",
   "recording.continue": "Continuer l’enregistrement",
   "recording.level": "Niveau sonore : {who}",
   "recording.other_microphone": "Connecter un microphone",

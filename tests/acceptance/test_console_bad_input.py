@@ -191,5 +191,5 @@ async def test_a_recording_that_is_not_taken_up_again_can_be_or_is_over_and_one_
         await console.reload()
         await cancel.click()
         await page.evaluate(ANSWERED)
-        await console.button("recording.leave").click()
+        await console.button("recording.finish").click()
         await console.ended(left)  # at once, not when nobody came back

@@ -132,7 +132,7 @@ async def test_one_that_was_paused_comes_back_paused_and_one_that_is_not_waited_
         slow.over.set()
         await console.ended(encounter)
         assert not await page.evaluate(MICROPHONE)
-        await console.button("recording.leave").click()
+        await console.button("recording.finish").click()
         await expect(page.locator("#recording")).to_be_hidden()
 
 
