@@ -3,7 +3,7 @@
 import { Problem } from "./api.js";
 import { ask, notify } from "./ask.js";
 import { Consultation, NO_NOTE } from "./consultation.js";
-import { $ } from "./dom.js";
+import { $, refocus } from "./dom.js";
 import { follow } from "./events.js";
 import { NoteView } from "./note.js";
 import { Player } from "./player.js";
@@ -88,6 +88,8 @@ export class ConsultationView {
     this.#shown?.following.abort();
     this.#shown = null;
     this.#note.leave();
+    this.#transcript.leave();
+    $("consultation-state").textContent = "";
     this.#player.stop();
   }
 
@@ -127,7 +129,9 @@ export class ConsultationView {
 
   /** No more is said: from here on the server is asked how far it is. */
   finished(encounter) {
-    if (this.encounter === encounter) this.#describe(this.#shown.consultation, ENDED);
+    if (this.encounter !== encounter) return;
+    refocus($("consultation-title")); // the button that ended it is gone
+    this.#describe(this.#shown.consultation, ENDED);
   }
 
   // What is told of it
@@ -135,11 +139,12 @@ export class ConsultationView {
   async #follow(consultation, signal) {
     const { encounter } = consultation;
     const onstate = (state) => {
+      if (signal.aborted) return;
       if (state === "told") consultation.forgetPartials(); // those that are still being said are told again
       if (state !== "over" && !this.#desk.recording) this.#foot.connection(state === "told");
     };
     try {
-      await follow(this.#api, encounter, { onevent: (event) => consultation.hear(event), onstate, signal, renewal: this.#renewal });
+      await follow(this.#api, encounter, { onevent: (event) => signal.aborted || consultation.hear(event), onstate, signal, renewal: this.#renewal });
     } catch (problem) {
       if (problem.status !== 404) return this.#tell(problem);
       this.#desk.ended(encounter, { erased: true });
@@ -190,6 +195,7 @@ export class ConsultationView {
     try {
       const { encounter } = consultation;
       const { speakers } = await this.#api.json(`api/encounters/${encounter}/speakers`, { method: "PATCH", json: correction });
+      if (this.#shown?.consultation !== consultation) return;
       if (consultation.outcome) consultation.relabel(speakers, correction); // behind the end no events tell of it
       notify(t("transcript.corrected"));
     } catch (problem) {

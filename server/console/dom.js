@@ -25,6 +25,13 @@ export function refocus(element) {
   if (!had || had === body || had.id === "main" || had.disabled || had.closest("[hidden]")) element.focus();
 }
 
+/** An element has exactly these children. What is there already is not moved: that would take its focus, and what is
+ *  selected in it. */
+export function arrange(parent, children) {
+  for (const each of [...parent.childNodes]) if (!children.includes(each)) each.remove();
+  children.forEach((each, at) => parent.childNodes[at] === each || parent.insertBefore(each, parent.childNodes[at] ?? null));
+}
+
 /** No element below this one has the class any more. */
 export function unmark(root, name) {
   for (const marked of root.querySelectorAll(`.${name}`)) marked.classList.remove(name);

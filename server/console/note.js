@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 import { Editor } from "./editor.js";
-import { $, fill, h, refocus, showOnly, unmark } from "./dom.js";
+import { $, arrange, fill, h, refocus, showOnly, unmark } from "./dom.js";
 import { Menu } from "./menu.js";
 import { lines } from "./note_text.js";
 import { Pauses, sleep } from "./pauses.js";
@@ -21,7 +21,7 @@ export class NoteView {
   #wish = null; // {template, style} that was chosen while people talk: of the draft, and of the note in the end
   #wished = null; // the newest draft of that kind
   #asking = false; // for such a draft
-  #writing = false; // a version more is being written
+  #written = new Set(); // encounters of which a version more is being written
   #loading = false; // what was written is being asked for
   #editor;
   #turn = 0; // counts consultations: what was asked for another one comes too late
@@ -40,8 +40,13 @@ export class NoteView {
     $("copy").addEventListener("click", () => this.#copy());
     $("print").addEventListener("click", () => print());
     new Menu($("download-menu"), $("download"), (format) => this.#download(format));
+    document.addEventListener("visibilitychange", () => this.#look());
     this.#body.addEventListener("click", ({ target }) => this.#pressed(target.closest(".sentence")));
     this.#body.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  get #writing() {
+    return this.#written.has(this.#consultation.encounter);
   }
 
   /** Whether something was edited and not saved. */
@@ -59,7 +64,6 @@ export class NoteView {
     this.leave();
     this.#consultation = consultation;
     this.#versions = [];
-    this.#shown = null;
     this.#live = live;
     this.#closing = false;
     this.#wish = this.#wished = null;
@@ -72,8 +76,10 @@ export class NoteView {
   /** The note is read no more: what is still on its way comes too late, what is not saved is lost. */
   leave() {
     this.#turn += 1;
-    this.#asking = this.#writing = this.#loading = false;
+    this.#asking = this.#loading = false;
     this.#editor.close();
+    this.#consultation = this.#shown = null;
+    this.#body.replaceChildren(); // nothing of it stays in the page
   }
 
   /** Again, in another language of the page. */
@@ -167,16 +173,37 @@ export class NoteView {
     return `${this.#notes()}/${number}`;
   }
 
-  /** One version more. */
+  /** One version more. Whoever leaves meanwhile, and comes back, finds it. */
   async #write(wish) {
-    this.#writing = true;
+    const { encounter } = this.#consultation;
+    const written = this.#asked(this.#notes(), { method: "POST", json: wish }).finally(() => this.#written.delete(encounter));
+    this.#written.add(encounter);
     this.#render();
-    await this.#trying(async (late) => {
-      const [told, tag] = await this.#asked(this.#notes(), { method: "POST", json: wish });
-      if (late()) return;
-      this.#writing = false;
-      this.#take(told, tag);
-    }, () => (this.#writing = false));
+    const [turn, shown] = [this.#turn, () => this.#consultation?.encounter === encounter];
+    try {
+      const [told, tag] = await written;
+      if (turn === this.#turn) this.#take(told, tag);
+      else if (shown()) await this.#newest();
+    } catch (problem) {
+      if (!shown()) return;
+      this.#render();
+      this.notify(explain(problem), "problem");
+    }
+  }
+
+  /** What was written in another window: once somebody looks at this one again. */
+  async #look() {
+    if (document.hidden || !this.#shown || this.#editor.isOpen || this.#writing) return;
+    const [turn, known] = [this.#turn, this.#versions.length];
+    try {
+      const { versions } = await this.api.json(this.#notes());
+      if (turn !== this.#turn || this.#editor.isOpen || versions.length === known) return;
+      if (this.#shown.version === this.#versions.at(-1).version) return await this.#newest();
+      this.#versions = versions;
+      this.#render();
+    } catch {
+      // what is shown stays, until somebody looks again
+    }
   }
 
   /** While people talk: the note so far as it was chosen now, and again whenever there is more of it. */
@@ -284,6 +311,7 @@ export class NoteView {
   // What is seen
 
   #render() {
+    if (!this.#consultation) return; // it is read no more
     const editing = this.#editor.isOpen;
     const version = this.#shown;
     const approved = version?.review_status === "approved";
@@ -328,13 +356,19 @@ export class NoteView {
       const why = this.#loading ? "note.loading" : this.#live ? "note.later" : "note.empty";
       return this.#body.replaceChildren(h("p", { class: "quiet" }, t(why)));
     }
+    const { activeElement: had } = document;
+    const [read, lit] = [this.#body.contains(had) ? had : null, this.#body.querySelector(".lit")];
     const known = new Map([...this.#body.querySelectorAll("section")].map((each) => [each.dataset.key, each]));
     const sections = note.sections.map((section) => {
       const now = JSON.stringify(section);
       const there = known.get(section.key);
       return there?.dataset.said === now ? there : this.#section(section, now); // what did not change is not touched
     });
-    this.#body.replaceChildren(h("h3", { class: "note-title" }, note.title), ...sections);
+    const title = this.#body.querySelector(".note-title") ?? h("h3", { class: "note-title" });
+    if (title.textContent !== note.title) title.textContent = note.title;
+    arrange(this.#body, [title, ...sections]);
+    if (lit && !lit.isConnected) this.#same(lit)?.classList.add("lit");
+    if (read && !read.isConnected) this.#focus(this.#same(read) ?? this.#body);
     const first = this.#body.querySelector(".sentence");
     if (first && !this.#body.querySelector('.sentence[tabindex="0"]')) first.tabIndex = 0;
   }
@@ -389,7 +423,12 @@ export class NoteView {
   #focus(sentence) {
     for (const each of this.#body.querySelectorAll('.sentence[tabindex="0"]')) each.tabIndex = -1;
     sentence.tabIndex = 0;
-    sentence.focus();
+    sentence.focus({ preventScroll: document.activeElement === document.body }); // what comes back does not move the page
+  }
+
+  /** The sentence that says the same by now. */
+  #same({ textContent }) {
+    return [...this.#body.querySelectorAll(".sentence")].find((each) => each.textContent === textContent);
   }
 
   /** What goes wrong is said. `work` gets a function that tells whether the note was left meanwhile: then nobody wants to

@@ -1,6 +1,6 @@
 // Past encounters of this key: found, opened, erased. The list holds nothing of what was said.
 
-import { $, h, refocus } from "./dom.js";
+import { $, arrange, h, refocus } from "./dom.js";
 import { clock, explain, languageName, moment, t } from "./texts.js";
 
 const PAGE = 30;
@@ -88,12 +88,9 @@ export class Past {
     return query;
   }
 
-  /** Show exactly these. Rows that were there are not moved, as what is moved loses the focus. */
   #fill(encounters) {
     const known = new Map([...this.#list.children].map((row) => [row.dataset.id, row]));
-    const rows = encounters.map((each) => this.#tell(known.get(each.encounter_id) ?? this.#row(each.encounter_id), each));
-    for (const row of known.values()) if (!rows.includes(row)) row.remove();
-    rows.forEach((row, at) => this.#list.children[at] === row || this.#list.insertBefore(row, this.#list.children[at] ?? null));
+    arrange(this.#list, encounters.map((each) => this.#tell(known.get(each.encounter_id) ?? this.#row(each.encounter_id), each)));
   }
 
   #row(id) {

@@ -1,7 +1,7 @@
 // The transcript: a bubble for each item, what is being said below them, search, and whose words they are.
 
 import { ROLES } from "./consultation.js";
-import { $, h, unmark } from "./dom.js";
+import { $, arrange, h, unmark } from "./dom.js";
 import { arrows } from "./menu.js";
 import { clock, t } from "./texts.js";
 
@@ -38,12 +38,18 @@ export class Transcript {
     });
   }
 
-  show(consultation) {
-    this.#consultation = consultation;
+  /** Nothing of it stays in the page. */
+  leave() {
+    this.#consultation = null;
     this.#bubbles.clear();
     this.#items.replaceChildren();
     this.#partials.replaceChildren();
     this.#clearSearch();
+  }
+
+  show(consultation) {
+    this.leave();
+    this.#consultation = consultation;
     this.#follows = true;
     this.#stood = { top: 0, height: 0 };
     $("newest").hidden = true;
@@ -76,7 +82,7 @@ export class Transcript {
   onpartials() {
     const partials = [...this.#consultation.partials.values()].sort((one, other) => one.start_ms - other.start_ms);
     const known = new Map([...this.#partials.children].map((each) => [each.dataset.id, each]));
-    this.#partials.replaceChildren(...partials.map((each) => this.#provisional(each, known.get(each.id))));
+    arrange(this.#partials, partials.map((each) => this.#provisional(each, known.get(each.id))));
     $("transcript-empty").hidden = partials.length + this.#bubbles.size > 0;
     this.#keepUp();
   }
@@ -266,7 +272,7 @@ export class Transcript {
 
   #clearSearch() {
     $("search").value = "";
-    if (this.#consultation) this.#search();
+    this.#search();
   }
 }
 

@@ -26,6 +26,7 @@ TOO_WIDE = """
 """
 COLOURS = "all => all.map((each) => getComputedStyle(each).backgroundColor)"
 SERIOUS = {"serious", "critical"}
+BESIDE = {"landmark-unique", "region"}  # where a screen reader's user jumps to
 TALK = f"""Doctor: Good morning, what brings you in today?
 Patient: I have had a bad cough and a fever for two weeks. I take lisinopril 10 mg daily, and {"so" * 99}.
 Doctor: Do you have any allergies?
@@ -81,7 +82,7 @@ class Looks:
     async def _judge(self, what: str) -> None:
         found = await Axe().run(self.page)
         for violation in found.response["violations"]:
-            if violation["impact"] in SERIOUS:
+            if violation["impact"] in SERIOUS or violation["id"] in BESIDE:
                 nodes = [node["html"][:120] for node in violation["nodes"][:3]]
                 self.findings.append(f"{what}: {violation['id']}: {violation['help']} {nodes}")
 

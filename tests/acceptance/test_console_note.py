@@ -22,6 +22,14 @@ KNEE = """Doctor: What can I do for you?
 Patient: My left knee has hurt for three days, since I fell. I am allergic to penicillin.
 Doctor: The knee is swollen. You have a sprained knee. Take ibuprofen 400 mg three times a day with food."""
 SECONDS = 40  # where words are real: the doctor alone has said enough for a note
+MOVES = """
+() => {
+  window.moves = 0;
+  new MutationObserver((changes) => {
+    for (const { removedNodes } of changes) window.moves += [...removedNodes].filter((each) => each.isConnected).length;
+  }).observe(document.querySelector("#note-body"), { childList: true });
+}
+"""
 NARROW = {"width": 360, "height": 740}
 
 
@@ -110,6 +118,8 @@ async def test_a_note_that_cannot_be_read_yet_is_asked_for_again_then_copied_and
     await console.note()
     await copied(console, encounter)
     await somebody_else_works_at_it(console, encounter)
+    await what_stays_is_not_touched(console, encounter)
+    await a_version_is_written_while_somebody_reads_elsewhere(console, encounter)
     await printed(console)
 
 
@@ -123,7 +133,7 @@ async def copied(console: Console, encounter: str) -> None:
 async def somebody_else_works_at_it(console: Console, encounter: str) -> None:
     """It is shown as it is by now, with what to do; neither their words are lost, nor what is being written."""
     console.provoked += [r"status of 4(09|12)"]
-    await asked_of_version_1(console, encounter, "PATCH", {"review_status": "approved"})
+    await asked_of_a_version(console, encounter, 1, "PATCH", {"review_status": "approved"})
     await console.button("approve").click()
     await console.answers("approve.yes")
     await console.sees("error.precondition_failed")
@@ -138,7 +148,7 @@ async def somebody_else_works_at_it(console: Console, encounter: str) -> None:
     await expect(problem).to_have_text(text("error.nothing_written"))
     sentences = [{"text": "Theirs.", "items": []}]
     section = {"key": "SUBJECTIVE", "title": "Subjective", "sentences": sentences}
-    await asked_of_version_1(console, encounter, "PUT", {"title": "Theirs", "sections": [section]})
+    await asked_of_a_version(console, encounter, 1, "PUT", {"title": "Theirs", "sections": [section]})
     await first.fill("Mine.")
     await console.button("edit.save").click()
     await expect(problem).to_contain_text(text("error.edited_meanwhile"))
@@ -150,8 +160,65 @@ async def somebody_else_works_at_it(console: Console, encounter: str) -> None:
     await expect(console.page.locator("#note-body")).to_contain_text("cough")
 
 
-async def asked_of_version_1(console: Console, encounter: str, method: str, wanted: dict[str, object]) -> None:
-    path = f"/api/encounters/{encounter}/notes/1"
+async def what_stays_is_not_touched(console: Console, encounter: str) -> None:
+    """Who reads a sentence, or has selected it, goes on where they were when there is more of the note."""
+    page = console.page
+    await console.choice("note.versions").select_option("3")
+    await expect(page.locator("#note-body")).to_contain_text("Mine.")
+    item = (await console.told(encounter))["items"][0]["id"]
+    sections = [
+        {"key": key, "title": title, "sentences": [{"text": each, "items": [item]} for each in said]}
+        for key, title, said in [("SUBJECTIVE", "Subjective", ["Mine.", "More."]), ("PLAN", "Plan", ["Rest."])]
+    ]
+    await asked_of_a_version(console, encounter, 3, "PUT", {"title": "Cough", "sections": sections})
+    await looks_again(console)
+    await expect(console.choice("note.versions")).to_have_value("4")
+    plan, mine = page.locator(".sentence", has_text="Rest."), page.locator(".sentence", has_text="Mine.")
+    await mine.focus()
+    await page.evaluate(MOVES)
+    sections[0]["sentences"] = [*sections[0]["sentences"], {"text": "Still more.", "items": [item]}]
+    await asked_of_a_version(console, encounter, 4, "PUT", {"title": "Cough", "sections": sections})
+    await looks_again(console)
+    await expect(page.locator("#note-body")).to_contain_text("Still more.")
+    await expect(mine).to_be_focused()
+    await expect(plan).to_be_visible()
+    assert await page.evaluate("moves") == 0
+
+
+async def looks_again(console: Console) -> None:
+    """As who comes back from another window."""
+    await console.page.evaluate("() => void document.dispatchEvent(new Event('visibilitychange'))")
+
+
+async def a_version_is_written_while_somebody_reads_elsewhere(console: Console, encounter: str) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if route.request.method == "POST":
+            asked.set()
+            await answered.wait()
+        await route.continue_()
+
+    await console.page.route("**/notes", late)
+    await console.page.get_by_text(text("note.other")).click()
+    await console.button("note.again").click()
+    await asked.wait()
+    await go(console, "past")
+    await expect(console.page.locator("#past-list li").first).to_be_visible()
+    assert await console.page.locator("#note-body").text_content() == ""
+    assert await console.page.locator("#items > li").count() == 0
+    await go(console, f"c/{encounter}")
+    await console.note()
+    await expect(console.page.locator("#note-state")).to_have_text(text("note.writing"))
+    answered.set()
+    await expect(console.choice("note.versions")).to_have_value("6")
+    await console.page.unroute("**/notes")
+
+
+async def asked_of_a_version(
+    console: Console, encounter: str, version: int, method: str, wanted: dict[str, object]
+) -> None:
+    path = f"/api/encounters/{encounter}/notes/{version}"
     tag = (await console.api.get(path)).headers["etag"]
     (await console.api.request(method, path, json=wanted, headers={"If-Match": tag})).raise_for_status()
 
