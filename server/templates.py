@@ -1,6 +1,7 @@
 """Which note templates there are: those that come with the program, and the operator's own."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import InvalidTemplate, UnknownTemplate
@@ -23,6 +24,7 @@ def note_templates(settings: NoteSettings) -> Mapping[str, Template]:
     return templates
 
 
+@cache  # a start asks for them twice
 def shipped_templates() -> Mapping[str, Template]:
     """Those that come with the program. Raises `InvalidTemplate`."""
     return read_templates(config_directory() / "templates")
