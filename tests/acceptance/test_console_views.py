@@ -30,17 +30,17 @@ Patient: I take ibuprofen every morning.
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(chromium: Path, whisper_server: RunningServer) -> Iterator[None]:
-    with nothing_left_in(whisper_server):
+def nothing_stays(chromium: Path, sphinx_server: RunningServer) -> Iterator[None]:
+    with nothing_left_in(sphinx_server):
         yield
 
 
 async def test_files_typed_words_corrections_and_what_is_past(
-    chromium: Path, whisper_server: RunningServer, headache: Recording, tmp_path: Path
+    chromium: Path, sphinx_server: RunningServer, headache: Recording, tmp_path: Path
 ) -> None:
     visit = write_wav(tmp_path / "visit.wav", [headache.mono()[: int(SECONDS * 16_000)]])
-    async with using(chromium, whisper_server) as console:
-        await console.sign_in(whisper_server.key)
+    async with using(chromium, sphinx_server) as console:
+        await console.sign_in(sphinx_server.key)
         recorded = await a_file_is_sent(console, visit)
         assert_heard_once(await console.said(), said_before(headache, SECONDS))
         await speakers_are_corrected(console, recorded)
@@ -54,7 +54,7 @@ async def test_files_typed_words_corrections_and_what_is_past(
         await the_past_is_as_it_is_by_now(console, typed)
         await the_past_is_listed_and_erased(console, recorded, typed)
         await another_can_be_typed_while_files_are_sent(console, visit)
-        await signed_out(console, whisper_server.key)
+        await signed_out(console, sphinx_server.key)
 
 
 async def a_file_is_sent(console: Console, visit: Path) -> str:
