@@ -20,6 +20,7 @@ from tests.acceptance.spoken import assert_heard_once, said_before
 pytestmark = pytest.mark.slow
 
 SECONDS = 9.7
+A_PAGE = 30  # consultations that are listed at once
 SLOW = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 120_000}  # bytes a second
 FAST = SLOW | {"uploadThroughput": -1}
 TYPED = """Doctor: What brings you in today?
@@ -54,6 +55,7 @@ async def test_files_typed_words_corrections_and_what_is_past(
         await the_past_is_as_it_is_by_now(console, typed)
         await the_past_is_listed_and_erased(console, recorded, typed)
         await another_can_be_typed_while_files_are_sent(console, visit)
+        await a_long_list_is_come_back_to(console)
         await signed_out(console, sphinx_server.key)
 
 
@@ -317,6 +319,25 @@ async def another_can_be_typed_while_files_are_sent(console: Console, visit: Pat
     await network.send("Network.emulateNetworkConditions", FAST)
     await console.page.locator("[name=typed]").fill("")
     assert await console.page.locator("[name=files]").evaluate("(input) => input.files.length") == 0
+
+
+async def a_long_list_is_come_back_to(console: Console) -> None:
+    """Also to what stands on its second page."""
+    page, rows = console.page, console.page.locator("#past-list li")
+    there = (await console.api.get("/api/encounters")).json()["encounters"]
+    for _ in range(A_PAGE + 1 - len(there)):
+        (await console.api.post("/api/encounters", json={"transcript": "Doctor: Hello."})).raise_for_status()
+    await console.follows("nav.past")
+    await console.choice("past.status").select_option(label=text("past.all"))
+    await expect(rows).to_have_count(A_PAGE)
+    await console.button("past.more").click()
+    await expect(rows).not_to_have_count(A_PAGE)
+    count = await rows.count()
+    await rows.last.locator(".open").press("Enter")
+    await console.opened()
+    await page.go_back()
+    await expect(rows).to_have_count(count)
+    await expect(rows.last.locator(".open")).to_be_focused()
 
 
 async def signed_out(console: Console, key: str) -> None:
