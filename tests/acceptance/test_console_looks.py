@@ -54,13 +54,14 @@ class Looks:
                 self.findings.append(f"{name}, {look}: wider than the screen")
         await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
-    async def marks(self, marked: str, others: str) -> None:
-        """What is marked can be told from the others where the system decides on colours."""
+    async def marks(self, name: str, *pairs: tuple[str, str]) -> None:
+        """What is marked can be told from what is not where the system decides on colours."""
         await self.page.emulate_media(forced_colors="active", reduced_motion="reduce")
-        await self.page.screenshot(path=ARTEFACTS / f"forced-{marked.strip('.#')}.png")
-        marks, colours = [await self.page.locator(each).evaluate_all(COLOURS) for each in (marked, others)]
-        if not marks or not colours or set(marks) & set(colours):
-            self.findings.append(f"{marked} looks like {others} in forced colours")
+        await self.page.screenshot(path=ARTEFACTS / f"{name}-forced.png")
+        for marked, others in pairs:
+            marks, colours = [await self.page.locator(each).evaluate_all(COLOURS) for each in (marked, others)]
+            if not marks or not colours or set(marks) & set(colours):
+                self.findings.append(f"{name}: {marked} looks like {others} in forced colours")
         await self.page.emulate_media(forced_colors="none")
 
     async def enlarged(self, what: str) -> None:
@@ -68,7 +69,7 @@ class Looks:
         page = self.page
         await page.set_viewport_size(ENLARGED)  # type: ignore[arg-type]
         await page.evaluate(f"document.querySelector('{what}').scrollIntoView({{ block: 'end' }})")
-        await page.screenshot(path=ARTEFACTS / "enlarged.png")
+        await page.screenshot(path=ARTEFACTS / "8-recording-enlarged.png")
         box, bar = await page.locator(what).bounding_box(), await page.locator("#recording").bounding_box()
         assert box is not None
         assert bar is not None
@@ -115,9 +116,12 @@ async def test_every_view_can_be_read_by_everybody(looks: Looks, scripted_server
     await looks.at("3-note")
     await page.locator(".sentence").first.click()
     await looks.at("3-evidence")
-    await looks.marks(".sentence.lit", ".sentence:not(.lit)")
-    await looks.marks(".item.evidence", ".item:not(.evidence)")
-    await looks.marks(".tabs [aria-pressed=true]", ".tabs [aria-pressed=false]")
+    await looks.marks(
+        "3-evidence",
+        (".sentence.lit", ".sentence:not(.lit)"),
+        (".item.evidence", ".item:not(.evidence)"),
+        (".tabs [aria-pressed=true]", ".tabs [aria-pressed=false]"),
+    )
     await page.get_by_role("button", name="Edit").click()
     await looks.at("4-edit")
     await page.get_by_role("button", name="Cancel").click()
@@ -145,4 +149,5 @@ async def test_every_view_can_be_read_by_everybody(looks: Looks, scripted_server
     await looks.at("9-paused")
     await page.get_by_role("button", name="Finish").click()
     await expect(page.locator("#recording")).to_be_hidden(timeout=30_000)
+    await expect(page.locator("#consultation-title")).to_be_focused()  # the button that had the focus is gone
     assert looks.findings == []
