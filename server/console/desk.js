@@ -64,9 +64,7 @@ export class Desk {
   /** Begin with what was filled in. */
   async begin(wanted) {
     forgetProblems();
-    const records = RECORDED.has(wanted.source);
-    if (this.recording && records) return notify(t("start.one_already"), "problem");
-    if (records) this.#leaveBehind(kept());
+    if (this.recording && RECORDED.has(wanted.source)) return this.#tell(new Problem(0, "one_already"));
     this.#start.busy(wanted.source, true);
     try {
       if (wanted.source === "file") return await this.#send(wanted);
@@ -82,6 +80,7 @@ export class Desk {
 
   async #record({ source, device, own, options, consent, way }) {
     const sources = [];
+    let recording = null;
     this.#start.asks(source); // the browser does, until somebody answers
     try {
       if (source === "tab") sources.push(new Source("tab", own ? "patient" : "unspecified", await openTab()));
@@ -90,9 +89,12 @@ export class Desk {
       }
       sources.sort((one, other) => one.role.localeCompare(other.role)); // the doctor is the first of two
       this.#start.asks(null);
-      await this.#run(new Recording(this.#api, sources, { options, consent, way }));
+      if (this.recording) throw new Problem(0, "one_already"); // it came back while the browser asked
+      this.#leaveBehind(kept());
+      recording = new Recording(this.#api, sources, { options, consent, way });
+      await this.#run(recording);
     } catch (error) {
-      this.recording?.abandon();
+      recording?.abandon();
       for (const each of sources) each.close();
       throw error;
     } finally {
@@ -106,7 +108,7 @@ export class Desk {
     this.#stood = true; // at first there is nothing to come back from
     this.#foot.forget();
     recording.onchange = () => this.#changed(recording);
-    recording.onproblem = (problem) => NO_NOTE.has(problem.code) || this.#tell(problem);
+    recording.onproblem = (problem) => this.#heard(problem);
     recording.onmoved = (encounter) => {
       notify(t("recording.went_on"), "problem");
       this.#go(`c/${encounter}`);
@@ -117,6 +119,12 @@ export class Desk {
     await this.#api.holdFor(Math.min(max_token_s, max_session_minutes * 60 + LEFT_S));
     await recording.start();
     this.#go(`c/${recording.encounter}`);
+  }
+
+  /** What is told of the consultation as well is not said twice. */
+  #heard(problem) {
+    if (problem.code === "not_found") notify(t("consultation.gone"), "problem");
+    else if (!NO_NOTE.has(problem.code)) this.#tell(problem);
   }
 
   #changed(recording) {
@@ -173,11 +181,15 @@ export class Desk {
   async comeBack(what) {
     if (this.recording) return; // it is taken up already
     this.#go(`c/${what.encounter}`);
+    let recording = null;
     try {
-      if (what.ending) await this.#endNow(what);
-      else await this.#run(await this.#reopened(what));
+      if (what.ending) return await this.#endNow(what);
+      const reopened = await this.#reopened(what);
+      if (this.recording) return reopened.sources.forEach((source) => source.close()); // something else is recorded by now
+      recording = reopened;
+      await this.#run(recording);
     } catch (error) {
-      this.recording?.abandon();
+      recording?.abandon();
       if (OVER.has(error.code)) return this.#tell(error);
       keep(what); // to be tried again
       this.#bar.offerToComeBack(what, error instanceof Abandoned ? null : error);

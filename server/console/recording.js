@@ -41,6 +41,7 @@ export class Recording {
   #peer = null;
   #lines = []; // of each source, where it goes over sockets
   #sentMs = 0; // of what the peer sent, as far as the server answered
+  #away = true; // if the encounter is over, that is because we were away
   #paused = { ms: 0, since: null };
   #abandoned; // rejects `start`
   #untilAbandoned = new Promise((_, reject) => (this.#abandoned = reject));
@@ -250,7 +251,7 @@ export class Recording {
   #stood(peer) {
     this.way = "webrtc";
     this.encounter = peer.encounter;
-    peer.onlost = () => this.#overSockets().catch((problem) => this.#failed(problem));
+    peer.onlost = (hungUp) => this.#lost(hungUp);
     const before = peer.began - this.began; // on the consultation's time line
     peer.onsent = (ms) => {
       this.#sentMs = before + ms;
@@ -260,6 +261,16 @@ export class Recording {
     this.connected = true;
     this.#save();
     this.#change();
+  }
+
+  async #lost(hungUp) {
+    this.#away = !hungUp;
+    try {
+      await this.#overSockets();
+    } catch (problem) {
+      await this.#failed(problem);
+    }
+    this.#away = true;
   }
 
   /** Who agreed is stored; then sound is let through. Raises `Problem`. */
@@ -394,6 +405,7 @@ export class Recording {
   /** A stream cannot go on. */
   async #failed(problem) {
     if (this.state === "over" || this.state === "ending") return; // `stop` meets it, too
+    if (ENDED.has(problem.code) && !this.#away) problem = new Problem(0, "ended_elsewhere");
     if (ENDED.has(problem.code)) {
       try {
         return await this.#goOn();

@@ -52,7 +52,6 @@ export default {
   "start.too_large": "Diese Dateien sind größer, als der Server annimmt ({most} MB). Senden Sie eine kürzere oder eine komprimierte Aufnahme.",
   "start.no_text": "Tippen Sie zuerst ein, was gesagt wurde, oder fügen Sie es ein.",
   "start.no_consent": "Geben Sie an, wer der Aufnahme zugestimmt hat und wie. Ohne Einwilligung verwenden Sie ein getipptes Transkript.",
-  "start.one_already": "Es wird schon ein Gespräch aufgenommen. Beenden Sie es zuerst.",
   "start.insecure": "Browser erlauben Aufnahmen nur auf sicheren Seiten: Öffnen Sie diese Seite mit https:// oder auf localhost. Audiodateien und getippte Transkripte funktionieren hier.",
   "start.unsupported": "Dieser Browser kann nicht aufnehmen. Verwenden Sie eine aktuelle Version von Firefox, Chrome, Edge oder Safari. Audiodateien und getippte Transkripte funktionieren hier.",
 
@@ -229,6 +228,7 @@ export default {
   "error.closed": "Der Server hat die Verbindung geschlossen. Was er gehört hat, bleibt erhalten. Beginnen Sie ein neues Gespräch, um weiterzumachen.",
   "error.displaced": "Die Aufnahme läuft in einem anderen Fenster weiter. Dieses zeigt sie nur noch an.",
   "error.erased": "Das Gespräch wurde gelöscht.",
+  "error.one_already": "Es wird schon ein Gespräch aufgenommen. Beenden Sie es zuerst.",
   "error.cancelled": "Die Transkription wurde abgebrochen. Senden Sie die Audiodateien noch einmal, wenn Sie sie doch möchten.",
   "error.ended_away": "Der Server war so lange nicht erreichbar, dass er das Gespräch beendet hat. Was er gehört hatte, ist erhalten. Beginnen Sie ein neues, um fortzufahren.",
   "error.ended_elsewhere": "Dieses Gespräch wurde anderswo beendet. Es wird nichts mehr aufgenommen; was gesagt wurde, ist erhalten.",

@@ -52,7 +52,6 @@ export default {
   "start.too_large": "These files are larger than the server takes ({most} MB). Send a shorter or a compressed recording.",
   "start.no_text": "Type or paste what was said first.",
   "start.no_consent": "Say who agreed to the recording, and how. Without consent, use a typed transcript.",
-  "start.one_already": "A consultation is already being recorded. Finish it first.",
   "start.insecure": "Browsers allow recording only on secure pages: open this page at https://, or at localhost. Audio files and typed transcripts work here.",
   "start.unsupported": "This browser cannot record. Use a current Firefox, Chrome, Edge or Safari. Audio files and typed transcripts work here.",
 
@@ -229,6 +228,7 @@ export default {
   "error.closed": "The server closed the connection. What it had heard is kept. Start a new consultation to go on.",
   "error.displaced": "The recording goes on in another window. This one only follows.",
   "error.erased": "The consultation was erased.",
+  "error.one_already": "A consultation is already being recorded. Finish it first.",
   "error.cancelled": "The transcription was cancelled. Send the audio files again if you want it after all.",
   "error.ended_away": "The server was away for so long that it ended the consultation. What it had heard is kept. Start a new one to go on.",
   "error.ended_elsewhere": "This consultation was ended elsewhere. Nothing is recorded any more; what was said is kept.",

@@ -52,7 +52,6 @@ export default {
   "start.too_large": "Ces fichiers dépassent ce que le serveur accepte ({most} Mo). Envoyez un enregistrement plus court ou compressé.",
   "start.no_text": "Saisissez ou collez d’abord ce qui a été dit.",
   "start.no_consent": "Indiquez qui a accepté l’enregistrement, et comment. Sans consentement, utilisez une transcription saisie au clavier.",
-  "start.one_already": "Une consultation est déjà en cours d’enregistrement. Terminez-la d’abord.",
   "start.insecure": "Les navigateurs n’autorisent l’enregistrement que sur les pages sécurisées : ouvrez cette page en https:// ou sur localhost. Les fichiers audio et les transcriptions saisies fonctionnent ici.",
   "start.unsupported": "Ce navigateur ne peut pas enregistrer. Utilisez une version récente de Firefox, Chrome, Edge ou Safari. Les fichiers audio et les transcriptions saisies fonctionnent ici.",
 
@@ -229,6 +228,7 @@ export default {
   "error.closed": "Le serveur a fermé la connexion. Ce qu’il a entendu est conservé. Commencez une nouvelle consultation pour continuer.",
   "error.displaced": "L’enregistrement continue dans une autre fenêtre. Celle-ci ne fait que le suivre.",
   "error.erased": "La consultation a été effacée.",
+  "error.one_already": "Une consultation est déjà en cours d’enregistrement. Terminez-la d’abord.",
   "error.cancelled": "La transcription a été annulée. Renvoyez les fichiers audio si vous la voulez malgré tout.",
   "error.ended_away": "Le serveur est resté injoignable si longtemps qu’il a clos la consultation. Ce qu’il avait entendu est conservé. Commencez-en une autre pour continuer.",
   "error.ended_elsewhere": "Cette consultation a été close ailleurs. Plus rien n’est enregistré ; ce qui a été dit est conservé.",

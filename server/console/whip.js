@@ -13,7 +13,7 @@ const END_MS = 5000; // for the server to have stored what came
 const UNANSWERED = 8; // checks of the way to it (STUN), which follow each other faster while none is answered: about 4 s
 
 export class WhipPeer {
-  onlost = () => {}; // the way is broken: once
+  onlost = () => {}; // the way is broken, or the server hung up (`true`): once
   onsent = () => {}; // gets how many milliseconds of sound were sent so far, while the way stands
   encounter = null;
   began = null; // epoch in ms: when the first packet was sent, where the server's time line of it begins
@@ -61,8 +61,11 @@ export class WhipPeer {
     await within(withinMs, flowing);
     this.#connected = true;
     const { transport } = peer.getSenders()[0];
-    transport.onstatechange = () => transport.state === "closed" && this.#lose(); // the server hung up: see MAX_GAP_MS
+    const closed = () => transport.state === "closed" && this.#lose(true); // behind a gap (see MAX_GAP_MS), or because it is over
+    transport.onstatechange = closed;
+    closed();
     this.began = await this.#sending();
+    if (this.#over) throw new Problem(0, "offline"); // nobody was told of it yet
   }
 
   /** Another track takes the place of this one. */
@@ -163,11 +166,11 @@ export class WhipPeer {
     return [...(await this.#peer.getStats()).values()].filter((report) => report.type === type);
   }
 
-  #lose() {
+  #lose(hungUp = false) {
     clearInterval(this.#looking);
     if (this.#over || !this.#connected) return;
     this.#over = true;
-    this.onlost();
+    this.onlost(hungUp);
   }
 }
 

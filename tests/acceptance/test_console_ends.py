@@ -22,6 +22,26 @@ REFUSED = "Failed to load resource|status of 4"
 TIMEOUT_S = 2  # for which the server waits for a page that went away
 OVERLAP_S = 6  # at most: a peer's last seconds are sent twice rather than never
 MICROPHONE = "window.microphone?.getTracks().some((track) => track.readyState === 'live') ?? false"
+# The browser asks for the microphone once, and somebody takes their time to allow it.
+ASKED = """
+const ask = navigator.mediaDevices.getUserMedia;
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  navigator.mediaDevices.getUserMedia = ask;
+  await new Promise((resolve) => (window.allow = resolve));
+  window.allowed = await ask.call(navigator.mediaDevices, wanted);
+  return window.allowed;
+};
+"""
+
+
+# As a second window would, that was opened with what the first one keeps.
+ENDED_ELSEWHERE = """
+async () => {
+  const { Api } = await import("/console/api.js");
+  const { endKept } = await import("/console/recording.js");
+  await endKept(new Api(new URL("/", location)), JSON.parse(sessionStorage.getItem("auscult.recording")));
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +154,44 @@ async def test_one_that_was_paused_comes_back_paused_and_one_that_is_not_waited_
         assert not await page.evaluate(MICROPHONE)
         await console.button("recording.finish").click()
         await expect(page.locator("#recording")).to_be_hidden()
+
+
+async def test_one_that_is_begun_while_another_waits_for_its_microphone_goes_on_alone(
+    chromium: Path, impatient: RunningServer, microphone: Path
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        console.provoked += [NETWORK, REFUSED]
+        page = console.page
+        await console.sign_in(impatient.key)
+        first = await console.start("webrtc")
+        await console.play(1)
+        await page.add_init_script(ASKED)
+        await console.reload()
+        await console.until("'allow' in window")
+        await console.follows("nav.new")
+        second = await console.start("recorder")
+        await page.evaluate("allow()")
+        await console.until("allowed.getTracks().every((track) => track.readyState === 'ended')")
+        await console.ended(first)
+        await console.is_recording()
+        assert await console.opened() == second
+        await console.finish()
+
+
+async def test_one_that_is_ended_elsewhere_is_not_gone_on_with(
+    chromium: Path, impatient: RunningServer, microphone: Path
+) -> None:
+    async with using(chromium, impatient, microphone=microphone) as console:
+        console.provoked.append(REFUSED)
+        await console.sign_in(impatient.key)
+        known = await console.listed()
+        await console.start("webrtc")
+        await console.play(1)
+        await console.page.evaluate(ENDED_ELSEWHERE)
+        await console.sees("error.ended_elsewhere")
+        await console.done()
+        await expect(console.page.locator("#recording")).to_be_hidden()
+        assert len(await console.listed()) == len(known) + 1
 
 
 async def test_a_pause_lasts_over_a_reload_and_is_not_counted(
