@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,7 @@ class Killer:
     restarts: int = 0  # of the database
     failed_starts: int = 0  # of processes whose database went away under them
     seconds: float = 0.0  # that all of it took
+    restarting: anyio.Lock = field(default_factory=anyio.Lock)  # held while the database is
 
     async def run(self, servers: Sequence[RunningServer]) -> None:
         """All the kills; in the end every process is back. Raises `ServerFailed`."""
@@ -48,8 +49,9 @@ class Killer:
             await self._start(server)
 
     async def _restart(self, cluster: Cluster) -> None:
-        await anyio.to_thread.run_sync(cluster.stop)
-        await anyio.to_thread.run_sync(cluster.start)
+        async with self.restarting:
+            await anyio.to_thread.run_sync(cluster.stop)
+            await anyio.to_thread.run_sync(cluster.start)
         self.restarts += 1
 
     async def _start(self, server: RunningServer) -> None:
@@ -61,3 +63,5 @@ class Killer:
                 if not left:
                     raise
                 self.failed_starts += 1
+                async with self.restarting:  # a supervisor would wait a little longer each time
+                    pass

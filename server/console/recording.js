@@ -155,7 +155,7 @@ export class Recording {
       try {
         if (await this.#peer.answers()) return await this.#peer.end();
       } catch (problem) {
-        if (problem.status >= 400 && problem.status < 500) throw problem;
+        if (problem.status >= 400 && problem.status < 500 && problem.code !== "audio_lost") throw problem;
       }
     }
     try {

@@ -64,6 +64,12 @@ class NoPort(RtcError):
     retryable = True
 
 
+class AudioLost(RtcError):
+    """The connection ended at a gap: go on over /api/live with this encounter_id and role, from its heard_ms on."""
+
+    code = "audio_lost"
+
+
 class ChannelGone(RtcError):
     """The data channel is not open."""
 

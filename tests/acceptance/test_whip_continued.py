@@ -88,6 +88,32 @@ async def test_no_word_is_lost_or_repeated_when_a_socket_takes_the_place_of_a_pe
 
 
 @pytest.mark.usefixtures("whip_keeps_nothing")
+async def test_a_peer_that_ended_at_a_gap_is_over_when_a_socket_has_brought_what_was_lost(
+    whip_server: RunningServer, headache: Recording
+) -> None:
+    voice, pcm = Voice(headache.mono()), s16le(headache.mono()[:64_000])
+    async with (
+        caller(whip_server) as http,
+        relayed() as relays,
+        calling(http, voice, relays=relays, max_gap_ms="100") as call,
+    ):
+        async with following(whip_server, call.events_url) as follower:
+            await follower.saw("final")
+        relays.cut()
+        await relays.drop(30)
+        relays.mend()
+        await call.closed()
+        refused = await call.hang_up()
+        assert (refused.status_code, refused.json()["code"]) == (409, "audio_lost")
+        async with continuing(whip_server, call.encounter) as page:
+            assert page.heard_bytes > 0
+            await page.send(pcm)
+            assert (await call.hang_up()).status_code == 404
+            await page.end()
+    assert stored_bytes(whip_server.data_dir, call.encounter)[0][page.heard_bytes :] == pcm
+
+
+@pytest.mark.usefixtures("whip_keeps_nothing")
 @pytest.mark.parametrize("tracks", [1, 2])
 async def test_each_of_two_sockets_goes_on_where_a_peer_was_that_still_speaks_and_the_last_ends_it(
     whip_server: RunningServer, headache: Recording, tracks: int

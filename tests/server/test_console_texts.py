@@ -39,7 +39,7 @@ NEVER_MET = {
     *("no_audio", "no_common_codec", "one_channel", "precondition_required", "sdp_invalid", "sdp_too_large"),
     *("sdpfrag_invalid", "too_many_tracks", "unsupported_data", "unsupported_media_type", "video_only", "webrtc_error"),
     # of a connection that is made again without a word
-    *("client_gone", "session_lost", "slow_reader", "socket_error"),
+    *("audio_lost", "client_gone", "session_lost", "slow_reader", "socket_error"),
     # behind which another error is told, or none
     *("duplicate_chunk", "log_broken", "recognition_failed", "recognition_given_up", "recognition_superseded"),
     *("recogniser_error", "recogniser_hung", "seal_broken"),

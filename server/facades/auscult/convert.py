@@ -423,6 +423,7 @@ STATUS = {
     "already_final": 409,
     "audio_gone": 410,
     "conflict": 409,
+    "audio_lost": 409,
     "precondition_failed": 412,
     "too_large": 413,
     "session_too_long": 413,

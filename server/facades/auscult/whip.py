@@ -90,7 +90,7 @@ class Whip:
                 refuses=(400, 404, 409, 412, 413, 415, 422, 428),
                 parameters=[Parameter("If-Match", "header", "The ETag of the ICE session.", required=True)],
             ),
-            endpoint(method="DELETE", path="/whip/{session}", handler=self.end, gives={200: None}, refuses=(404,)),
+            endpoint(method="DELETE", path="/whip/{session}", handler=self.end, gives={200: None}, refuses=(404, 409)),
             endpoint(
                 method="OPTIONS",
                 path="/whip/{session}",

@@ -15,8 +15,8 @@ from server.attendance import Attendance
 from server.domain import Caller
 from server.errors import ServerError, SessionTooLong
 from server.facades.auscult.telling import Telling
-from server.ingest.rtc_errors import ChannelGone
-from server.ingest.webrtc import Event, Heard, Interrupted, Peer, Resumed
+from server.ingest.rtc_errors import AudioLost, ChannelGone
+from server.ingest.webrtc import Ending, Event, Heard, Interrupted, Peer, Resumed
 from server.live import LiveEncounter
 from server.metrics import Metrics
 
@@ -104,8 +104,10 @@ class WhipSession:
     async def end(self) -> None:
         """The client is done: returns when all that came of its audio is durable, and its streams are over.
 
-        Raises `EpochLost`, `StoreUnavailable`.
+        Raises `AudioLost` where the peer ended at a gap, and nobody goes on there yet; `EpochLost`, `StoreUnavailable`.
         """
+        if self.peer.ending is Ending.GAP:
+            raise AudioLost
         self._kept = True
         self.dismissed.set()
         if not self.peer.transcript.opened.is_set():
