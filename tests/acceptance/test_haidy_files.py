@@ -255,7 +255,7 @@ def test_what_is_no_json_is_a_bad_request(api: httpx.Client, raw: bytes) -> None
 
 
 def test_more_than_the_envelope_or_more_files_than_there_may_be_is_too_large(api: httpx.Client, short: bytes) -> None:
-    assert api.post(BASE64, json=request("", file_name="x" * 100_000)).status_code == 413
+    assert api.post(BASE64, json=request(encode(short), file_name="x" * 100_000)).status_code == 413
     assert upload(api, *[short] * 17).status_code == 413
     assert upload(api, short, language="x" * 100_000).status_code == 413
 

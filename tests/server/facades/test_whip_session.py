@@ -16,7 +16,7 @@ from server.facades.auscult.telling import Telling
 from server.facades.auscult.whip_session import PIECE_BYTES, Part, WhipSession
 from server.following import Interrupted, LiveTranscript, Update
 from server.ingest.rtc_channel import TextChannel
-from server.ingest.webrtc import Event, Heard, Peer
+from server.ingest.webrtc import Ending, Event, Heard, Peer
 from server.live import LiveEncounter
 from server.metrics import Metrics
 
@@ -27,6 +27,7 @@ class Speaker:
     """A peer that has sent this already, and sends no more."""
 
     split = False
+    ending: Ending | None = None
 
     def __init__(self, *events: Event) -> None:
         self.transcript = TextChannel()
