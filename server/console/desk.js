@@ -237,7 +237,7 @@ export class Desk {
   ended(encounter, { erased = false } = {}) {
     const { recording } = this;
     if (recording?.encounter !== encounter || recording.state === "ending") return;
-    if (!erased && !recording.connected) return;
+    if (!erased && !(recording.connected && recording.way === "webrtc")) return; // a socket is told itself
     const why = new Problem(0, erased ? "erased" : "ended_elsewhere");
     recording.abandon(why);
     if (!erased) this.#tell(why);

@@ -398,6 +398,7 @@ export class Recording {
 
   /** A recording that the server cannot read any more begins a new file: the stream goes on with that. */
   async #warned(line, problem) {
+    if (ENDED.has(problem.code)) return; // the line fails with it
     if (DAMAGED.has(problem.code)) await line.recorder?.restart(this.#sources[this.#lines.indexOf(line)].stream);
     else this.onproblem(problem);
   }

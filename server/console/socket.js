@@ -169,7 +169,8 @@ export class LiveSocket {
     const socket = this.#socket;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null; // whatever a dead connection still says comes too late
-    socket.close();
+    if (this.#closed && socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close(); // else browsers complain
+    else socket.close();
     this.#socket = null;
   }
 

@@ -171,7 +171,7 @@ async def test_one_that_is_begun_while_another_waits_for_its_microphone_goes_on_
         await console.follows("nav.new")
         second = await console.start("recorder")
         await page.evaluate("allow()")
-        await console.until("allowed.getTracks().every((track) => track.readyState === 'ended')")
+        await console.until("window.allowed?.getTracks().every((track) => track.readyState === 'ended')")
         await console.ended(first)
         await console.is_recording()
         assert await console.opened() == second
