@@ -53,7 +53,7 @@ export class Api {
   /** As far as the key is known: have a token that holds for so long, for what must not be interrupted. */
   async holdFor(seconds) {
     if (!this.#key || this.#expires - Date.now() >= seconds * 1000) return;
-    await this.#exchange(this.#key, Math.floor(seconds)).then((given) => this.#take(given), () => {});
+    await this.#prolong(Math.floor(seconds)).catch(() => {});
   }
 
   signOut() {
@@ -99,7 +99,7 @@ export class Api {
   async #renew() {
     if (this.#key) {
       try {
-        return this.#take(await this.#exchange(this.#key));
+        return await this.#prolong();
       } catch (problem) {
         if (problem.status !== 401) throw problem;
         this.#key = null; // revoked
@@ -107,6 +107,11 @@ export class Api {
     }
     this.#asking ??= this.onexpired().finally(() => (this.#asking = null));
     await this.#asking;
+  }
+
+  /** Another token by the key that is known. Raises `Problem`. */
+  async #prolong(seconds) {
+    this.#take(await this.#exchange(this.#key, seconds));
   }
 
   /** A token, and when it expires: by the server's clock, for ours may be wrong. Raises `Problem`. */
@@ -145,7 +150,7 @@ export class Api {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       try {
-        if (this.#key) this.#take(await this.#exchange(this.#key));
+        if (this.#key) await this.#prolong();
       } catch {
         if (this.signedIn) this.#renewIn((this.#life * (1 - RENEW_AT)) / 5); // else when it is needed
       }

@@ -1,6 +1,7 @@
 // What is recorded: a microphone, or the sound of another tab. Its level, whether there is any signal, and the newest two
 // minutes of it, so that a connection that broke loses nothing.
 
+export const RECORDED = new Set(["microphone", "tab"]); // kinds of sources
 const LEVEL_MS = 100; // between two looks at the level
 const SIGNAL_DB = -65; // RMS below it is no signal: an open microphone in a quiet room is louder
 const SILENT_MS = 20_000; // after which somebody should look

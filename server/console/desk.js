@@ -3,7 +3,7 @@
 
 import { Problem } from "./api.js";
 import { forgetProblems, notify } from "./ask.js";
-import { openMicrophone, openTab, Source } from "./capture.js";
+import { openMicrophone, openTab, RECORDED, Source } from "./capture.js";
 import { NO_NOTE } from "./consultation.js";
 import { $ } from "./dom.js";
 import { forget, keep, kept } from "./kept.js";
@@ -12,7 +12,6 @@ import { RecordingBar } from "./recording_bar.js";
 import { t } from "./texts.js";
 import { sendFiles, sendText } from "./upload.js";
 
-const RECORDED = new Set(["microphone", "tab"]); // sources
 const LEFT_S = 1800; // a token that is to outlive a session outlives it by so much
 const OVER = new Set( // there is nothing to go on with
   ["already_final", "closed", "displaced", "ended_away", "ended_elsewhere", "erased", "not_found", "resume_token_invalid", "resume_token_used"],

@@ -1,5 +1,6 @@
 // The form before a consultation: where its words come from, who agreed to be recorded, and what is to become of it.
 
+import { RECORDED } from "./capture.js";
 import { $, fill } from "./dom.js";
 import { canRecord } from "./recorder.js";
 import { kinds, languageName, t } from "./texts.js";
@@ -71,7 +72,7 @@ export class StartForm {
     this.#offerLanguages(source === "typed" ? this.#languages.typed : this.#languages.heard);
     const go = $("start").querySelector("[type=submit]");
     go.textContent = t(`start.go.${source}`);
-    go.disabled = [...this.#busy].some((begun) => begun === source || (records(begun) && records(source)));
+    go.disabled = [...this.#busy].some((begun) => begun === source || (RECORDED.has(begun) && RECORDED.has(source)));
   }
 
   /** What is typed needs no recogniser: only whoever writes the note has to know its language. None: any. */
@@ -164,5 +165,4 @@ export class StartForm {
   }
 }
 
-const records = (source) => source === "microphone" || source === "tab";
 const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // the first only on secure pages
