@@ -1,6 +1,7 @@
 // What is known of a consultation: what was said, what is being said, the note so far. Fed with events, asked by views.
 
 export const ROLES = ["doctor", "patient", "unspecified"];
+export const OUTCOMES = new Set(["done", "failed"]); // the statuses that change no more
 export const NO_NOTE = new Set(["transcript_too_short", "no_speech", "note_language_unsupported"]); // the note says so itself
 
 const SWAPPED = { doctor: "patient", patient: "doctor" };

@@ -2,14 +2,14 @@
 
 import { Problem } from "./api.js";
 import { ask, notify } from "./ask.js";
-import { Consultation, NO_NOTE } from "./consultation.js";
+import { Consultation, NO_NOTE, OUTCOMES } from "./consultation.js";
 import { $, refocus } from "./dom.js";
 import { follow } from "./events.js";
 import { NoteView } from "./note.js";
 import { Player } from "./player.js";
 import { explain, moment, t } from "./texts.js";
 import { Transcript } from "./transcript.js";
-import { ENDED, progress } from "./upload.js";
+import { progress } from "./upload.js";
 
 export class ConsultationView {
   #api;
@@ -131,7 +131,7 @@ export class ConsultationView {
   finished(encounter) {
     if (this.encounter !== encounter) return;
     refocus($("consultation-title")); // the button that ended it is gone
-    this.#describe(this.#shown.consultation, ENDED);
+    this.#describe(this.#shown.consultation, OUTCOMES);
   }
 
   // What is told of it

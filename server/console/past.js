@@ -1,12 +1,12 @@
 // Past encounters of this key: found, opened, erased. The list holds nothing of what was said.
 
+import { OUTCOMES } from "./consultation.js";
 import { $, arrange, h, refocus } from "./dom.js";
 import { clock, explain, languageName, moment, t } from "./texts.js";
 
 const PAGE = 30;
 const MOST = 200; // that the server lists at once
 const LOOK_MS = 15_000; // each look is in the server's audit: rarely
-const OVER = new Set(["done", "failed"]);
 
 export class Past {
   #list = $("past-list");
@@ -74,7 +74,7 @@ export class Past {
       $("past-state").textContent = explain(problem);
     }
     $("past-more").hidden = !this.#cursor;
-    const goesOn = [...this.#list.children].some((row) => !OVER.has(row.dataset.status));
+    const goesOn = [...this.#list.children].some((row) => !OUTCOMES.has(row.dataset.status));
     if (goesOn) this.#later = setTimeout(() => this.#look(), LOOK_MS);
   }
 

@@ -1,11 +1,11 @@
 // What was recorded or written down before: files, and typed transcripts, on their way to the server.
 
 import { Problem } from "./api.js";
+import { OUTCOMES } from "./consultation.js";
 import { sleep } from "./pauses.js";
 
 const LOOK_MS = 1500;
-export const ENDED = new Set(["done", "failed"]);
-const STILL = new Set(["live", ...ENDED]); // events tell when a live one is over
+const STILL = new Set(["live", ...OUTCOMES]); // events tell when a live one is over
 
 /** A transcript as text, whose note is written; the encounter. Raises `Problem`. */
 export async function sendText(api, { typed: transcript, options, key }) {
